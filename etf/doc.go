@@ -1,0 +1,19 @@
+// Package etf reads and writes the Erlang external term format: what
+// term_to_binary/1 of OTP 24 to 28 makes and binary_to_term/1 reads.
+//
+// [Decoder] is a cursor over a byte slice that keeps its first error, so that
+// reading a term is a column of calls and one look at [Decoder.Err]. It does not
+// allocate. The Append functions write terms the way term_to_binary/1 does.
+// [Decode] and [Append] handle whole terms as Go values, for tools and tests.
+//
+// Pids, ports, references and funs are opaque: they are checked, kept as bytes
+// and echoed unchanged. Compressed terms, local terms and terms that refer to an
+// atom cache are refused ([ErrCompressed], [ErrLocal], [ErrAtomCache]).
+//
+// The format: "External Term Format" in the ERTS user's guide.
+package etf
+
+// MaxDepth is how deep terms may nest where the package walks them by itself
+// ([Decoder.Skip], [Decoder.Raw], [Decode]). A term that holds no other has depth 1.
+// The tail of a list is one level below the list, as its elements are.
+const MaxDepth = 512

@@ -1,0 +1,134 @@
+package etf
+
+import "encoding/binary"
+
+// maxRefWords is the size of the longest reference, in words of 4 bytes (OTP 24 made
+// them grow from 3 to 5).
+const maxRefWords = 5
+
+// Skip consumes the next term, checking all of it, in time linear in its size.
+func (d *Decoder) Skip() { d.skip(1) }
+
+// Raw consumes the next term as [Decoder.Skip] does, and returns its bytes, from its tag.
+func (d *Decoder) Raw() []byte {
+	start := d.off
+	d.skip(1)
+	if d.err != nil {
+		return nil
+	}
+	return d.buf[start:d.off:d.off]
+}
+
+// skip consumes a term at the given depth.
+func (d *Decoder) skip(depth int) {
+	start := d.off
+	if start == len(d.buf) {
+		d.Fail(ErrTruncated)
+		return
+	}
+	tag := d.buf[start]
+	s := &shapes[tag]
+	switch {
+	case s.refuse != nil:
+		d.Fail(s.refuse)
+	case depth > MaxDepth:
+		d.Fail(ErrDepth)
+	case s.kind == KindAtom:
+		d.atom()
+	case s.kind == KindFun:
+		d.skipFun(depth)
+	case s.kind == KindExport:
+		d.off++
+		d.atom()
+		d.atom()
+		d.arity()
+	default:
+		d.skipShape(start, depth, tag, s)
+	}
+}
+
+// skipShape consumes a term that its row in the table describes.
+func (d *Decoder) skipShape(start, depth int, tag byte, s *shape) {
+	n := d.count(s)
+	for range s.atoms {
+		d.atom()
+	}
+	b := d.take(start, int(s.fixed)+n*int(s.unit))
+	if d.err != nil {
+		return
+	}
+	switch s.kind {
+	case KindFloat:
+		if _, ok := parseFloat(tag, b); !ok {
+			d.failAt(start, ErrFloat)
+		}
+	case KindBitBinary:
+		if !validBits(b) {
+			d.failAt(start, ErrBits)
+		}
+	case KindRef:
+		if s.width > 0 && (n < 1 || n > maxRefWords) {
+			d.failAt(start, ErrRange)
+		}
+	case KindTuple, KindList, KindMap:
+		d.skipTerms(start, depth, n*int(s.terms), s.kind == KindList)
+	}
+}
+
+// validBits checks the number of bits used in the last byte, which stands before the
+// bytes of a bit string.
+func validBits(b []byte) bool {
+	return b[0] <= 8 && (b[0] == 0) == (len(b) == 1)
+}
+
+// skipTerms consumes n terms, and the tail of a list, that belong to the term at start.
+func (d *Decoder) skipTerms(start, depth, n int, tail bool) {
+	if n > d.Len() {
+		d.failAt(start, ErrCount)
+		return
+	}
+	if tail {
+		n++
+	}
+	for range n {
+		d.skip(depth + 1)
+		if d.err != nil {
+			return
+		}
+	}
+}
+
+// arity consumes the arity of an export: an integer that fits a word of the VM, by
+// which it is not negative.
+func (d *Decoder) arity() { d.Uint() }
+
+// skipFun consumes a NEW_FUN_EXT: size, arity, uniq, index and number of free
+// variables; module, old index, old uniq, pid; the free variables.
+func (d *Decoder) skipFun(depth int) {
+	const fixed = 4 + 1 + 16 + 4 + 4
+	start := d.off
+	size := d.count(&shapes[tagNewFun])
+	b := d.take(start, fixed-4)
+	if b == nil {
+		return
+	}
+	free := binary.BigEndian.Uint32(b[fixed-8:])
+	d.atom()
+	d.Int()
+	d.Int()
+	if d.err == nil && d.Kind() != KindPid {
+		d.mismatch()
+	}
+	d.skip(depth + 1)
+	if d.err != nil {
+		return
+	}
+	if uint64(free) > uint64(d.Len()) {
+		d.failAt(start, ErrCount)
+		return
+	}
+	d.skipTerms(start, depth, int(free), false)
+	if d.err == nil && d.off-start-1 != size {
+		d.failAt(start, ErrCount)
+	}
+}

@@ -1,0 +1,63 @@
+package socketcore
+
+import (
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Errno is the number that a system call failed with; 0 means that it did not.
+type Errno = syscall.Errno
+
+// Errnos that callers of this package give as answers of their own.
+const (
+	EBADF           = unix.EBADF
+	EINVAL          = unix.EINVAL
+	EAGAIN          = unix.EAGAIN
+	EALREADY        = unix.EALREADY
+	EAFNOSUPPORT    = unix.EAFNOSUPPORT
+	EPROTONOSUPPORT = unix.EPROTONOSUPPORT
+	EMSGSIZE        = unix.EMSGSIZE
+	ENOTSUP         = unix.ENOTSUP
+	ENOPROTOOPT     = unix.ENOPROTOOPT
+	ENOTCONN        = unix.ENOTCONN
+)
+
+// lastErrno is the highest number that Linux uses (include/uapi/asm-generic/errno.h).
+const lastErrno = unix.EHWPOISON
+
+// errnoNames is indexed by number. Where two names share a number x/sys/unix has the
+// one that Erlang uses as well: eagain, edeadlk, enotsup.
+var errnoNames = func() (names [lastErrno + 1]string) {
+	for e := range names {
+		names[e] = strings.ToLower(unix.ErrnoName(Errno(e)))
+	}
+	return names
+}()
+
+var errnosByName = func() map[string]Errno {
+	numbers := map[string]Errno{"ewouldblock": unix.EAGAIN, "edeadlock": unix.EDEADLK, "eopnotsupp": unix.EOPNOTSUPP}
+	for e, name := range errnoNames {
+		if name != "" {
+			numbers[name] = Errno(e)
+		}
+	}
+	return numbers
+}()
+
+// ErrnoName returns the lower-case name of an errno, "unknown" for a number that Linux
+// does not use.
+func ErrnoName(e Errno) string {
+	if e < Errno(len(errnoNames)) && errnoNames[e] != "" {
+		return errnoNames[e]
+	}
+	return "unknown"
+}
+
+// ErrnoNamed returns the errno of a lower-case name, the second names of a number
+// included; ok tells whether there is one.
+func ErrnoNamed(name []byte) (e Errno, ok bool) {
+	e, ok = errnosByName[string(name)]
+	return e, ok
+}

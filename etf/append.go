@@ -12,9 +12,12 @@ import (
 // AppendVersion appends the version byte, which stands before a whole term.
 func AppendVersion(b []byte) []byte { return append(b, Version) }
 
+// maxSmallTuple is the largest arity that is sent in one byte.
+const maxSmallTuple = math.MaxUint8
+
 // AppendTuple appends the head of a tuple; n terms must follow.
 func AppendTuple(b []byte, n int) []byte {
-	if n <= math.MaxUint8 {
+	if n <= maxSmallTuple {
 		return append(b, tagSmallTuple, byte(n))
 	}
 	return appendHead(b, tagLargeTuple, n)
@@ -22,12 +25,20 @@ func AppendTuple(b []byte, n int) []byte {
 
 // AppendAtom appends an atom of at most 255 characters, in UTF-8.
 func AppendAtom(b []byte, name string) []byte {
-	if len(name) <= math.MaxUint8 {
-		b = append(b, tagSmallAtomUTF8, byte(len(name)))
-	} else {
-		b = append(b, tagAtomUTF8, byte(len(name)>>8), byte(len(name)))
+	tag := atomTag(name)
+	b = append(b, tag)
+	if tag == tagAtomUTF8 {
+		b = append(b, byte(len(name)>>8))
 	}
-	return append(b, name...)
+	return append(append(b, byte(len(name))), name...)
+}
+
+// atomTag returns the tag with which an atom is sent.
+func atomTag(name string) byte {
+	if len(name) <= math.MaxUint8 {
+		return tagSmallAtomUTF8
+	}
+	return tagAtomUTF8
 }
 
 // AppendBool appends the atom true or false.

@@ -17,9 +17,14 @@ func cursor(b []byte) *Decoder {
 // wantError checks that d failed with target at the given offset.
 func wantError(t *testing.T, d *Decoder, target error, offset int) {
 	t.Helper()
+	wantSyntax(t, d.Err(), target, offset)
+}
+
+func wantSyntax(t *testing.T, err, target error, offset int) {
+	t.Helper()
 	var syntax *SyntaxError
-	if !errors.As(d.Err(), &syntax) || !errors.Is(d.Err(), target) || syntax.Offset != offset {
-		t.Errorf("error %v, want %v at offset %d", d.Err(), target, offset)
+	if !errors.As(err, &syntax) || !errors.Is(err, target) || syntax.Offset != offset {
+		t.Errorf("error %v, want %v at offset %d", err, target, offset)
 	}
 }
 

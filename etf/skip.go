@@ -85,7 +85,6 @@ func validBits(b []byte) bool {
 func (d *Decoder) skipTerms(start, depth, n int, tail bool) {
 	if n > d.Len() {
 		d.failAt(start, ErrCount)
-		return
 	}
 	if tail {
 		n++
@@ -103,32 +102,30 @@ func (d *Decoder) skipTerms(start, depth, n int, tail bool) {
 func (d *Decoder) arity() { d.Uint() }
 
 // skipFun consumes a NEW_FUN_EXT: size, arity, uniq, index and number of free
-// variables; module, old index, old uniq, pid; the free variables.
+// variables; module, old index, old uniq, pid; the free variables. The size is that of
+// all of it, without the tag.
 func (d *Decoder) skipFun(depth int) {
 	const fixed = 4 + 1 + 16 + 4 + 4
 	start := d.off
-	size := d.count(&shapes[tagNewFun])
-	b := d.take(start, fixed-4)
-	if b == nil {
+	d.off++
+	head := d.take(start, fixed)
+	if head == nil {
 		return
 	}
-	free := binary.BigEndian.Uint32(b[fixed-8:])
 	d.atom()
 	d.Int()
 	d.Int()
-	if d.err == nil && d.Kind() != KindPid {
+	if d.Kind() != KindPid {
 		d.mismatch()
 	}
 	d.skip(depth + 1)
-	if d.err != nil {
-		return
-	}
+	free := binary.BigEndian.Uint32(head[fixed-4:])
 	if uint64(free) > uint64(d.Len()) {
 		d.failAt(start, ErrCount)
 		return
 	}
 	d.skipTerms(start, depth, int(free), false)
-	if d.err == nil && d.off-start-1 != size {
+	if uint64(d.off-start-1) != uint64(binary.BigEndian.Uint32(head)) {
 		d.failAt(start, ErrCount)
 	}
 }

@@ -113,7 +113,7 @@ var shapes = func() (t [256]shape) {
 		tagReference:      {kind: KindRef, atoms: 1, fixed: 5},
 		tagNewReference:   {kind: KindRef, width: 2, atoms: 1, fixed: 1, unit: 4},
 		tagNewerReference: {kind: KindRef, width: 2, atoms: 1, fixed: 4, unit: 4},
-		tagNewFun:         {kind: KindFun, width: 4},
+		tagNewFun:         {kind: KindFun},
 		tagExport:         {kind: KindExport, atoms: 2},
 		tagCompressed:     {refuse: ErrCompressed},
 		tagLocal:          {refuse: ErrLocal},

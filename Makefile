@@ -1,0 +1,69 @@
+# gosocket. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := helper
+.DELETE_ON_ERROR:
+
+GO ?= go
+REBAR3 ?= rebar3
+
+VERSION := $(shell sed -n 's/.*{vsn, *"\([^"]*\)".*/\1/p' erlang/gosocket.app.src 2>/dev/null)
+GO_DIRS := cmd dispatch etf port socketcore
+# Directories are prerequisites too: taking a file away must rebuild the helper.
+GO_SOURCES := go.mod go.sum $(shell find $(GO_DIRS) -type d) \
+    $(shell find $(GO_DIRS) -name '*.go' ! -name '*_test.go')
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+.PHONY: helper
+helper: ## build priv/gosocket when its sources changed (nothing to do when GOSOCKET_HELPER names a prebuilt one)
+ifndef GOSOCKET_HELPER
+helper: priv/gosocket
+endif
+	@:
+
+# -buildvcs=false: as a dependency the tree often belongs to another user than the one who compiles it,
+# and git then refuses to answer go's question about the revision.
+# The new file takes its name in one step: a node that starts meanwhile runs the old helper or the new one.
+priv/gosocket: $(GO_SOURCES)
+	@command -v $(GO) >/dev/null || { \
+	    echo "gosocket: its helper is written in Go, and '$(GO)' is not in the PATH. Install Go" \
+	        "$$(sed -n 's/^go //p' go.mod) or later, or set GOSOCKET_HELPER to the path of a prebuilt helper." >&2; \
+	    exit 1; }
+	@mkdir -p priv
+	@trap 'rm -f "priv/.gosocket.$$$$"' EXIT; \
+	    CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' \
+	        -o "priv/.gosocket.$$$$" ./cmd/gosocket; \
+	    mv -f "priv/.gosocket.$$$$" $@
+	@echo "gosocket: built $@"
+
+.PHONY: compile
+compile: ## the Erlang application and its helper
+	@$(REBAR3) compile
+
+.PHONY: deps
+deps: ## install what tests, demo and benchmarks need and this machine lacks
+	@.ci/deps
+
+.PHONY: test
+test: deps helper ## every check there is; STEPS="lint ct" runs some of them
+	@.ci/check $(STEPS)
+
+.PHONY: demo
+demo: deps compile ## two nodes exchange data through the helper, with a report
+	@examples/run demo
+
+.PHONY: bench
+bench: deps compile ## CASES="pingpong latency" ROUNDS=7 SECONDS=0.4 LOADS="idle busy"; all optional
+	@bench/run main
+
+.PHONY: bench-profile
+bench-profile: deps compile ## where the time of a call goes, hop by hop
+	@bench/run profile
+
+.PHONY: clean
+clean: ## remove what was built, but not the tools that `make deps` installed
+	rm -rf _build priv/gosocket doc erl_crash.dump

@@ -1,0 +1,235 @@
+%% What the suites share: their set-up, processes that call on command, waiting for a state, and the lane and helper as
+%% an observer from outside sees them.
+-module(gosocket_test_lib).
+
+-include("gosocket_test.hrl").
+
+%% suites
+-export([cases/1, init_case/3]).
+%% processes
+-export([start/1, result/1, result/2, actor/0, run/2, cast/2, answer/1, stop/1, outcome/1, elapsed/1]).
+%% waiting
+-export([wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, no_messages/1]).
+%% lane and helper
+-export([lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
+%% the machine
+-export([random/1, unique/0, abstract/0, has_ipv6/0, is_root/0, skip_unless/2]).
+
+-type call() :: {pid(), reference()}.
+-type socket() :: {'$socket', reference()}.
+
+-export_type([call/0, socket/0]).
+
+%% ---- suites ----
+
+%% All exported functions of arity 1 are cases: none can be forgotten in a list. What looks at the rest comes last.
+-spec cases(module()) -> [atom()].
+cases(Module) ->
+    Others = [init_per_suite, end_per_suite, module_info, nothing_is_left_behind],
+    lists:sort([Name || {Name, 1} <- Module:module_info(exports), not lists:member(Name, Others)])
+        ++ [nothing_is_left_behind].
+
+%% `Ours' are the cases in which this application differs from the reference on purpose.
+-spec init_case(atom(), [atom()], config()) -> config() | {skip, string()}.
+init_case(Case, Ours, Config) ->
+    case ?REFERENCE_RUN andalso lists:member(Case, Ours) of
+        true -> {skip, "differs from the reference on purpose"};
+        false -> Config
+    end.
+
+%% ---- processes ----
+
+%% Runs Fun in a process of its own, which ends with it.
+-spec start(fun(() -> term())) -> call().
+start(Fun) ->
+    spawn_monitor(fun() -> exit({result, Fun()}) end).
+
+-spec result(call()) -> term().
+result(Call) ->
+    result(Call, ?PATIENCE).
+
+-spec result(call(), timeout()) -> term().
+result({Pid, Monitor}, Timeout) ->
+    receive
+        {'DOWN', Monitor, process, Pid, {result, Result}} -> Result;
+        {'DOWN', Monitor, process, Pid, Reason} -> {died, Reason}
+    after Timeout ->
+        Where = erlang:process_info(Pid, [current_stacktrace, messages]),
+        exit(Pid, kill),
+        ct:fail({no_result, Where})
+    end.
+
+%% A process that calls on command and keeps its mailbox, as a user of asynchronous calls does.
+-spec actor() -> pid().
+actor() ->
+    Parent = self(),
+    spawn_link(fun() ->
+        Monitor = erlang:monitor(process, Parent),
+        actor_loop(Parent, Monitor)
+    end).
+
+-spec actor_loop(pid(), reference()) -> ok.
+actor_loop(Parent, Monitor) ->
+    receive
+        {run, Tag, Fun} ->
+            Parent ! {Tag, outcome(Fun)},
+            actor_loop(Parent, Monitor);
+        {'DOWN', Monitor, process, Parent, _} ->
+            ok;
+        actor_stop ->
+            ok
+    end.
+
+%% Runs Fun in the actor and returns what it returned; {Class, Reason} when it raised.
+-spec run(pid(), fun(() -> term())) -> term().
+run(Actor, Fun) ->
+    answer(cast(Actor, Fun)).
+
+-spec cast(pid(), fun(() -> term())) -> {pid(), reference()}.
+cast(Actor, Fun) ->
+    Tag = make_ref(),
+    Actor ! {run, Tag, Fun},
+    {Actor, Tag}.
+
+-spec answer({pid(), reference()}) -> term().
+answer({Actor, Tag}) ->
+    receive
+        {Tag, {returned, Value}} -> Value;
+        {Tag, Raised} -> Raised
+    after ?PATIENCE ->
+        ct:fail({no_answer, erlang:process_info(Actor, [current_stacktrace, messages])})
+    end.
+
+-spec stop(pid()) -> ok.
+stop(Actor) ->
+    Monitor = erlang:monitor(process, Actor),
+    unlink(Actor),
+    exit(Actor, kill),
+    receive
+        {'DOWN', Monitor, process, Actor, _} -> ok
+    end.
+
+-spec outcome(fun(() -> term())) -> {returned, term()} | {error | exit | throw, term()}.
+outcome(Fun) ->
+    try
+        {returned, Fun()}
+    catch
+        Class:Reason -> {Class, Reason}
+    end.
+
+%% Milliseconds are cut, not rounded: a call that waited 99.9 ms did not wait 100.
+-spec elapsed(fun(() -> term())) -> {non_neg_integer(), term()}.
+elapsed(Fun) ->
+    Start = erlang:monotonic_time(),
+    Result = Fun(),
+    {erlang:convert_time_unit(erlang:monotonic_time() - Start, native, millisecond), Result}.
+
+%% ---- waiting ----
+
+-spec wait_until(fun(() -> boolean())) -> ok.
+wait_until(Condition) ->
+    wait_until(Condition, ?PATIENCE).
+
+%% Looks again and again: for states (a parked call, a process of the system gone) that send no message.
+-spec wait_until(fun(() -> boolean()), non_neg_integer()) -> ok.
+wait_until(Condition, Left) ->
+    case Condition() of
+        true ->
+            ok;
+        false when Left > 0 ->
+            receive
+            after 5 -> wait_until(Condition, Left - 5)
+            end;
+        false ->
+            ct:fail({never_came_true, erlang:fun_info(Condition, env)})
+    end.
+
+%% Until N processes wait on Socket: Kind is num_readers, num_writers or num_acceptors.
+-spec await_parked(socket(), num_readers | num_writers | num_acceptors, non_neg_integer()) -> ok.
+await_parked(Socket, Kind, N) ->
+    wait_until(fun() -> maps:get(Kind, ?S:info(Socket)) =:= N end).
+
+-spec await_select(socket(), {select_info, atom(), reference()}) -> ok.
+await_select(Socket, {select_info, _, Ref}) ->
+    receive
+        {'$socket', Socket, select, Ref} -> ok
+    after ?PATIENCE ->
+        ct:fail({no_select, Ref, erlang:process_info(self(), messages)})
+    end.
+
+-spec await_abort(socket(), {select_info, atom(), reference()}, term()) -> ok.
+await_abort(Socket, {select_info, _, Ref}, Reason) ->
+    receive
+        {'$socket', Socket, abort, {Ref, Reason}} -> ok
+    after ?PATIENCE ->
+        ct:fail({no_abort, Ref, erlang:process_info(self(), messages)})
+    end.
+
+%% A call that needs no waiting goes the way that messages go, in the same order: behind its answer none is under way.
+-spec no_messages(socket()) -> ok.
+no_messages(Socket) ->
+    _ = ?S:getopt(Socket, otp, rcvbuf),
+    receive
+        {'$socket', _, _, _} = Message -> ct:fail({stray, Message})
+    after 0 -> ok
+    end.
+
+%% ---- lane and helper ----
+
+-spec lane() -> pid().
+lane() ->
+    element(1, persistent_term:get({gosocket_lane, 1})).
+
+-spec lane_port() -> port().
+lane_port() ->
+    {links, Links} = erlang:process_info(lane(), links),
+    [Port] = [Link || Link <- Links, is_port(Link)],
+    Port.
+
+-spec helper_os_pid() -> pos_integer().
+helper_os_pid() ->
+    {os_pid, Pid} = erlang:port_info(lane_port(), os_pid),
+    Pid.
+
+-spec signal(string(), pos_integer()) -> ok.
+signal(Name, OsPid) ->
+    "" = os:cmd(lists:flatten(io_lib:format("kill -~s ~b", [Name, OsPid]))),
+    ok.
+
+-spec helper_alive(pos_integer()) -> boolean().
+helper_alive(OsPid) ->
+    filelib:is_dir("/proc/" ++ integer_to_list(OsPid)).
+
+%% ---- the machine ----
+
+-spec random(non_neg_integer()) -> binary().
+random(Size) ->
+    Words = << <<(rand:uniform(1 bsl 58)):64>> || _ <- lists:seq(0, Size div 8) >>,
+    binary:part(Words, 0, Size).
+
+-spec unique() -> string().
+unique() ->
+    lists:concat(["gosocket-", os:getpid(), "-", erlang:unique_integer([positive])]).
+
+%% An abstract address of domain local: nothing to remove afterwards.
+-spec abstract() -> #{family := local, path := binary()}.
+abstract() ->
+    #{family => local, path => <<0, (list_to_binary(unique()))/binary>>}.
+
+-spec has_ipv6() -> boolean().
+has_ipv6() ->
+    case file:read_file("/proc/net/if_inet6") of
+        {ok, Interfaces} -> binary:match(Interfaces, <<"00000000000000000000000000000001">>) =/= nomatch;
+        {error, _} -> false
+    end.
+
+-spec is_root() -> boolean().
+is_root() ->
+    string:trim(os:cmd("id -u")) =:= "0".
+
+-spec skip_unless(boolean(), string()) -> ok.
+skip_unless(true, _) ->
+    ok;
+skip_unless(false, Reason) ->
+    %% Common Test takes this throw for a skipped case and prints the reason.
+    throw({skip, Reason}).

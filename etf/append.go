@@ -49,7 +49,7 @@ func AppendBool(b []byte, v bool) []byte {
 	return AppendAtom(b, "false")
 }
 
-// AppendInt appends an integer in the shortest form.
+// AppendInt appends an integer.
 func AppendInt(b []byte, n int64) []byte {
 	switch {
 	case n < math.MinInt32:
@@ -60,7 +60,7 @@ func AppendInt(b []byte, n int64) []byte {
 	return AppendUint(b, uint64(n))
 }
 
-// AppendUint appends an integer in the shortest form.
+// AppendUint appends an integer that is not negative.
 func AppendUint(b []byte, n uint64) []byte {
 	switch {
 	case n <= math.MaxUint8:

@@ -39,6 +39,9 @@ func (d *Decoder) Len() int { return len(d.buf) - d.off }
 // is for what the caller finds wrong with a term.
 func (d *Decoder) Fail(err error) { d.failAt(d.off, err) }
 
+// failAt stays out of line, so that what can fail is small enough to be inlined.
+//
+//go:noinline
 func (d *Decoder) failAt(offset int, err error) {
 	if d.err == nil {
 		d.err = &SyntaxError{Offset: offset, Err: err}
@@ -89,8 +92,13 @@ func (d *Decoder) count(s *shape) int {
 	start := d.off
 	d.off++
 	var n uint
-	for _, c := range d.take(start, int(s.width)) {
-		n = n<<8 | uint(c)
+	switch b := d.take(start, int(s.width)); len(b) {
+	case 1:
+		n = uint(b[0])
+	case 2:
+		n = uint(binary.BigEndian.Uint16(b))
+	case 4:
+		n = uint(binary.BigEndian.Uint32(b))
 	}
 	if n <= uint(d.Len()) {
 		return int(n)
@@ -177,6 +185,10 @@ func (d *Decoder) Map() int { return d.head(KindMap) }
 // Int consumes an integer, in whatever size it is sent. [ErrRange] says that it does
 // not fit.
 func (d *Decoder) Int() int64 {
+	if b := d.buf[d.off:]; len(b) >= 2 && b[0] == tagSmallInteger {
+		d.off += 2
+		return int64(b[1])
+	}
 	start := d.off
 	negative, n, fits := d.integer()
 	switch {
@@ -282,12 +294,24 @@ func (d *Decoder) Atom() []byte {
 
 // atom consumes an atom and returns its name as it is sent.
 func (d *Decoder) atom() (name []byte, latin1 bool) {
-	if b := d.buf[d.off:]; len(b) >= 2 && b[0] == tagSmallAtomUTF8 && int(b[1]) <= len(b)-2 {
-		if name = b[2 : 2+int(b[1]) : 2+int(b[1])]; utf8.Valid(name) {
-			d.off += 2 + len(name)
-			return name, false
+	if b := d.buf[d.off:]; len(b) >= 3 {
+		head, size := 2, int(b[1])
+		switch b[0] {
+		case tagAtom:
+			head, size = 3, size<<8|int(b[2])
+			fallthrough
+		case tagSmallAtomUTF8:
+			if size <= min(maxAtomChars, len(b)-head) && isASCII(b[head:head+size]) {
+				d.off += head + size
+				return b[head : head+size : head+size], false
+			}
 		}
 	}
+	return d.anyAtom()
+}
+
+// anyAtom is atom for those that are not the common case: ASCII in the two usual forms.
+func (d *Decoder) anyAtom() (name []byte, latin1 bool) {
 	tag := d.peek()
 	if shapes[tag].kind != KindAtom {
 		d.mismatch()
@@ -315,12 +339,17 @@ func validAtom(name []byte, latin1 bool) bool {
 }
 
 func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
+	const high = 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&high != 0 {
 			return false
 		}
 	}
-	return true
+	var all byte
+	for _, c := range b {
+		all |= c
+	}
+	return all < utf8.RuneSelf
 }
 
 func latin1ToUTF8(b []byte) []byte {

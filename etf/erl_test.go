@@ -85,7 +85,7 @@ func TestRandomTermsOfErlangRoundTrip(t *testing.T) {
 	const terms = 100_000
 	theirs, ours := filepath.Join(t.TempDir(), "theirs"), filepath.Join(t.TempDir(), "ours")
 	frames := randomFrames(t, theirs, terms)
-	plain := make([][]byte, terms)
+	rewritten := make([][]byte, terms)
 	var seen [256]int
 	for i, frame := range frames {
 		term, err := Decode(frame)
@@ -101,7 +101,7 @@ func TestRandomTermsOfErlangRoundTrip(t *testing.T) {
 			t.Fatalf("Raw: % x\nof\n% x, %v", raw, frame, d.Err())
 		}
 		countTags(frame[1:], &seen)
-		plain[i] = Append(AppendVersion(nil), shortest(term))
+		rewritten[i] = Append(AppendVersion(nil), plain(term))
 	}
 	for _, tag := range emitted {
 		t.Logf("tag %3d: %7d", tag, seen[tag])
@@ -114,7 +114,7 @@ func TestRandomTermsOfErlangRoundTrip(t *testing.T) {
 			t.Errorf("%d terms with tag %d, which Erlang was not known to make", n, tag)
 		}
 	}
-	writeFrames(t, ours, plain)
+	writeFrames(t, ours, rewritten)
 	if out := erl(t, "compare", theirs, ours); out != "0 differ []\n" {
 		t.Errorf("what the Append functions wrote: %s", out)
 	}
@@ -138,32 +138,46 @@ func countTags(b []byte, seen *[256]int) {
 	}
 }
 
-// shortest returns t as the Append functions write it, whatever form it came in.
-func shortest(t Term) Term {
+// plain returns t as the Append functions write it, whatever form it came in.
+func plain(t Term) Term {
 	switch t := t.(type) {
 	case Atom:
 		return Atom{Name: t.Name}
 	case OldFloat:
 		f, _ := parseFloat(tagFloat, t)
 		return Float(f)
+	case Big:
+		d := cursor(t)
+		if n := d.Int(); d.Err() == nil {
+			return Int(n)
+		}
+	case String:
+		if len(t) == 0 {
+			return Nil{}
+		}
 	case Tuple:
-		return Tuple(shortestAll(t))
+		return Tuple(plainAll(t))
+	case LargeTuple:
+		return Tuple(plainAll(t))
 	case List:
-		return List{Elements: shortestAll(t.Elements), Tail: shortest(t.Tail)}
+		if len(t.Elements) == 0 {
+			return plain(t.Tail)
+		}
+		return List{Elements: plainAll(t.Elements), Tail: plain(t.Tail)}
 	case Map:
 		pairs := make(Map, len(t))
 		for i, p := range t {
-			pairs[i] = Pair{Key: shortest(p.Key), Value: shortest(p.Value)}
+			pairs[i] = Pair{Key: plain(p.Key), Value: plain(p.Value)}
 		}
 		return pairs
 	}
 	return t
 }
 
-func shortestAll(terms []Term) []Term {
+func plainAll(terms []Term) []Term {
 	out := make([]Term, len(terms))
 	for i, t := range terms {
-		out[i] = shortest(t)
+		out[i] = plain(t)
 	}
 	return out
 }

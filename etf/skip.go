@@ -41,7 +41,7 @@ func (d *Decoder) skip(depth int) {
 		d.off++
 		d.atom()
 		d.atom()
-		d.arity()
+		d.Uint()
 	default:
 		d.skipShape(start, depth, tag, s)
 	}
@@ -97,13 +97,9 @@ func (d *Decoder) skipTerms(start, depth, n int, tail bool) {
 	}
 }
 
-// arity consumes the arity of an export: an integer that fits a word of the VM, by
-// which it is not negative.
-func (d *Decoder) arity() { d.Uint() }
-
 // skipFun consumes a NEW_FUN_EXT: size, arity, uniq, index and number of free
-// variables; module, old index, old uniq, pid; the free variables. The size is that of
-// all of it, without the tag.
+// variables; module, old index, old uniq, pid (for binary_to_term/1 any term will do);
+// the free variables. The size is that of all of it, without the tag.
 func (d *Decoder) skipFun(depth int) {
 	const fixed = 4 + 1 + 16 + 4 + 4
 	start := d.off
@@ -115,9 +111,6 @@ func (d *Decoder) skipFun(depth int) {
 	d.atom()
 	d.Int()
 	d.Int()
-	if d.Kind() != KindPid {
-		d.mismatch()
-	}
 	d.skip(depth + 1)
 	free := binary.BigEndian.Uint32(head[fixed-4:])
 	if uint64(free) > uint64(d.Len()) {

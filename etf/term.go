@@ -15,7 +15,7 @@ type Term interface {
 
 // The types of terms. Those made of bytes alias what was decoded.
 type (
-	// Int is an integer of at most 64 bits in its shortest form.
+	// Int is an integer that fits, in the form that [AppendInt] chooses.
 	Int int64
 	// Big is any other integer: its bytes, from the tag.
 	Big []byte
@@ -157,10 +157,10 @@ func (d *Decoder) terms(n int) []Term {
 }
 
 func (d *Decoder) intTerm() Term {
-	var shortest [16]byte
+	var scratch [16]byte
 	ahead := *d
 	raw := d.Raw()
-	if n := ahead.Int(); ahead.Err() == nil && bytes.Equal(AppendInt(shortest[:0], n), raw) {
+	if n := ahead.Int(); ahead.Err() == nil && bytes.Equal(AppendInt(scratch[:0], n), raw) {
 		return Int(n)
 	}
 	return Big(raw)

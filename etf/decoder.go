@@ -111,6 +111,16 @@ func (d *Decoder) count(s *shape) int {
 	return 0
 }
 
+// counted consumes a term that is a tag, a count and as many bytes, which it returns.
+func (d *Decoder) counted(s *shape) []byte {
+	start := d.off
+	n := d.count(s)
+	if d.err != nil {
+		return nil
+	}
+	return d.take(start, n)
+}
+
 // head consumes the head of a compound term of the given kind and returns its count.
 func (d *Decoder) head(kind Kind) int {
 	s := &shapes[d.peek()]
@@ -318,8 +328,7 @@ func (d *Decoder) anyAtom() (name []byte, latin1 bool) {
 		return nil, false
 	}
 	start := d.off
-	n := d.count(&shapes[tag])
-	name = d.take(start, n)
+	name = d.counted(&shapes[tag])
 	latin1 = tag == tagAtom || tag == tagSmallAtom
 	if name != nil && !validAtom(name, latin1) {
 		d.failAt(start, ErrAtom)
@@ -366,8 +375,7 @@ func (d *Decoder) Binary() []byte {
 		d.mismatch()
 		return nil
 	}
-	start := d.off
-	return d.take(start, d.count(&shapes[tagBinary]))
+	return d.counted(&shapes[tagBinary])
 }
 
 // Bytes consumes a binary or a list of bytes, in either of the forms in which lists of
@@ -379,7 +387,7 @@ func (d *Decoder) Bytes(scratch []byte) []byte {
 	case tagBinary:
 		return d.Binary()
 	case tagString:
-		return d.take(start, d.count(&shapes[tagString]))
+		return d.counted(&shapes[tagString])
 	case tagNil:
 		d.off++
 		return scratch[:0]

@@ -33,6 +33,7 @@ var malformed = []struct {
 	{"distribution header", "83 44 00 6a", ErrAtomCache, 1},
 	{"distribution fragment", "83 45 0000000000000001 0000000000000001 00 6a", ErrAtomCache, 1},
 	{"node that is no atom", "83 67 61 05 00000000 00000000 00", ErrType, 2},
+	{"node behind an empty list", "83 67 6c 00000000 77 00 00000000 00000000 00", ErrType, 2},
 	{"export of no atom", "83 71 6a 7700 6100", ErrType, 2},
 	{"export with a negative arity", "83 71 7700 7700 62 ffffffff", ErrRange, 6},
 	{"atom that is not UTF-8", "83 77 01 ff", ErrAtom, 1},

@@ -39,19 +39,29 @@ func (d *Decoder) skip(depth int) {
 		d.skipFun(depth)
 	case s.kind == KindExport:
 		d.off++
-		d.atom()
-		d.atom()
+		d.skipAtom()
+		d.skipAtom()
 		d.Uint()
 	default:
 		d.skipShape(start, depth, tag, s)
 	}
 }
 
+// skipAtom consumes an atom in a place where only an atom may stand: unlike a whole term,
+// it may not have heads of empty lists before it.
+func (d *Decoder) skipAtom() {
+	if d.off == len(d.buf) || shapes[d.buf[d.off]].kind != KindAtom {
+		d.mismatch()
+		return
+	}
+	d.atom()
+}
+
 // skipShape consumes a term that its row in the table describes.
 func (d *Decoder) skipShape(start, depth int, tag byte, s *shape) {
 	n := d.count(s)
 	for range s.atoms {
-		d.atom()
+		d.skipAtom()
 	}
 	b := d.take(start, int(s.fixed)+n*int(s.unit))
 	if d.err != nil {
@@ -108,7 +118,7 @@ func (d *Decoder) skipFun(depth int) {
 	if head == nil {
 		return
 	}
-	d.atom()
+	d.skipAtom()
 	d.Int()
 	d.Int()
 	d.skip(depth + 1)

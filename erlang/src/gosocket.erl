@@ -1,0 +1,530 @@
+%% @doc The socket API of OTP's kernel 7.3, served from outside the VM.
+%%
+%% Functions, results and messages are those of its `socket' module (man page socket(3)). The first open
+%% starts the application if it does not run yet. Sockets are helper side: when the helper or the lane
+%% that owns it ends, every call waiting there is answered with `closed', so is every call with an older
+%% socket, and the next open starts anew.
+%%
+%% A socket is controlled by the process that opened or accepted it, and closed when that process ends.
+%% Calls may wait for ever or for milliseconds; with `nowait' they are answered `{select, SelectInfo}'
+%% and the process gets the message `{'$socket', Socket, select, SelectRef}' when it can try again, or
+%% `{'$socket', Socket, abort, {SelectRef, Reason}}'.
+%%
+%% What differs from the man page: the remaining size in `{error, {Reason, Remaining}}' of a send is
+%% exact unless the helper died, and 0 when there was nothing to send.
+-module(gosocket).
+
+-export([open/1,
+         open/2,
+         open/3,
+         open/4,
+         bind/2,
+         bind/3,
+         connect/1,
+         connect/2,
+         connect/3,
+         listen/1,
+         listen/2,
+         accept/1,
+         accept/2]).
+
+-export([send/2,
+         send/3,
+         send/4,
+         sendto/3,
+         sendto/4,
+         sendto/5,
+         sendmsg/2,
+         sendmsg/3,
+         sendmsg/4]).
+
+-export([recv/1,
+         recv/2,
+         recv/3,
+         recv/4,
+         recvfrom/1,
+         recvfrom/2,
+         recvfrom/3,
+         recvfrom/4,
+         recvmsg/1,
+         recvmsg/2,
+         recvmsg/3,
+         recvmsg/5]).
+
+-export([cancel/2,
+         close/1,
+         shutdown/2]).
+
+-export([setopt/4,
+         getopt/3,
+         sockname/1,
+         peername/1,
+         info/1]).
+
+-export([info/0,
+         number_of/0,
+         which_sockets/0,
+         which_sockets/1,
+         use_registry/1]).
+
+-include("gosocket_types.hrl").
+
+-define(IS_TIMEOUT(T), (T =:= infinity orelse T =:= nowait orelse is_integer(T) andalso T >= 0)).
+-define(IS_INT32(I), (is_integer(I) andalso I >= -16#80000000 andalso I =< 16#7fffffff)).
+-define(IS_LENGTH(N), (is_integer(N) andalso N >= 0 andalso N < 1 bsl 64)).
+-define(IS_BUFFER_SIZE(N), (is_integer(N) andalso N >= 0 andalso N < 1 bsl 32)).
+
+-define(DEFAULT_BACKLOG, 5).
+%% IOV_MAX of Linux
+-define(IOV_MAX, 1024).
+%% A deadline is nanoseconds in 64 bits; who waits longer than a hundred years waits for ever.
+-define(LONGEST, 100 * 365 * 24 * 60 * 60 * 1000).
+
+-compile({inline, [until/1, reference/1]}).
+
+%% ---- Open, bind, connect, listen, accept
+
+%% @equiv open(FD, #{})
+-spec open(FD :: integer()) -> {ok, socket()} | {error, errcode() | closed}.
+open(FD) when is_integer(FD) -> open(FD, #{});
+open(FD) -> erlang:error(badarg, [FD]).
+
+%% @doc A socket from a descriptor of the helper's, as `getopt(Socket, otp, fd)' gives it, or with the
+%% default protocol. A descriptor is duplicated unless `dup' is `false'.
+-spec open(FD :: integer(), Opts) -> {ok, socket()} | {error, errcode() | closed} when
+      Opts :: #{domain => domain(),
+                type => type(),
+                protocol => protocol(),
+                dup => boolean(),
+                debug => boolean(),
+                use_registry => boolean()};
+          (domain(), type()) -> {ok, socket()} | {error, errcode() | closed}.
+open(FD, Opts) when ?IS_INT32(FD), is_map(Opts) ->
+    gosocket_registry:open({openfd, self(), FD},
+                           maps:with([domain, type, protocol, dup, debug, use_registry], Opts));
+open(FD, Opts) when is_integer(FD), is_map(Opts) ->
+    erlang:error(badarg, [FD, Opts]);
+open(Domain, Type) ->
+    open(Domain, Type, default, #{}).
+
+%% @equiv open(Domain, Type, Protocol, #{})
+-spec open(domain(), type(), default | protocol()) -> {ok, socket()} | {error, errcode() | closed}.
+open(Domain, Type, Protocol) ->
+    open(Domain, Type, Protocol, #{}).
+
+%% @doc Fails with `closed' when the application cannot be started, for example because the node stops,
+%% and with a POSIX code when the helper cannot.
+-spec open(domain(), type(), default | protocol(), Opts) -> {ok, socket()} | {error, errcode() | closed} when
+      Opts :: #{netns => string(), debug => boolean(), use_registry => boolean()}.
+open(Domain, Type, Protocol, Opts) when is_map(Opts) ->
+    gosocket_registry:open({open, self(), Domain, Type, Protocol},
+                           maps:with([netns, debug, use_registry], Opts));
+open(Domain, Type, Protocol, Opts) ->
+    erlang:error(badarg, [Domain, Type, Protocol, Opts]).
+
+-spec bind(socket(), sockaddr() | any | broadcast | loopback) ->
+          {ok, port_number()} | {error, inet:posix() | closed}.
+bind({'$socket', S}, Addr)
+  when is_reference(S), is_map(Addr) orelse Addr =:= any orelse Addr =:= broadcast orelse Addr =:= loopback ->
+    gosocket_wait:call(plain, [], {bind, S, Addr});
+bind(Socket, Addr) ->
+    erlang:error(badarg, [Socket, Addr]).
+
+%% @doc Adds addresses to a socket that can have several, or removes them.
+-spec bind(socket(), [sockaddr()], add | remove) -> ok | {error, inet:posix() | closed}.
+bind({'$socket', S}, Addrs, Action)
+  when is_reference(S), is_list(Addrs), Action =:= add orelse Action =:= remove ->
+    gosocket_wait:call(plain, [], {bind, S, Addrs, Action});
+bind(Socket, Addrs, Action) ->
+    erlang:error(badarg, [Socket, Addrs, Action]).
+
+%% @doc Finishes a connect that was answered with a select.
+-spec connect(socket()) -> ok | {error, errcode() | closed}.
+connect({'$socket', S}) when is_reference(S) ->
+    gosocket_wait:call(connect, [], {connect, S, self()});
+connect(Socket) ->
+    erlang:error(badarg, [Socket]).
+
+%% @equiv connect(Socket, SockAddr, infinity)
+-spec connect(socket(), sockaddr()) -> ok | {error, errcode() | closed}.
+connect(Socket, SockAddr) ->
+    connect(Socket, SockAddr, infinity).
+
+-spec connect(socket(), sockaddr(), timeout()) -> ok | {error, errcode() | closed | timeout};
+             (socket(), sockaddr(), nowait) -> ok | {select, select_info()} | {error, errcode() | closed}.
+connect({'$socket', S}, SockAddr, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
+    Ref = reference(Timeout),
+    gosocket_wait:call(connect, Ref, {connect, S, self(), SockAddr, until(Timeout), Ref});
+connect(Socket, SockAddr, Timeout) ->
+    erlang:error(badarg, [Socket, SockAddr, Timeout]).
+
+%% @equiv listen(Socket, 5)
+-spec listen(socket()) -> ok | {error, inet:posix() | closed}.
+listen(Socket) ->
+    listen(Socket, ?DEFAULT_BACKLOG).
+
+-spec listen(socket(), Backlog :: integer()) -> ok | {error, inet:posix() | closed}.
+listen({'$socket', S}, Backlog) when is_reference(S), ?IS_INT32(Backlog) ->
+    gosocket_wait:call(plain, [], {listen, S, Backlog});
+listen(Socket, Backlog) ->
+    erlang:error(badarg, [Socket, Backlog]).
+
+%% @equiv accept(LSocket, infinity)
+-spec accept(LSocket :: socket()) -> {ok, socket()} | {error, errcode() | closed}.
+accept(LSocket) ->
+    accept(LSocket, infinity).
+
+-spec accept(LSocket :: socket(), timeout()) -> {ok, socket()} | {error, errcode() | closed | timeout};
+            (LSocket :: socket(), nowait) ->
+                {ok, socket()} | {select, select_info()} | {error, errcode() | closed}.
+accept({'$socket', S}, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
+    Ref = reference(Timeout),
+    gosocket_wait:call(accept, Ref, {accept, S, self(), until(Timeout), Ref});
+accept(LSocket, Timeout) ->
+    erlang:error(badarg, [LSocket, Timeout]).
+
+%% ---- Send
+
+%% @equiv send(Socket, Data, [], infinity)
+-spec send(socket(), iodata()) -> ok | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+send(Socket, Data) ->
+    send(Socket, Data, [], infinity).
+
+%% @doc With flags, or with a time-out.
+-spec send(socket(), iodata(), send_flags()) ->
+          ok | {error, {errcode() | closed, Remaining :: non_neg_integer()}};
+          (socket(), iodata(), timeout()) ->
+          ok | {error, {errcode() | closed | timeout, Remaining :: non_neg_integer()}};
+          (socket(), iodata(), nowait) ->
+          ok | {ok, {RestData :: binary(), select_info()}} | {select, select_info()}
+        | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+send(Socket, Data, Flags) when is_list(Flags) -> send(Socket, Data, Flags, infinity);
+send(Socket, Data, Timeout) -> send(Socket, Data, [], Timeout).
+
+-spec send(socket(), iodata(), send_flags(), timeout()) ->
+          ok | {error, {errcode() | closed | timeout, Remaining :: non_neg_integer()}};
+          (socket(), iodata(), send_flags(), nowait) ->
+          ok | {ok, {RestData :: binary(), select_info()}} | {select, select_info()}
+        | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
+    Payload = iolist_to_binary(Data),
+    Ref = reference(Timeout),
+    gosocket_wait:send(Ref, {send, S, self(), Flags, until(Timeout), Ref, byte_size(Payload)},
+                       Payload, undefined);
+send(Socket, Data, Flags, Timeout) ->
+    erlang:error(badarg, [Socket, Data, Flags, Timeout]).
+
+%% @equiv sendto(Socket, Data, Dest, [], infinity)
+-spec sendto(socket(), iodata(), Dest :: sockaddr()) ->
+          ok | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+sendto(Socket, Data, Dest) ->
+    sendto(Socket, Data, Dest, [], infinity).
+
+%% @doc With flags, or with a time-out.
+-spec sendto(socket(), iodata(), Dest :: sockaddr(), send_flags()) ->
+          ok | {error, {errcode() | closed, Remaining :: non_neg_integer()}};
+          (socket(), iodata(), Dest :: sockaddr(), timeout()) ->
+          ok | {error, {errcode() | closed | timeout, Remaining :: non_neg_integer()}};
+          (socket(), iodata(), Dest :: sockaddr(), nowait) ->
+          ok | {ok, {RestData :: binary(), select_info()}} | {select, select_info()}
+        | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+sendto(Socket, Data, Dest, Flags) when is_list(Flags) -> sendto(Socket, Data, Dest, Flags, infinity);
+sendto(Socket, Data, Dest, Timeout) -> sendto(Socket, Data, Dest, [], Timeout).
+
+-spec sendto(socket(), iodata(), Dest :: sockaddr(), send_flags(), timeout()) ->
+          ok | {error, {errcode() | closed | timeout, Remaining :: non_neg_integer()}};
+          (socket(), iodata(), Dest :: sockaddr(), send_flags(), nowait) ->
+          ok | {ok, {RestData :: binary(), select_info()}} | {select, select_info()}
+        | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+sendto({'$socket', S}, Data, Dest, Flags, Timeout)
+  when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
+    Payload = iolist_to_binary(Data),
+    Ref = reference(Timeout),
+    gosocket_wait:send(Ref, {sendto, S, self(), Dest, Flags, until(Timeout), Ref, byte_size(Payload)},
+                       Payload, undefined);
+sendto(Socket, Data, Dest, Flags, Timeout) ->
+    erlang:error(badarg, [Socket, Data, Dest, Flags, Timeout]).
+
+%% @equiv sendmsg(Socket, MsgHdr, [], infinity)
+-spec sendmsg(socket(), msghdr()) ->
+          ok | {ok, Remaining :: erlang:iovec()} | {error, errcode() | closed}.
+sendmsg(Socket, MsgHdr) ->
+    sendmsg(Socket, MsgHdr, [], infinity).
+
+%% @doc With flags, or with a time-out.
+-spec sendmsg(socket(), msghdr(), send_flags()) ->
+          ok | {ok, Remaining :: erlang:iovec()} | {error, errcode() | closed};
+             (socket(), msghdr(), timeout()) ->
+          ok | {ok, Remaining :: erlang:iovec()} | {error, errcode() | closed | timeout};
+             (socket(), msghdr(), nowait) ->
+          ok | {ok, Remaining :: erlang:iovec()} | {select, select_info()} | {error, errcode() | closed}.
+sendmsg(Socket, MsgHdr, Flags) when is_list(Flags) -> sendmsg(Socket, MsgHdr, Flags, infinity);
+sendmsg(Socket, MsgHdr, Timeout) -> sendmsg(Socket, MsgHdr, [], Timeout).
+
+%% @doc Sends one message, or as much of it as a stream takes at once.
+-spec sendmsg(socket(), msghdr(), send_flags(), timeout()) ->
+          ok | {ok, Remaining :: erlang:iovec()} | {error, errcode() | closed | timeout};
+             (socket(), msghdr(), send_flags(), nowait) ->
+          ok | {ok, Remaining :: erlang:iovec()} | {select, select_info()} | {error, errcode() | closed}.
+sendmsg({'$socket', S}, #{iov := [_ | _] = Iov} = MsgHdr, Flags, Timeout)
+  when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
+    sendmsg(S, MsgHdr, erlang:iolist_to_iovec(Iov), Flags, Timeout);
+sendmsg({'$socket', S}, MsgHdr, Flags, Timeout)
+  when is_reference(S), is_map(MsgHdr), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
+    erlang:error({invalid, {not_supported, MsgHdr}}, [{'$socket', S}, MsgHdr, Flags, Timeout]);
+sendmsg(Socket, MsgHdr, Flags, Timeout) ->
+    erlang:error(badarg, [Socket, MsgHdr, Flags, Timeout]).
+
+-spec sendmsg(reference(), map(), erlang:iovec(), send_flags(), timeout() | nowait) -> term().
+sendmsg(_S, _MsgHdr, Iovec, _Flags, _Timeout) when length(Iovec) > ?IOV_MAX ->
+    {error, emsgsize};
+sendmsg(_S, #{ctrl := Ctrl}, _Iovec, _Flags, _Timeout) when not is_list(Ctrl) ->
+    {error, einval};
+sendmsg(S, MsgHdr, Iovec, Flags, Timeout) ->
+    Payload = iolist_to_binary(Iovec),
+    Ref = reference(Timeout),
+    gosocket_wait:send(Ref, {sendmsg, S, self(), maps:get(addr, MsgHdr, undefined),
+                             maps:get(ctrl, MsgHdr, []), Flags, until(Timeout), Ref, byte_size(Payload)},
+                       Payload, Iovec).
+
+%% ---- Receive
+
+%% @equiv recv(Socket, 0, [], infinity)
+-spec recv(socket()) -> {ok, binary()} | {error, Reason | {Reason, binary()}} when
+      Reason :: errcode() | closed.
+recv(Socket) ->
+    recv(Socket, 0, [], infinity).
+
+%% @equiv recv(Socket, Length, [], infinity)
+-spec recv(socket(), Length :: non_neg_integer()) -> {ok, binary()} | {error, Reason | {Reason, binary()}} when
+      Reason :: errcode() | closed.
+recv(Socket, Length) ->
+    recv(Socket, Length, [], infinity).
+
+%% @doc With flags, or with a time-out.
+-spec recv(socket(), Length :: non_neg_integer(), recv_flags()) ->
+          {ok, binary()} | {error, Reason | {Reason, binary()}} when
+      Reason :: errcode() | closed;
+          (socket(), Length :: non_neg_integer(), timeout()) ->
+          {ok, binary()} | {error, Reason | {Reason, binary()}} when
+      Reason :: errcode() | closed | timeout;
+          (socket(), Length :: non_neg_integer(), nowait) ->
+          {ok, binary()} | {ok, {binary(), select_info()}} | {select, select_info()}
+        | {error, Reason | {Reason, binary()}} when
+      Reason :: errcode() | closed.
+recv(Socket, Length, Flags) when is_list(Flags) -> recv(Socket, Length, Flags, infinity);
+recv(Socket, Length, Timeout) -> recv(Socket, Length, [], Timeout).
+
+%% @doc Length 0 means what is there now; on a stream any other is waited for.
+-spec recv(socket(), Length :: non_neg_integer(), recv_flags(), timeout()) ->
+          {ok, binary()} | {error, Reason | {Reason, binary()}} when
+      Reason :: errcode() | closed | timeout;
+          (socket(), Length :: non_neg_integer(), recv_flags(), nowait) ->
+          {ok, binary()} | {ok, {binary(), select_info()}} | {select, select_info()}
+        | {error, Reason | {Reason, binary()}} when
+      Reason :: errcode() | closed.
+recv({'$socket', S}, Length, Flags, Timeout)
+  when is_reference(S), ?IS_LENGTH(Length), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
+    Ref = reference(Timeout),
+    gosocket_wait:call(read_class(Flags), Ref,
+                       {recv, S, self(), Length, Flags, until(Timeout), Ref});
+recv(Socket, Length, Flags, Timeout) ->
+    erlang:error(badarg, [Socket, Length, Flags, Timeout]).
+
+%% @equiv recvfrom(Socket, 0, [], infinity)
+-spec recvfrom(socket()) -> {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed}.
+recvfrom(Socket) ->
+    recvfrom(Socket, 0, [], infinity).
+
+%% @equiv recvfrom(Socket, BufSz, [], infinity)
+-spec recvfrom(socket(), BufSz :: non_neg_integer()) ->
+          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed}.
+recvfrom(Socket, BufSz) ->
+    recvfrom(Socket, BufSz, [], infinity).
+
+%% @doc With flags and a time-out, with a buffer size and flags, or with a buffer size and a time-out.
+-spec recvfrom(socket(), recv_flags(), timeout()) ->
+          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed | timeout};
+              (socket(), recv_flags(), nowait) ->
+          {ok, {Source :: sockaddr() | undefined, binary()}} | {select, select_info()}
+        | {error, errcode() | closed};
+              (socket(), BufSz :: non_neg_integer(), recv_flags()) ->
+          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed};
+              (socket(), BufSz :: non_neg_integer(), timeout()) ->
+          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed | timeout};
+              (socket(), BufSz :: non_neg_integer(), nowait) ->
+          {ok, {Source :: sockaddr() | undefined, binary()}} | {select, select_info()}
+        | {error, errcode() | closed}.
+recvfrom(Socket, Flags, Timeout) when is_list(Flags) -> recvfrom(Socket, 0, Flags, Timeout);
+recvfrom(Socket, BufSz, Flags) when is_list(Flags) -> recvfrom(Socket, BufSz, Flags, infinity);
+recvfrom(Socket, BufSz, Timeout) -> recvfrom(Socket, BufSz, [], Timeout).
+
+%% @doc Buffer size 0 means the configured one (level `otp', option `rcvbuf').
+-spec recvfrom(socket(), BufSz :: non_neg_integer(), recv_flags(), timeout()) ->
+          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed | timeout};
+              (socket(), BufSz :: non_neg_integer(), recv_flags(), nowait) ->
+          {ok, {Source :: sockaddr() | undefined, binary()}} | {select, select_info()}
+        | {error, errcode() | closed}.
+recvfrom({'$socket', S}, BufSz, Flags, Timeout)
+  when is_reference(S), ?IS_BUFFER_SIZE(BufSz), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
+    Ref = reference(Timeout),
+    gosocket_wait:call(read_class(Flags), Ref,
+                       {recvfrom, S, self(), BufSz, Flags, until(Timeout), Ref});
+recvfrom(Socket, BufSz, Flags, Timeout) ->
+    erlang:error(badarg, [Socket, BufSz, Flags, Timeout]).
+
+%% @equiv recvmsg(Socket, 0, 0, [], infinity)
+-spec recvmsg(socket()) -> {ok, msghdr()} | {error, errcode() | closed}.
+recvmsg(Socket) ->
+    recvmsg(Socket, 0, 0, [], infinity).
+
+%% @doc With flags, or with a time-out.
+-spec recvmsg(socket(), recv_flags()) -> {ok, msghdr()} | {error, errcode() | closed};
+             (socket(), timeout()) -> {ok, msghdr()} | {error, errcode() | closed | timeout};
+             (socket(), nowait) -> {ok, msghdr()} | {select, select_info()} | {error, errcode() | closed}.
+recvmsg(Socket, Flags) when is_list(Flags) -> recvmsg(Socket, 0, 0, Flags, infinity);
+recvmsg(Socket, Timeout) -> recvmsg(Socket, 0, 0, [], Timeout).
+
+%% @doc With flags and a time-out, or with both sizes.
+-spec recvmsg(socket(), recv_flags(), timeout()) -> {ok, msghdr()} | {error, errcode() | closed | timeout};
+             (socket(), recv_flags(), nowait) ->
+          {ok, msghdr()} | {select, select_info()} | {error, errcode() | closed};
+             (socket(), BufSz :: non_neg_integer(), CtrlSz :: non_neg_integer()) ->
+          {ok, msghdr()} | {error, errcode() | closed}.
+recvmsg(Socket, Flags, Timeout) when is_list(Flags) -> recvmsg(Socket, 0, 0, Flags, Timeout);
+recvmsg(Socket, BufSz, CtrlSz) when is_integer(BufSz), is_integer(CtrlSz) ->
+    recvmsg(Socket, BufSz, CtrlSz, [], infinity).
+
+%% @doc Sizes of 0 mean the configured ones (level `otp', options `rcvbuf' and `rcvctrlbuf').
+-spec recvmsg(socket(), BufSz, CtrlSz, recv_flags(), timeout()) ->
+          {ok, msghdr()} | {error, errcode() | closed | timeout} when
+      BufSz :: non_neg_integer(), CtrlSz :: non_neg_integer();
+             (socket(), BufSz, CtrlSz, recv_flags(), nowait) ->
+          {ok, msghdr()} | {select, select_info()} | {error, errcode() | closed} when
+      BufSz :: non_neg_integer(), CtrlSz :: non_neg_integer().
+recvmsg({'$socket', S}, BufSz, CtrlSz, Flags, Timeout)
+  when is_reference(S), ?IS_BUFFER_SIZE(BufSz), ?IS_BUFFER_SIZE(CtrlSz), is_list(Flags),
+       ?IS_TIMEOUT(Timeout) ->
+    Ref = reference(Timeout),
+    gosocket_wait:call(read_class(Flags), Ref,
+                       {recvmsg, S, self(), BufSz, CtrlSz, Flags, until(Timeout), Ref});
+recvmsg(Socket, BufSz, CtrlSz, Flags, Timeout) ->
+    erlang:error(badarg, [Socket, BufSz, CtrlSz, Flags, Timeout]).
+
+%% ---- Cancel, close, shutdown
+
+%% @doc Ends a call that was answered with a select; no message of it is or comes in the mailbox.
+-spec cancel(socket(), select_info()) -> ok | {error, einval | closed | exself}.
+cancel({'$socket', S}, {select_info, _Tag, Ref} = SelectInfo) when is_reference(S) ->
+    gosocket_wait:call(cancel, Ref, {cancel, S, self(), SelectInfo});
+cancel(Socket, SelectInfo) ->
+    erlang:error(badarg, [Socket, SelectInfo]).
+
+-spec close(socket()) -> ok | {error, errcode() | closed | timeout}.
+close({'$socket', S}) when is_reference(S) -> gosocket_wait:call(wait, [], {close, S, self()});
+close(Socket) -> erlang:error(badarg, [Socket]).
+
+-spec shutdown(socket(), shutdown_how()) -> ok | {error, inet:posix() | closed}.
+shutdown({'$socket', S}, How) when is_reference(S) -> gosocket_wait:call(plain, [], {shutdown, S, How});
+shutdown(Socket, How) -> erlang:error(badarg, [Socket, How]).
+
+%% ---- Options, names, information
+
+%% @doc A native option has an integer as its key, or a level and a key that are integers, and a binary
+%% as its value.
+-spec setopt(socket(), sockopt_level(), Key :: atom() | integer(), Value :: term()) ->
+          ok | {error, inet:posix() | closed | not_owner}.
+setopt({'$socket', S} = Socket, otp, controlling_process, Pid) when is_reference(S), is_pid(Pid) ->
+    case node(Pid) =/= node() orelse is_process_alive(Pid) of
+        true -> gosocket_wait:call(plain, [], {setopt, S, self(), otp, controlling_process, Pid});
+        false -> give_to_dead(getopt(Socket, otp, controlling_process))
+    end;
+setopt({'$socket', S}, Level, Key, Value) when is_reference(S) ->
+    gosocket_wait:call(plain, [], {setopt, S, self(), Level, Key, Value});
+setopt(Socket, Level, Key, Value) ->
+    erlang:error(badarg, [Socket, Level, Key, Value]).
+
+%% The helper knows of deaths only afterwards.
+-spec give_to_dead({ok, pid()} | {error, Reason}) -> {error, einval | not_owner | Reason}.
+give_to_dead({ok, Owner}) when Owner =:= self() -> {error, einval};
+give_to_dead({ok, _}) -> {error, not_owner};
+give_to_dead({error, Reason}) -> {error, Reason}.
+
+%% @doc A native option has the key `{Number, Size}': `int' and `bool' give an integer and a boolean, a
+%% number of bytes gives a binary, 0 bytes give `ok'.
+-spec getopt(socket(), sockopt_level(), Key) -> ok | {ok, term()} | {error, inet:posix() | closed} when
+      Key :: atom() | {NativeOpt :: integer(), ValueSize :: int | bool | non_neg_integer()}.
+getopt({'$socket', S}, Level, Key) when is_reference(S) ->
+    gosocket_wait:call(plain, [], {getopt, S, Level, Key});
+getopt(Socket, Level, Key) ->
+    erlang:error(badarg, [Socket, Level, Key]).
+
+-spec sockname(socket()) -> {ok, sockaddr()} | {error, inet:posix() | closed}.
+sockname({'$socket', S}) when is_reference(S) -> gosocket_wait:call(plain, [], {sockname, S});
+sockname(Socket) -> erlang:error(badarg, [Socket]).
+
+-spec peername(socket()) -> {ok, sockaddr()} | {error, inet:posix() | closed}.
+peername({'$socket', S}) when is_reference(S) -> gosocket_wait:call(plain, [], {peername, S});
+peername(Socket) -> erlang:error(badarg, [Socket]).
+
+%% @doc Works on closed sockets, too: what was last known of them.
+-spec info(socket()) -> socket_info().
+info({'$socket', S}) when is_reference(S) -> gosocket_wait:call(plain, [], {info, S});
+info(Socket) -> erlang:error(badarg, [Socket]).
+
+%% ---- All sockets
+
+%% @doc Settings, and how many sockets of each kind there are.
+-spec info() -> map().
+info() -> gosocket_registry:info().
+
+%% @doc The number of sockets in the registry.
+-spec number_of() -> non_neg_integer().
+number_of() -> length(gosocket_registry:sockets()).
+
+%% @doc The sockets in the registry, newest first.
+-spec which_sockets() -> [socket()].
+which_sockets() -> gosocket_registry:sockets().
+
+%% @doc Those of a domain, type or protocol, of a controlling process, or by their info.
+-spec which_sockets(Filter) -> [socket()] when
+      Filter :: inet | inet6 | stream | dgram | seqpacket | sctp | tcp | udp | pid()
+              | fun((socket_info()) -> boolean()).
+which_sockets(Filter) -> gosocket_registry:sockets(Filter).
+
+%% @doc Whether sockets opened from now on go into the registry, unless their open says otherwise.
+-spec use_registry(boolean()) -> ok.
+use_registry(Use) when is_boolean(Use) -> gosocket_registry:use(Use).
+
+%% ---- Arguments
+
+%% Time spent in queues counts: a call carries the moment when its time is up.
+-spec until(timeout() | nowait) -> infinity | nowait | 0 | {at, Nanoseconds :: integer()}.
+until(0) -> 0;
+until(Timeout) when is_atom(Timeout); Timeout > ?LONGEST -> never(Timeout);
+until(Timeout) -> {at, os:perf_counter(nanosecond) + Timeout * 1000000}.
+
+-spec never(timeout() | nowait) -> infinity | nowait.
+never(nowait) -> nowait;
+never(_) -> infinity.
+
+%% Names a select; made here because the process may hear of it before the call returns.
+-spec reference(timeout() | nowait) -> reference() | [].
+reference(nowait) -> make_ref();
+reference(_) -> [].
+
+%% What was only looked at, or is no data of the stream, is not put back when its reader is dead.
+-spec read_class(recv_flags()) -> read | peek.
+read_class([]) ->
+    read;
+read_class(Flags) ->
+    case [Flag || Flag <- [peek, oob, errqueue], is_member(Flag, Flags)] of
+        [] -> read;
+        _ -> peek
+    end.
+
+%% The helper is to complain about an improper list.
+-spec is_member(recv_flag(), maybe_improper_list()) -> boolean().
+is_member(Flag, [Flag | _]) -> true;
+is_member(Flag, [_ | Flags]) -> is_member(Flag, Flags);
+is_member(_, _) -> false.

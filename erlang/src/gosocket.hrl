@@ -1,0 +1,14 @@
+%% What callers know of a lane: the value of the persistent term {gosocket_lane, Number}.
+-record(gosocket_lane,
+        {pid :: pid(),
+         %% of this run of the lane; handles of other runs are closed
+         incarnation :: pos_integer(),
+         %% bytes of payload that go with the first frame of a send
+         window :: pos_integer(),
+         %% rounds a caller polls for the answer of a call that never waits
+         spin :: non_neg_integer(),
+         %% word 1 is 1 while so few processes call that spinning pays
+         quiet :: atomics:atomics_ref()}).
+
+-define(LANE(Number), {gosocket_lane, Number}).
+-define(DEFAULT_LANE, 0).

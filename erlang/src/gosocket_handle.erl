@@ -1,0 +1,170 @@
+%% @private
+%% @doc What a `socket()' is: `{'$socket', Reference}', the reference being an `atomics' array.
+%%
+%% A handle finds its lane without a table, is collected with its last holder, is never used again,
+%% and answers `gosocket:info/1' from its own words once the socket is gone.
+-module(gosocket_handle).
+
+-include("gosocket.hrl").
+
+-export([new/3,
+         find/1,
+         close/3,
+         is_closed/1,
+         kind/1,
+         final_info/1]).
+
+-export_type([home/0]).
+
+%% Words of the array. Values stay below 2^59 where calls read them: no big integers on their way.
+-define(CHECK, 1).
+-define(HOME, 2).                               % lane number and incarnation
+-define(SOCKET, 3).                             % the helper's number
+-define(DOMAIN, 4).
+-define(TYPE, 5).
+-define(PROTOCOL, 6).
+-define(CTYPE, 7).
+-define(CLOSED, 8).
+-define(OWNER, 9).                              % only of a socket that its owner's death closed
+-define(COUNTERS, 10).                          % the first of many
+-define(WORDS, (?COUNTERS + length(?COUNTER_NAMES) - 1)).
+
+-define(CHECK_VALUE, 16#5f3a_c0de_50c4).
+-define(INCARNATION_BITS, 40).
+
+-define(COUNTER_NAMES,
+        [read_byte, read_fails, read_pkg, read_pkg_max, read_tries, read_waits,
+         write_byte, write_fails, write_pkg, write_pkg_max, write_tries, write_waits,
+         acc_success, acc_fails, acc_tries, acc_waits]).
+
+-type home() :: {LaneNumber :: non_neg_integer(), Incarnation :: pos_integer()}.
+
+%% The integers of `{ok, {Socket, Domain, Type, Protocol, CType}}': AF_*, SOCK_*, IPPROTO_*.
+-type kind() :: {non_neg_integer(), non_neg_integer(), non_neg_integer(), non_neg_integer()}.
+
+-spec new(home(), Socket :: non_neg_integer(), kind()) -> reference().
+new({Lane, Incarnation}, Socket, {Domain, Type, Protocol, CType}) ->
+    Handle = atomics:new(?WORDS, [{signed, false}]),
+    atomics:put(Handle, ?HOME, Lane bsl ?INCARNATION_BITS bor Incarnation),
+    atomics:put(Handle, ?SOCKET, Socket),
+    atomics:put(Handle, ?DOMAIN, Domain),
+    atomics:put(Handle, ?TYPE, Type),
+    atomics:put(Handle, ?PROTOCOL, Protocol),
+    atomics:put(Handle, ?CTYPE, CType),
+    atomics:put(Handle, ?CHECK, ?CHECK_VALUE),
+    Handle.
+
+%% @doc The running lane and the socket's number there. A closed socket of a running lane is found
+%% as well: the helper checks the arguments before it says closed. Any other reference is a badarg.
+-spec find(reference()) -> {#gosocket_lane{}, Socket :: non_neg_integer()} | closed.
+find(Handle) ->
+    check(Handle),
+    Home = atomics:get(Handle, ?HOME),
+    Incarnation = Home band (1 bsl ?INCARNATION_BITS - 1),
+    case persistent_term:get(?LANE(Home bsr ?INCARNATION_BITS), none) of
+        #gosocket_lane{incarnation = Incarnation} = Lane ->
+            {Lane, atomics:get(Handle, ?SOCKET)};
+        _ ->
+            closed
+    end.
+
+-spec check(reference()) -> true.
+check(Handle) ->
+    atomics:get(Handle, ?CHECK) =:= ?CHECK_VALUE orelse erlang:error(badarg).
+
+%% @doc Writes down what outlives the socket.
+-spec close(reference(), Owner :: pid() | undefined, Counters :: tuple()) -> ok.
+close(Handle, Owner, Counters) ->
+    [atomics:put(Handle, ?COUNTERS + I - 1, element(I, Counters))
+     || I <- lists:seq(1, length(?COUNTER_NAMES))],
+    atomics:put(Handle, ?OWNER, pack(Owner)),
+    atomics:put(Handle, ?CLOSED, 1).
+
+-spec is_closed(reference()) -> boolean().
+is_closed(Handle) ->
+    check(Handle),
+    atomics:get(Handle, ?CLOSED) =:= 1.
+
+%% @doc Domain, type and protocol as the man page names them.
+-spec kind(reference()) -> {Domain, Type, Protocol} when
+      Domain :: gosocket:domain() | integer(),
+      Type :: gosocket:type() | integer(),
+      Protocol :: gosocket:protocol() | integer().
+kind(Handle) ->
+    {domain(atomics:get(Handle, ?DOMAIN)),
+     type(atomics:get(Handle, ?TYPE)),
+     protocol(atomics:get(Handle, ?PROTOCOL))}.
+
+%% @doc The answer of `gosocket:info/1' when there is nobody left to ask.
+-spec final_info(reference()) -> map().
+final_info(Handle) ->
+    {Domain, Type, Protocol} = kind(Handle),
+    #{domain => Domain,
+      type => Type,
+      protocol => Protocol,
+      ctrl => unpack(atomics:get(Handle, ?OWNER)),
+      ctype => ctype(atomics:get(Handle, ?CTYPE)),
+      counters => counters(Handle),
+      num_readers => 0,
+      num_writers => 0,
+      num_acceptors => 0,
+      readable => false,
+      writable => false}.
+
+-spec counters(reference()) -> #{atom() => non_neg_integer()}.
+counters(Handle) ->
+    Words = lists:seq(?COUNTERS, ?WORDS),
+    maps:from_list([{Name, atomics:get(Handle, Word)}
+                    || {Name, Word} <- lists:zip(?COUNTER_NAMES, Words)]).
+
+%% Linux numbers; what the API has no name for stays a number.
+
+-spec domain(non_neg_integer()) -> gosocket:domain() | integer().
+domain(1) -> local;
+domain(2) -> inet;
+domain(10) -> inet6;
+domain(Number) -> Number.
+
+-spec type(non_neg_integer()) -> gosocket:type() | integer().
+type(1) -> stream;
+type(2) -> dgram;
+type(3) -> raw;
+type(4) -> rdm;
+type(5) -> seqpacket;
+type(Number) -> Number.
+
+-spec protocol(non_neg_integer()) -> gosocket:protocol() | integer().
+protocol(0) -> ip;
+protocol(6) -> tcp;
+protocol(17) -> udp;
+protocol(132) -> sctp;
+protocol(Number) -> Number.
+
+-spec ctype(non_neg_integer()) -> normal | fromfd | {fromfd, integer()}.
+ctype(0) -> normal;
+ctype(1) -> fromfd;
+ctype(Number) -> {fromfd, Number - 2}.
+
+%% A pid of this node is two 32 bit numbers in the external format (NEW_PID_EXT: node, ID, serial,
+%% creation); 0 means nobody. A pid of another node has no room here.
+
+-spec pack(pid() | undefined) -> non_neg_integer().
+pack(Pid) when node(Pid) =:= node() ->
+    {_Head, <<Id:64>>, _Creation} = split(Pid),
+    Id + 1;
+pack(_) ->
+    0.
+
+-spec unpack(non_neg_integer()) -> pid() | undefined.
+unpack(0) ->
+    undefined;
+unpack(Word) ->
+    {Head, _Id, Creation} = split(self()),
+    binary_to_term(<<Head/binary, (Word - 1):64, Creation/binary>>).
+
+-spec split(pid()) -> {Head :: binary(), Id :: binary(), Creation :: binary()}.
+split(Pid) ->
+    Bin = term_to_binary(Pid),
+    Size = byte_size(Bin) - 12,
+    <<Head:Size/binary, Id:8/binary, Creation:4/binary>> = Bin,
+    {Head, Id, Creation}.

@@ -1,0 +1,132 @@
+%% @private
+%% @doc The helper as an operating system process: where it is, how it is started, why it did not start.
+-module(gosocket_helper).
+
+-export([start/0,
+         hello/1,
+         kill/2,
+         log_failure/1]).
+
+-export_type([hello/0]).
+
+-define(PROTOCOL, 0).
+-define(HELLO_TIMEOUT, 5000).
+
+-type hello() :: #{protocol := 0,
+                   pid := pos_integer(),
+                   window := pos_integer(),
+                   frame_limit := pos_integer(),
+                   atom() => term()}.
+
+-spec start() -> {ok, port()} | {error, atom()}.
+start() ->
+    BusyLimits = gosocket_outbox:busy_limits(),
+    try
+        open_port({spawn_executable, path()},
+                  [{packet, 4}, binary, exit_status, use_stdio, hide, {args, args()},
+                   {busy_limits_port, BusyLimits}, {busy_limits_msgq, BusyLimits}])
+    of
+        Port -> {ok, Port}
+    catch
+        error:badarg -> {error, einval};
+        error:system_limit -> {error, emfile};
+        error:Posix -> {error, Posix}
+    end.
+
+-spec path() -> file:filename_all().
+path() ->
+    case {os:getenv("GOSOCKET_HELPER"), application:get_env(gosocket, helper)} of
+        {[_ | _] = Path, _} -> Path;
+        {_, {ok, Path}} -> Path;
+        _ -> filename:join(priv_dir(), "gosocket")
+    end.
+
+%% Modules may be in the path without their application's directory having its usual name.
+-spec priv_dir() -> file:filename_all().
+priv_dir() ->
+    case code:priv_dir(gosocket) of
+        {error, bad_name} ->
+            Ebin = filename:dirname(filename:absname(code:which(?MODULE))),
+            filename:join(filename:dirname(Ebin), "priv");
+        Dir ->
+            Dir
+    end.
+
+-spec args() -> [string()].
+args() ->
+    lists:append([[Flag, lists:flatten(io_lib:format("~tp", [Value]))]
+                  || {Variable, Flag} <- [{loops, "-loops"},
+                                          {spin_us, "-spin-us"},
+                                          {log_level, "-log-level"},
+                                          {window, "-window"},
+                                          {parked_limit, "-parked-limit"}],
+                     {ok, Value} <- [application:get_env(gosocket, Variable)]]).
+
+%% @doc The first frame, from a helper that speaks our protocol.
+-spec hello(port()) -> {ok, hello()} | {error, atom()}.
+hello(Port) ->
+    receive
+        {Port, {data, Frame}} -> check_hello(Frame);
+        {Port, {exit_status, Status}} -> {error, posix(Status)};
+        {'EXIT', Port, _} -> exit_status(Port)
+    after ?HELLO_TIMEOUT ->
+        {error, etimedout}
+    end.
+
+%% The status may come after the exit of the port, or never.
+-spec exit_status(port()) -> {error, atom()}.
+exit_status(Port) ->
+    receive
+        {Port, {exit_status, Status}} -> {error, posix(Status)}
+    after 0 ->
+        {error, eproto}
+    end.
+
+-spec check_hello(binary()) -> {ok, hello()} | {error, eproto}.
+check_hello(Frame) ->
+    try binary_to_term(Frame) of
+        {hello, #{protocol := ?PROTOCOL, pid := _, window := _, frame_limit := _} = Hello} -> {ok, Hello};
+        _ -> {error, eproto}
+    catch
+        error:badarg -> {error, eproto}
+    end.
+
+%% @doc Ends a helper that does not end at end of file, because it is stopped or is no helper. SIGKILL
+%% works in any case; the VM has no call for it. Returns at once.
+-spec kill(port(), hello() | undefined) -> ok.
+kill(Port, Hello) ->
+    case {Hello, erlang:port_info(Port, os_pid)} of
+        {#{pid := Pid}, _} -> spawn(fun() -> sigkill(Pid) end);
+        {_, {os_pid, Pid}} -> spawn(fun() -> sigkill(Pid) end);
+        _ -> ok
+    end,
+    ok.
+
+-spec sigkill(OsPid :: pos_integer()) -> ok.
+sigkill(OsPid) ->
+    Pid = integer_to_list(OsPid),
+    case os:find_executable("kill") of
+        false ->
+            os:cmd("kill -9 " ++ Pid);
+        Kill ->
+            Port = open_port({spawn_executable, Kill}, [exit_status, {args, ["-9", Pid]}]),
+            receive
+                {Port, {exit_status, _}} -> ok
+            end
+    end,
+    ok.
+
+-spec log_failure(Posix :: atom()) -> ok.
+log_failure(Posix) ->
+    logger:error("gosocket: the helper ~ts does not start: ~tp", [path(), Posix],
+                 #{domain => [gosocket]}).
+
+%% What execve(2) fails with is the exit status of the process that was to become the helper.
+-spec posix(Status :: non_neg_integer()) -> atom().
+posix(Status) ->
+    maps:get(Status,
+             #{1 => eperm, 2 => enoent, 5 => eio, 7 => e2big, 8 => enoexec, 11 => eagain,
+               12 => enomem, 13 => eacces, 14 => efault, 20 => enotdir, 21 => eisdir, 22 => einval,
+               23 => enfile, 24 => emfile, 26 => etxtbsy, 36 => enametoolong, 40 => eloop,
+               80 => elibbad},
+             eproto).

@@ -1,0 +1,459 @@
+%% @private
+%% @doc A lane: the process that owns one helper's port. It gathers the requests in its mailbox into one
+%% frame, routes each answer to its caller, makes the handles, watches processes for the helper, and
+%% watches the helper. Calls that wait for their answer stand in the process dictionary, the one table
+%% that costs nothing, as `Id => {Caller, Monitor, Class, Ref, Socket}'.
+%%
+%% When the helper is gone the lane ends: its callers see that by their monitors, armed selects are the
+%% guardian's, and the next open starts another.
+-module(gosocket_lane).
+
+-export([start_link/1]).
+
+-export([init/2,
+         loop/1]).
+
+-export([system_continue/3,
+         system_terminate/4,
+         system_code_change/4,
+         system_get_state/1,
+         system_replace_state/2]).
+
+-on_load(on_load/0).
+
+-include("gosocket.hrl").
+
+-define(LAST_ID, 16#7fffffff).
+
+%% While calls or selects are pending, the helper has to be heard of. Ticks without a frame from it
+%% before the last ping goes out, which has a tick of its own: what has come meanwhile is read first, or
+%% a node that was stopped would kill a healthy helper.
+-define(TICK, 1000).
+-define(LAST_PING, 3).
+
+-define(DEFAULT_LANE_SPIN, 60).
+-define(DEFAULT_CALLER_SPIN, 15).
+
+%% The head of a final answer, and the result `{ok, _}'.
+-define(ANSWER(Id), 131, 104, 2, 98, Id:32).
+-define(OK(Element), 104, 2, 119, 2, "ok", Element).
+
+-record(lane,
+        {parent :: pid(),
+         home :: gosocket_handle:home(),
+         port :: port(),
+         hello :: gosocket_helper:hello(),
+         outbox :: gosocket_outbox:outbox(),
+         selects :: gosocket_selects:selects(),
+         quiet :: gosocket_quiet:quiet(),
+         spin :: non_neg_integer(),
+         next = 0 :: non_neg_integer(),
+         calls = 0 :: non_neg_integer(),
+         %% frames received, the hello included, and whether the helper has to learn their number
+         frames = 1 :: pos_integer(),
+         undelivered = false :: boolean(),
+         sockets = #{} :: #{non_neg_integer() => {reference(), Registered :: boolean()}},
+         watched = #{} :: #{pid() => reference()},
+         ticking = false :: boolean(),
+         heard = 0 :: non_neg_integer(),
+         silent = 0 :: non_neg_integer()}).
+
+-type lane() :: #lane{}.
+
+-type entry() :: {pid(), Monitor :: reference(), gosocket_wait:class(), Ref :: reference() | [],
+                  %% of an open: whether the socket goes into the registry
+                  Socket :: non_neg_integer() | boolean()}.
+
+-spec on_load() -> ok.
+on_load() ->
+    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
+        none -> ok;
+        _ -> gosocket_reload:on_load(?MODULE)
+    end.
+
+%% @doc Returns when the helper is started, before its hello: opens wait for that in the mailbox.
+-spec start_link(Number :: non_neg_integer()) -> {ok, pid()} | {error, term()}.
+start_link(Number) ->
+    proc_lib:start_link(?MODULE, init, [self(), Number], infinity,
+                        [{message_queue_data, off_heap}, {fullsweep_after, 100}]).
+
+-spec init(pid(), non_neg_integer()) -> no_return().
+init(Parent, Number) ->
+    process_flag(trap_exit, true),
+    case gosocket_helper:start() of
+        {ok, Port} ->
+            proc_lib:init_ack(Parent, {ok, self()}),
+            greeted(Parent, Number, Port, gosocket_helper:hello(Port));
+        {error, Posix} ->
+            gosocket_helper:log_failure(Posix),
+            proc_lib:init_ack(Parent, {error, {no_helper, Posix}}),
+            exit({shutdown, {no_helper, Posix}})
+    end.
+
+-spec greeted(pid(), non_neg_integer(), port(), Hello) -> no_return() when
+      Hello :: {ok, gosocket_helper:hello()} | {error, atom()}.
+greeted(Parent, Number, Port, {ok, #{window := Window, frame_limit := Limit} = Hello}) ->
+    Incarnation = erlang:unique_integer([positive, monotonic]),
+    Quiet = gosocket_quiet:new(),
+    Table = gosocket_guardian:enroll(Number),
+    persistent_term:put(?LANE(Number),
+                        #gosocket_lane{pid = self(),
+                                       incarnation = Incarnation,
+                                       window = Window,
+                                       spin = variable(caller_spin, ?DEFAULT_CALLER_SPIN),
+                                       quiet = gosocket_quiet:flag(Quiet)}),
+    loop(#lane{parent = Parent,
+               home = {Number, Incarnation},
+               port = Port,
+               hello = Hello,
+               outbox = gosocket_outbox:new(Port, Limit),
+               selects = gosocket_selects:new(Table),
+               quiet = Quiet,
+               spin = variable(lane_spin, ?DEFAULT_LANE_SPIN)});
+greeted(_Parent, _Number, Port, {error, Posix}) ->
+    gosocket_helper:log_failure(Posix),
+    gosocket_helper:kill(Port, undefined),
+    exit({shutdown, {no_helper, Posix}}).
+
+-spec variable(atom(), non_neg_integer()) -> non_neg_integer().
+variable(Name, Default) ->
+    application:get_env(gosocket, Name, Default).
+
+%% The whole mailbox is read before the batch goes out.
+
+-spec loop(lane()) -> no_return().
+loop(Lane) ->
+    receive
+        Message -> drain(handle(Message, Lane))
+    end.
+
+-spec drain(lane()) -> no_return().
+drain(Lane) ->
+    receive
+        Message -> drain(handle(Message, Lane))
+    after 0 ->
+        idle(flush(Lane))
+    end.
+
+-spec idle(lane()) -> no_return().
+idle(#lane{quiet = Quiet, spin = Rounds} = Lane) ->
+    case gosocket_quiet:is_quiet(Quiet) of
+        true -> spin(Rounds, Lane);
+        false -> loop(Lane)
+    end.
+
+-spec spin(non_neg_integer(), lane()) -> no_return().
+spin(0, Lane) ->
+    loop(Lane);
+spin(Rounds, Lane) ->
+    receive
+        Message -> drain(handle(Message, Lane))
+    after 0 ->
+        erlang:bump_reductions(4000),
+        erlang:yield(),
+        spin(Rounds - 1, Lane)
+    end.
+
+-spec flush(lane()) -> lane().
+flush(#lane{undelivered = true, outbox = Outbox} = Lane) ->
+    case gosocket_outbox:is_empty(Outbox) of
+        true -> Lane;
+        false -> flush(deliver(Lane))
+    end;
+flush(#lane{outbox = Outbox} = Lane) ->
+    Lane#lane{outbox = gosocket_outbox:flush(Outbox)}.
+
+%% Frames are handed over as they come: all of them are delivered.
+-spec deliver(lane()) -> lane().
+deliver(#lane{frames = Frames} = Lane) ->
+    tell({delivered, Frames}, Lane#lane{undelivered = false}).
+
+-spec tell(Item :: tuple(), lane()) -> lane().
+tell(Item, #lane{outbox = Outbox} = Lane) ->
+    Lane#lane{outbox = gosocket_outbox:control(gosocket_term:item(Item), Outbox)}.
+
+-spec handle(Message :: term(), lane()) -> lane() | no_return().
+handle({call, Entry, Item}, Lane) ->
+    request(Entry, Item, Lane);
+handle({Port, {data, Frame}}, #lane{port = Port, frames = Frames} = Lane) ->
+    frame(Frame, Lane#lane{frames = Frames + 1});
+handle({chunk, Item}, #lane{outbox = Outbox} = Lane) ->
+    Lane#lane{outbox = gosocket_outbox:payload(Item, Outbox)};
+handle({'DOWN', _Monitor, process, Process, _Reason}, #lane{watched = Watched, selects = Selects} = Lane) ->
+    tell({died, Process}, Lane#lane{watched = maps:remove(Process, Watched),
+                                    selects = gosocket_selects:dead(Process, Selects)});
+handle({timeout, _Timer, tick}, Lane) ->
+    tick(Lane);
+handle({ask, Pid, Monitor, sockets}, #lane{sockets = Sockets} = Lane) ->
+    Pid ! {Monitor, [Socket || {_, Socket} <- lists:reverse(lists:sort(maps:to_list(Sockets)))]},
+    Lane;
+handle({Port, {exit_status, Status}}, #lane{port = Port} = Lane) ->
+    gone({exit_status, Status}, Lane);
+handle({'EXIT', Port, Reason}, #lane{port = Port} = Lane) ->
+    gone(Reason, Lane);
+handle({'EXIT', Parent, Reason}, #lane{parent = Parent}) ->
+    exit(Reason);
+handle({system, From, Request}, #lane{parent = Parent} = Lane) ->
+    sys:handle_system_msg(Request, From, Parent, ?MODULE, [], flush(Lane));
+handle({reload, Module, Loader}, Lane) ->
+    reload(Module, Loader, flush(Lane));
+handle(_Other, Lane) ->
+    Lane.
+
+%% ---- Requests
+
+-spec request(entry(), gosocket_term:item(), lane()) -> lane().
+request(Entry, Item, #lane{outbox = Outbox, next = Next, calls = Calls, quiet = Quiet} = Lane) ->
+    case gosocket_outbox:is_allowed(Item, Outbox) of
+        true ->
+            Id = free_id(Next),
+            put(Id, Entry),
+            ticking(Lane#lane{outbox = enqueue(gosocket_term:request(Id, Item), Outbox),
+                              next = (Id + 1) band ?LAST_ID,
+                              calls = Calls + 1,
+                              quiet = gosocket_quiet:note(element(1, Entry), Id, Quiet)});
+        false ->
+            {Pid, Monitor, _, _, _} = Entry,
+            Pid ! {Monitor, {failed, emsgsize}},
+            Lane
+    end.
+
+%% Ids come round again, calls may wait for ever.
+-spec free_id(non_neg_integer()) -> non_neg_integer().
+free_id(Id) ->
+    case get(Id) of
+        undefined -> Id;
+        _ -> free_id((Id + 1) band ?LAST_ID)
+    end.
+
+-spec enqueue(gosocket_term:item(), gosocket_outbox:outbox()) -> gosocket_outbox:outbox().
+enqueue(Item, Outbox) when is_binary(Item) -> gosocket_outbox:control(Item, Outbox);
+enqueue(Item, Outbox) -> gosocket_outbox:payload(Item, Outbox).
+
+%% ---- Frames of the helper
+
+-spec frame(binary(), lane()) -> lane() | no_return().
+frame(<<?ANSWER(Id), _/binary>> = Frame, #lane{calls = Calls} = Lane) ->
+    answer(erase(Id), Frame, Lane#lane{calls = Calls - 1});
+frame(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>> = Frame, Lane) ->
+    forward(get(Id), Frame, Lane);
+frame(Frame, Lane) ->
+    event(binary_to_term(Frame), Frame, Lane).
+
+-spec answer(entry(), binary(), lane()) -> lane().
+answer({Pid, Monitor, plain, _, _}, Frame, Lane) ->
+    Pid ! {Monitor, Frame},
+    Lane;
+answer({_, _, open, _, Registered} = Entry, <<?ANSWER(_), ?OK(_), _/binary>> = Frame, Lane) ->
+    {_Handle, Lane1} = new_socket(Entry, Registered, Frame, Lane),
+    Lane1;
+answer({_, _, accept, _, _} = Entry, <<?ANSWER(_), ?OK(_), _/binary>> = Frame, Lane) ->
+    accepted(Entry, Frame, settle(Entry, Frame, Lane));
+answer(Entry, Frame, Lane) ->
+    forward(Entry, Frame, settle(Entry, Frame, Lane)).
+
+%% Only a process that was alive after the sending can have got the message.
+-spec forward(entry(), binary(), lane()) -> lane().
+forward({Pid, Monitor, read, _, Socket}, Frame, Lane) ->
+    Pid ! {Monitor, Frame},
+    case is_process_alive(Pid) of
+        true -> Lane#lane{undelivered = true};
+        false -> handback(Socket, Frame, Lane)
+    end;
+forward({Pid, Monitor, _, _, _}, Frame, Lane) ->
+    Pid ! {Monitor, Frame},
+    Lane.
+
+-spec handback(Socket :: non_neg_integer(), binary(), lane()) -> lane().
+handback(Socket, Frame, Lane) ->
+    tell({handback, Socket, Frame}, Lane#lane{undelivered = true}).
+
+-spec accepted(entry(), binary(), lane()) -> lane().
+accepted({Pid, _, _, _, Listener} = Entry, Frame, #lane{sockets = Sockets} = Lane) ->
+    Registered = case Sockets of
+                     #{Listener := {_, As}} -> As;
+                     _ -> true
+                 end,
+    {Socket, Lane1} = new_socket(Entry, Registered, Frame, Lane),
+    case is_process_alive(Pid) of
+        true ->
+            Lane1#lane{undelivered = true};
+        false ->
+            handback(Listener, Frame, Lane1#lane{sockets = maps:remove(Socket, Lane1#lane.sockets)})
+    end.
+
+-spec new_socket(entry(), Registered :: boolean(), binary(), lane()) -> {non_neg_integer(), lane()}.
+new_socket({Pid, Monitor, _, _, _}, Registered, Frame, #lane{home = Home, sockets = Sockets} = Lane) ->
+    {_Id, {ok, {Socket, Domain, Type, Protocol, CType}}} = binary_to_term(Frame),
+    Handle = gosocket_handle:new(Home, Socket, {Domain, Type, Protocol, CType}),
+    Pid ! {Monitor, {ok, {'$socket', Handle}}},
+    {Socket, Lane#lane{sockets = Sockets#{Socket => {Handle, Registered}}}}.
+
+-spec event(Event :: tuple(), Frame :: binary(), lane()) -> lane() | no_return().
+event({want, Id, _Offset, _Bytes}, Frame, Lane) ->
+    forward(get(Id), Frame, Lane);
+event({consumed, Bytes}, _, #lane{outbox = Outbox} = Lane) ->
+    Lane#lane{outbox = gosocket_outbox:consumed(Bytes, Outbox)};
+event({select, Socket, Process, Ref}, _, Lane) ->
+    message(Socket, Process, Ref, {select, Ref}, Lane);
+event({abort, Socket, Process, Ref, Reason}, _, Lane) ->
+    message(Socket, Process, Ref, {abort, {Ref, Reason}}, Lane);
+event({closed, Socket, {Owner, Counters}}, _, #lane{sockets = Sockets} = Lane) ->
+    case maps:take(Socket, Sockets) of
+        {{Handle, _}, Rest} ->
+            gosocket_handle:close(Handle, Owner, Counters),
+            Lane#lane{sockets = Rest};
+        error ->
+            Lane
+    end;
+event({watch, Process}, _, #lane{watched = Watched} = Lane) ->
+    Lane#lane{watched = Watched#{Process => monitor(process, Process)}};
+event({unwatch, Process}, _, #lane{watched = Watched} = Lane) ->
+    case maps:take(Process, Watched) of
+        {Monitor, Rest} ->
+            demonitor(Monitor, [flush]),
+            Lane#lane{watched = Rest};
+        error ->
+            Lane
+    end;
+event({confirm, _Frame}, _, Lane) ->
+    deliver(Lane);
+event({pong, _}, _, Lane) ->
+    Lane;
+event({bad, _, _} = Bad, _, Lane) ->
+    %% nobody can say whose calls went with the frame
+    gone(Bad, Lane).
+
+-spec message(non_neg_integer(), pid(), reference(), {select | abort, term()}, lane()) -> lane().
+message(Socket, Process, Ref, {Tag, Info}, #lane{sockets = Sockets, selects = Selects} = Lane) ->
+    #{Socket := {Handle, _}} = Sockets,
+    Process ! {'$socket', {'$socket', Handle}, Tag, Info},
+    Lane#lane{selects = gosocket_selects:fired(Ref, Selects)}.
+
+%% ---- Selects: what an answer did to the process's armed one
+
+-spec settle(entry(), binary(), lane()) -> lane().
+settle({_, _, cancel, Ref, _}, <<?ANSWER(_), 119, 2, "ok">>, #lane{selects = Selects} = Lane) ->
+    Lane#lane{selects = gosocket_selects:fired(Ref, Selects)};
+settle({_, _, cancel, _, _}, _Frame, Lane) ->
+    Lane;
+settle({Pid, _, Class, Ref, Socket}, Frame, #lane{selects = Selects, sockets = Sockets} = Lane) ->
+    case Ref =:= [] andalso gosocket_selects:is_empty(Selects) of
+        true ->
+            Lane;
+        false ->
+            Armed = case {select_state(Ref, Frame), Sockets} of
+                        {armed, #{Socket := {Handle, _}}} -> {armed, {'$socket', Handle}};
+                        {armed, _} -> over;
+                        {State, _} -> State
+                    end,
+            Lane#lane{selects = gosocket_selects:settle(Pid, {Socket, slot(Class)}, Ref, Armed, Selects)}
+    end.
+
+-spec slot(gosocket_wait:class()) -> atom().
+slot(peek) -> read;
+slot(Class) -> Class.
+
+%% Of the data in an answer only the length is looked at.
+-spec select_state(Ref :: reference() | [], binary()) -> armed | unchanged | over.
+select_state(_, <<?ANSWER(_), 104, 2, 119, 6, "select", _/binary>>) ->
+    armed;
+select_state(Ref, <<?ANSWER(_), ?OK(104), 2, 109, Size:32, _:Size/binary, Info/binary>>) when Ref =/= [] ->
+    info_state(Info);
+select_state(Ref, <<?ANSWER(_), ?OK(104), 2, 97, _, Info/binary>>) when Ref =/= [] ->
+    info_state(Info);
+select_state(Ref, <<?ANSWER(_), ?OK(104), 2, 98, _:32, Info/binary>>) when Ref =/= [] ->
+    info_state(Info);
+select_state(_, <<?ANSWER(_), 104, 2, 119, 5, "error", _/binary>> = Frame) ->
+    {_Id, {error, Reason}} = binary_to_term(Frame),
+    error_state(Reason);
+select_state(_, <<?ANSWER(_), 104, 2, 119, 5, "raise", _/binary>>) ->
+    unchanged;
+select_state(_, _) ->
+    over.
+
+-spec info_state(binary()) -> armed | over.
+info_state(<<104, 3, 119, 11, "select_info", _/binary>>) -> armed;
+info_state(_) -> over.
+
+%% A second call of a process that waits already, or one that cannot be tried, leaves the first alone.
+-spec error_state(Reason :: term()) -> unchanged | over.
+error_state({Reason, _}) -> error_state(Reason);
+error_state(ealready) -> unchanged;
+error_state(einval) -> unchanged;
+error_state(_) -> over.
+
+%% ---- Is the helper alive?
+
+-spec ticking(lane()) -> lane().
+ticking(#lane{ticking = true} = Lane) ->
+    Lane;
+ticking(Lane) ->
+    next_tick(Lane#lane{ticking = true, heard = 0, silent = 0}).
+
+-spec next_tick(lane()) -> lane().
+next_tick(Lane) ->
+    erlang:start_timer(?TICK, self(), tick),
+    Lane.
+
+-spec tick(lane()) -> lane() | no_return().
+tick(#lane{calls = 0, selects = Selects} = Lane) ->
+    case gosocket_selects:is_empty(Selects) of
+        true -> Lane#lane{ticking = false};
+        false -> listen(Lane)
+    end;
+tick(Lane) ->
+    listen(Lane).
+
+-spec listen(lane()) -> lane() | no_return().
+listen(#lane{frames = Frames, heard = Heard} = Lane) when Frames =/= Heard ->
+    ping(Lane#lane{heard = Frames, silent = 0});
+listen(#lane{silent = ?LAST_PING, port = Port, hello = Hello} = Lane) ->
+    gosocket_helper:kill(Port, Hello),
+    gone(etimedout, Lane);
+listen(#lane{silent = Silent} = Lane) ->
+    ping(Lane#lane{silent = Silent + 1}).
+
+-spec ping(lane()) -> lane().
+ping(Lane) ->
+    tell({ping, Lane#lane.silent}, next_tick(Lane)).
+
+-spec gone(Reason :: term(), lane()) -> no_return().
+gone(Reason, #lane{hello = #{pid := Pid}}) ->
+    logger:warning("gosocket: the helper (process ~w) is gone: ~tp", [Pid, Reason],
+                   #{domain => [gosocket]}),
+    exit({shutdown, helper_gone}).
+
+%% ---- Code, system messages
+
+%% See gosocket_reload: callers leave old code when told, so does the lane.
+-spec reload(module(), Loader :: pid(), lane()) -> lane() | no_return().
+reload(?MODULE, Loader, Lane) ->
+    Loader ! {told, self(), 1},
+    gosocket_reload:leave(Loader, ?MODULE, loop, [Lane]);
+reload(_Module, Loader, Lane) ->
+    Callers = [{Pid, Monitor} || {Id, {Pid, Monitor, _, _, _}} <- get(), is_integer(Id)],
+    Loader ! {told, self(), length(Callers)},
+    [Pid ! {Monitor, {leave, Loader}} || {Pid, Monitor} <- Callers],
+    Lane.
+
+-spec system_continue(pid(), [sys:dbg_opt()], lane()) -> no_return().
+system_continue(_Parent, _Debug, Lane) ->
+    loop(Lane).
+
+-spec system_terminate(term(), pid(), [sys:dbg_opt()], lane()) -> no_return().
+system_terminate(Reason, _Parent, _Debug, _Lane) ->
+    exit(Reason).
+
+-spec system_code_change(lane(), module(), term(), term()) -> {ok, lane()}.
+system_code_change(Lane, _Module, _OldVsn, _Extra) ->
+    {ok, Lane}.
+
+-spec system_get_state(lane()) -> {ok, lane()}.
+system_get_state(Lane) ->
+    {ok, Lane}.
+
+-spec system_replace_state(fun((lane()) -> lane()), lane()) -> {ok, lane(), lane()}.
+system_replace_state(Replace, Lane) ->
+    New = Replace(Lane),
+    {ok, New, New}.

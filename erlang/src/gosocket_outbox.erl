@@ -1,0 +1,122 @@
+%% @private
+%% @doc What a lane still has to write: the batch being gathered, and two queues for when the helper
+%% does not read. Control (every request but payload) may run ahead of payload, so that the receive or
+%% close that unblocks a sender is not stuck behind it. The port is never given more than it can hold:
+%% a port over its busy limit would suspend the lane, and with it every caller.
+-module(gosocket_outbox).
+
+-export([new/2,
+         is_empty/1,
+         is_allowed/2,
+         control/2,
+         payload/2,
+         consumed/2,
+         flush/1,
+         busy_limits/0]).
+
+-export_type([outbox/0]).
+
+%% Bytes that the helper has not read: up to the first, payload goes out, up to the second, control.
+-define(PAYLOAD_WINDOW, (2 bsl 20)).
+-define(CONTROL_WINDOW, (2 * ?PAYLOAD_WINDOW)).
+
+%% A batch goes out at either limit: the helper can start while the rest of the mailbox is read.
+-define(BATCH_ITEMS, 32).
+-define(BATCH_BYTES, (128 bsl 10)).
+
+%% Bytes of a frame that are not items: length, version, list head and tail.
+-define(FRAME_OVERHEAD, 11).
+
+-record(outbox,
+        {port :: port(),
+         frame_limit :: pos_integer(),
+         batch = [] :: [gosocket_term:item()],
+         count = 0 :: non_neg_integer(),
+         bytes = 0 :: non_neg_integer(),
+         unread = 0 :: integer(),
+         control = queue:new() :: queue:queue(gosocket_term:item()),
+         payload = queue:new() :: queue:queue(gosocket_term:item())}).
+
+-opaque outbox() :: #outbox{}.
+
+-spec new(port(), FrameLimit :: pos_integer()) -> outbox().
+new(Port, FrameLimit) ->
+    #outbox{port = Port, frame_limit = FrameLimit}.
+
+%% @doc Limits above anything the windows let through: the port never gets busy.
+-spec busy_limits() -> {Low :: pos_integer(), High :: pos_integer()}.
+busy_limits() ->
+    {2 * ?CONTROL_WINDOW, 4 * ?CONTROL_WINDOW}.
+
+%% @doc Whether the batch is empty.
+-spec is_empty(outbox()) -> boolean().
+is_empty(#outbox{count = Count}) ->
+    Count =:= 0.
+
+%% @doc A frame above the helper's limit would end it.
+-spec is_allowed(gosocket_term:item(), outbox()) -> boolean().
+is_allowed(Item, #outbox{frame_limit = Limit}) ->
+    gosocket_term:size(Item) + ?FRAME_OVERHEAD + ?BATCH_BYTES =< Limit.
+
+-spec control(gosocket_term:item(), outbox()) -> outbox().
+control(Item, #outbox{control = Queue} = Outbox) ->
+    case has_room(?CONTROL_WINDOW, Outbox) andalso queue:is_empty(Queue) of
+        true -> add(Item, Outbox);
+        false -> Outbox#outbox{control = queue:in(Item, Queue)}
+    end.
+
+-spec payload(gosocket_term:item(), outbox()) -> outbox().
+payload(Item, #outbox{payload = Queue} = Outbox) ->
+    case has_room(?PAYLOAD_WINDOW, Outbox) andalso queue:is_empty(Queue) of
+        true -> add(Item, Outbox);
+        false -> Outbox#outbox{payload = queue:in(Item, Queue)}
+    end.
+
+-spec has_room(pos_integer(), outbox()) -> boolean().
+has_room(Window, #outbox{unread = Unread, bytes = Bytes}) ->
+    Unread + Bytes < Window.
+
+-spec add(gosocket_term:item(), outbox()) -> outbox().
+add(Item, #outbox{batch = Batch, count = Count, bytes = Bytes} = Outbox) ->
+    Outbox1 = Outbox#outbox{batch = [Item | Batch],
+                            count = Count + 1,
+                            bytes = Bytes + gosocket_term:size(Item)},
+    case Outbox1 of
+        #outbox{count = C, bytes = B} when C >= ?BATCH_ITEMS; B >= ?BATCH_BYTES -> flush(Outbox1);
+        _ -> Outbox1
+    end.
+
+%% @doc The helper has read so many bytes: what waited for that joins the batch.
+-spec consumed(non_neg_integer(), outbox()) -> outbox().
+consumed(Bytes, #outbox{unread = Unread} = Outbox) ->
+    release(Outbox#outbox{unread = Unread - Bytes}).
+
+-spec release(outbox()) -> outbox().
+release(#outbox{control = Control, payload = Payload} = Outbox) ->
+    case {queue:out(Control), queue:out(Payload)} of
+        {{{value, Item}, Rest}, _} ->
+            case has_room(?CONTROL_WINDOW, Outbox) of
+                true -> release(add(Item, Outbox#outbox{control = Rest}));
+                false -> Outbox
+            end;
+        {_, {{value, Item}, Rest}} ->
+            case has_room(?PAYLOAD_WINDOW, Outbox) of
+                true -> release(add(Item, Outbox#outbox{payload = Rest}));
+                false -> Outbox
+            end;
+        _ ->
+            Outbox
+    end.
+
+%% @doc Writes the batch. A closed port is no error here: its exit message is on the way.
+-spec flush(outbox()) -> outbox().
+flush(#outbox{count = 0} = Outbox) ->
+    Outbox;
+flush(#outbox{port = Port, batch = Batch, count = Count, bytes = Bytes, unread = Unread} = Outbox) ->
+    Size = Bytes + case Count of 1 -> 5; _ -> ?FRAME_OVERHEAD - 1 end,
+    try
+        port_command(Port, gosocket_term:frame(Count, Batch))
+    catch
+        error:badarg -> true
+    end,
+    Outbox#outbox{batch = [], count = 0, bytes = 0, unread = Unread + Size}.

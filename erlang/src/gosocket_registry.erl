@@ -1,0 +1,85 @@
+%% @private
+%% @doc Which sockets there are. The lane that made them keeps their handles, and whether each is in the
+%% registry; the setting for new ones is an application variable.
+-module(gosocket_registry).
+
+-export([open/2,
+         use/1,
+         sockets/0,
+         sockets/1,
+         info/0]).
+
+-include("gosocket.hrl").
+
+%% @doc An open call without its options; anything but a boolean counts as false.
+-spec open(Call :: tuple(), Opts :: map()) -> {ok, gosocket:socket()} | {error, term()}.
+open(Call, Opts) ->
+    Registered = maps:get(use_registry, Opts, use()) =:= true,
+    gosocket_wait:open(erlang:append_element(Call, Opts#{use_registry => Registered}), Registered).
+
+-spec use() -> boolean().
+use() ->
+    application:get_env(gosocket, use_registry, true).
+
+-spec use(boolean()) -> ok.
+use(Use) ->
+    application:set_env(gosocket, use_registry, Use).
+
+%% @doc Registered sockets, newest first.
+-spec sockets() -> [gosocket:socket()].
+sockets() ->
+    [{'$socket', Handle} || {Handle, true} <- all()].
+
+-spec sockets(Filter) -> [gosocket:socket()] when
+      Filter :: atom() | pid() | fun((gosocket:socket_info()) -> boolean()).
+sockets(Filter) ->
+    Rule = rule(Filter),
+    [Socket || Socket <- sockets(), Rule(gosocket:info(Socket))].
+
+-spec rule(term()) -> fun((gosocket:socket_info()) -> boolean()).
+rule(Domain) when Domain =:= inet; Domain =:= inet6 -> is(domain, Domain);
+rule(Type) when Type =:= stream; Type =:= dgram; Type =:= seqpacket -> is(type, Type);
+rule(Protocol) when Protocol =:= tcp; Protocol =:= udp; Protocol =:= sctp -> is(protocol, Protocol);
+rule(Pid) when is_pid(Pid) -> is(ctrl, Pid);
+rule(Rule) when is_function(Rule, 1) -> Rule.
+
+-spec is(atom(), term()) -> fun((map()) -> boolean()).
+is(Key, Value) ->
+    fun(Info) -> maps:get(Key, Info) =:= Value end.
+
+-spec all() -> [{reference(), Registered :: boolean()}].
+all() ->
+    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
+        none ->
+            [];
+        #gosocket_lane{pid = Lane} ->
+            case gosocket_wait:ask_lane(Lane, sockets) of
+                {error, closed} -> [];
+                Sockets -> Sockets
+            end
+    end.
+
+-spec info() -> map().
+info() ->
+    Kinds = [gosocket_handle:kind(Handle) || {Handle, _} <- all()],
+    #{debug => false,
+      socket_debug => false,
+      use_registry => use(),
+      iow => false,
+      counters => counters(Kinds)}.
+
+-spec counters([tuple()]) -> #{atom() => non_neg_integer()}.
+counters(Kinds) ->
+    Count = fun(I, Value) -> length([K || K <- Kinds, element(I, K) =:= Value]) end,
+    #{num_cnt_bits => 64,
+      num_sockets => length(Kinds),
+      num_tdgrams => Count(2, dgram),
+      num_tstreams => Count(2, stream),
+      num_tseqpkgs => Count(2, seqpacket),
+      num_dlocal => Count(1, local),
+      num_dinet => Count(1, inet),
+      num_dinet6 => Count(1, inet6),
+      num_pip => Count(3, ip),
+      num_ptcp => Count(3, tcp),
+      num_pudp => Count(3, udp),
+      num_psctp => Count(3, sctp)}.

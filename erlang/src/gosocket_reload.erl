@@ -1,0 +1,69 @@
+%% @private
+%% @doc Loading a module twice kills whoever still runs its oldest code. Callers wait in
+%% {@link gosocket_wait}, lanes in {@link gosocket_lane}, for as long as it takes: before new code of
+%% these modules becomes current, everybody who waits in the old one goes through here into the new one.
+-module(gosocket_reload).
+
+-export([on_load/1,
+         leave/4]).
+
+-include("gosocket.hrl").
+
+%% A process that is suspended cannot answer, and must not hold up the loading for ever.
+-define(PATIENCE, 1000).
+-define(POLL, 2).
+
+%% @doc For the -on_load functions of these two modules; the code becomes current when it returns.
+-spec on_load(module()) -> ok.
+on_load(Module) ->
+    Lanes = [{Lane, monitor(process, Lane)}
+             || {?LANE(_), #gosocket_lane{pid = Lane}} <- persistent_term:get()],
+    [Lane ! {reload, Module, self()} || {Lane, _} <- Lanes],
+    Deadline = erlang:monotonic_time(millisecond) + ?PATIENCE,
+    [await_lane(Lane, Deadline) || Lane <- Lanes],
+    ok.
+
+-spec await_lane({pid(), reference()}, integer()) -> ok.
+await_lane({Lane, Monitor}, Deadline) ->
+    receive
+        {told, Lane, Callers} -> await_callers(Callers, Deadline);
+        {'DOWN', Monitor, process, Lane, _} -> ok
+    after left(Deadline) ->
+        ok
+    end.
+
+-spec await_callers(non_neg_integer(), integer()) -> ok.
+await_callers(0, _Deadline) ->
+    ok;
+await_callers(Callers, Deadline) ->
+    receive
+        leaving -> await_callers(Callers - 1, Deadline)
+    after left(Deadline) ->
+        ok
+    end.
+
+-spec left(integer()) -> non_neg_integer().
+left(Deadline) ->
+    max(0, Deadline - erlang:monotonic_time(millisecond)).
+
+%% @doc Called in place of waiting; goes on with the function when the new code is there.
+-spec leave(Loader :: pid(), module(), atom(), [term()]) -> term().
+leave(Loader, Module, Function, Args) ->
+    Monitor = monitor(process, Loader),
+    Loader ! leaving,
+    receive
+        {'DOWN', Monitor, process, Loader, _} -> ok
+    end,
+    await_code(Module, ?PATIENCE div ?POLL),
+    apply(Module, Function, Args).
+
+%% The code server makes the code current a moment after the process of -on_load has ended; from then
+%% on there is old code.
+-spec await_code(module(), non_neg_integer()) -> ok.
+await_code(Module, Rounds) ->
+    case Rounds =:= 0 orelse erlang:check_old_code(Module) of
+        true ->
+            ok;
+        false ->
+            receive after ?POLL -> await_code(Module, Rounds - 1) end
+    end.

@@ -1,0 +1,56 @@
+%% @private
+%% @doc The parts of the external term format that are built by hand: requests with their payload
+%% behind them, and batches. Everything else is `term_to_binary/1' and `binary_to_term/1'.
+-module(gosocket_term).
+
+-export([item/1,
+         item/2,
+         size/1,
+         request/2,
+         frame/2]).
+
+-export_type([item/0]).
+
+%% A term without its version byte; a payload stands behind the bytes of the head, uncopied.
+-type item() :: binary() | nonempty_improper_list(binary(), binary()).
+
+-define(VERSION, 131).
+-define(SMALL_TUPLE, 104).
+-define(INTEGER, 98).
+-define(LIST, 108).
+-define(NIL, 106).
+-define(BINARY, 109).
+
+%% Up to this size copying a payload is cheaper than carrying it as a term of its own.
+-define(INLINE, 512).
+
+-spec item(term()) -> binary().
+item(Term) ->
+    <<?VERSION, Item/binary>> = term_to_binary(Term),
+    Item.
+
+%% @doc The tuple with the payload as its last element.
+-spec item(tuple(), Payload :: binary()) -> item().
+item(Tuple, Payload) when byte_size(Payload) =< ?INLINE ->
+    item(erlang:append_element(Tuple, Payload));
+item(Tuple, Payload) ->
+    <<?VERSION, ?SMALL_TUPLE, Arity, Elements/binary>> = term_to_binary(Tuple),
+    [<<?SMALL_TUPLE, (Arity + 1), Elements/binary, ?BINARY, (byte_size(Payload)):32>> | Payload].
+
+-spec size(item()) -> pos_integer().
+size([Head | Payload]) -> byte_size(Head) + byte_size(Payload);
+size(Item) -> byte_size(Item).
+
+%% @doc `{Id, Call}'.
+-spec request(Id :: non_neg_integer(), item()) -> item().
+request(Id, [Head | Payload]) ->
+    [<<?SMALL_TUPLE, 2, ?INTEGER, Id:32, Head/binary>> | Payload];
+request(Id, Item) ->
+    <<?SMALL_TUPLE, 2, ?INTEGER, Id:32, Item/binary>>.
+
+%% @doc One frame: the item alone, or a list; the items are given last first.
+-spec frame(Count :: pos_integer(), [item()]) -> iodata().
+frame(1, [Item]) ->
+    [?VERSION | Item];
+frame(Count, Items) ->
+    [<<?VERSION, ?LIST, Count:32>>, lists:reverse(Items, [?NIL])].

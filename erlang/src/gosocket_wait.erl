@@ -1,0 +1,252 @@
+%% @private
+%% @doc Calls and their waiting. A call is one message to the lane and one answer; every wait of a
+%% caller is in this module, entered by a tail call, so that a process waiting for hours holds no other
+%% module's code (see {@link gosocket_reload}).
+-module(gosocket_wait).
+
+-export([call/3,
+         send/4,
+         open/2,
+         ask_lane/2]).
+
+%% For gosocket_reload.
+-export([await/2]).
+
+-on_load(on_load/0).
+
+-include("gosocket.hrl").
+
+-export_type([class/0, call/0]).
+
+%% What the lane has to know about a call: `plain' and `open' never wait, `wait' does; `read' and `accept' results
+%% are handed back when their receiver is dead, those of `peek' are not; the second half of the name in
+%% a select's slot; `cancel' ends a select.
+-type class() :: plain | wait | open | read | peek | write | accept | connect | cancel.
+
+%% A call of the protocol, with the handle's reference in the place of the socket's number.
+-type call() :: tuple().
+
+%% How to read the answer.
+-type shape() :: atom()
+               | {recv, [binary()]}
+               | {info, reference()}
+               | {cancel, gosocket:socket(), reference()}
+               | {send, target(), binary()}
+               | {sendmsg, target(), binary(), erlang:iovec()}
+               | {open, Call :: tuple(), Registered :: boolean(), Attempts :: non_neg_integer()}.
+
+%% The head of every final answer: a tuple of the call's id and the result.
+-define(RESULT(Result), 131, 104, 2, 98, _:32, Result).
+-define(OK, 119, 2, "ok").
+
+%% Where the chunks of a send go.
+-type target() :: {Lane :: pid(), Socket :: non_neg_integer()}.
+
+-define(OPEN_ATTEMPTS, 3).
+
+-spec on_load() -> ok.
+on_load() ->
+    %% in embedded mode other modules may not be there yet, but then there are no lanes
+    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
+        none -> ok;
+        _ -> gosocket_reload:on_load(?MODULE)
+    end.
+
+%% @doc `Ref' is the select's for nowait calls, the cancelled one for cancel, else `[]'.
+-spec call(class(), Ref :: reference() | [], call()) -> term().
+call(Class, Ref, Call) ->
+    case gosocket_handle:find(element(2, Call)) of
+        {#gosocket_lane{pid = Pid} = Lane, Socket} ->
+            Monitor = monitor(process, Pid),
+            Item = gosocket_term:item(setelement(2, Call, Socket)),
+            Pid ! {call, {self(), Monitor, Class, Ref, Socket}, Item},
+            case Class =:= plain andalso spin(Lane) of
+                false -> await(Monitor, shape(Call));
+                Rounds -> poll(Monitor, shape(Call), Rounds)
+            end;
+        closed ->
+            failed(shape(Call), closed)
+    end.
+
+%% @doc A call with a payload of this many bytes behind its other elements. The iovec is what sendmsg
+%% cuts its rest from.
+-spec send(Ref :: reference() | [], call(), Payload :: binary(), erlang:iovec() | undefined) -> term().
+send(Ref, Call, Payload, Iovec) ->
+    case gosocket_handle:find(element(2, Call)) of
+        {#gosocket_lane{pid = Pid, window = Window}, Socket} ->
+            Monitor = monitor(process, Pid),
+            Item = gosocket_term:item(setelement(2, Call, Socket), first(Payload, Window)),
+            Pid ! {call, {self(), Monitor, write, Ref, Socket}, Item},
+            await(Monitor, send_shape({Pid, Socket}, Payload, Iovec));
+        closed ->
+            failed(send_shape(undefined, Payload, Iovec), closed)
+    end.
+
+-spec first(binary(), pos_integer()) -> binary().
+first(Payload, Window) when byte_size(Payload) =< Window -> Payload;
+first(Payload, Window) -> binary_part(Payload, 0, Window).
+
+-spec send_shape(target() | undefined, binary(), erlang:iovec() | undefined) -> shape().
+send_shape(Target, Payload, undefined) -> {send, Target, Payload};
+send_shape(Target, Payload, Iovec) -> {sendmsg, Target, Payload, Iovec}.
+
+%% @doc Opens need no handle but a lane, which they start if there is none.
+-spec open(Call :: tuple(), Registered :: boolean()) -> {ok, gosocket:socket()} | {error, term()}.
+open(Call, Registered) ->
+    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
+        #gosocket_lane{pid = Lane} -> open(Call, Registered, ?OPEN_ATTEMPTS, Lane);
+        none -> start(Call, Registered, ?OPEN_ATTEMPTS)
+    end.
+
+-spec start(tuple(), boolean(), non_neg_integer()) -> {ok, gosocket:socket()} | {error, term()}.
+start(_Call, _Registered, 0) ->
+    {error, closed};
+start(Call, Registered, Attempts) ->
+    case gosocket_start:lane(?DEFAULT_LANE) of
+        {ok, Lane} -> open(Call, Registered, Attempts - 1, Lane);
+        {error, Reason} -> {error, Reason}
+    end.
+
+-spec open(tuple(), boolean(), non_neg_integer(), pid()) -> {ok, gosocket:socket()} | {error, term()}.
+open(Call, Registered, Attempts, Lane) ->
+    Monitor = monitor(process, Lane),
+    Lane ! {call, {self(), Monitor, open, [], Registered}, gosocket_term:item(Call)},
+    await(Monitor, {open, Call, Registered, Attempts}).
+
+%% @doc A question that the lane answers itself.
+-spec ask_lane(pid(), Question :: atom()) -> term() | {error, closed}.
+ask_lane(Lane, Question) ->
+    Monitor = monitor(process, Lane),
+    Lane ! {ask, self(), Monitor, Question},
+    await(Monitor, Question).
+
+-spec shape(call()) -> shape().
+shape({info, Handle}) -> {info, Handle};
+shape({cancel, Handle, _, {_, _, Ref}}) -> {cancel, {'$socket', Handle}, Ref};
+shape(Call) -> element(1, Call).
+
+%% Rounds of polling, for as long as the lane finds that it is quiet.
+-spec spin(#gosocket_lane{}) -> false | pos_integer().
+spin(#gosocket_lane{spin = 0}) ->
+    false;
+spin(#gosocket_lane{spin = Rounds, quiet = Quiet}) ->
+    atomics:get(Quiet, 1) =:= 1 andalso Rounds.
+
+-spec poll(reference(), shape(), non_neg_integer()) -> term().
+poll(Monitor, Shape, 0) ->
+    await(Monitor, Shape);
+poll(Monitor, Shape, Rounds) ->
+    receive
+        {Monitor, Answer} -> answer(Answer, Monitor, Shape);
+        {'DOWN', Monitor, process, _, Reason} -> down(Shape, Reason)
+    after 0 ->
+        %% a scheduler with nothing to run does not go to sleep behind a process that yields
+        erlang:bump_reductions(4000),
+        erlang:yield(),
+        poll(Monitor, Shape, Rounds - 1)
+    end.
+
+-spec await(reference(), shape()) -> term().
+await(Monitor, Shape) ->
+    receive
+        {Monitor, Answer} -> answer(Answer, Monitor, Shape);
+        {'DOWN', Monitor, process, _, Reason} -> down(Shape, Reason)
+    end.
+
+%% Results first, the frequent ones without a term in between. Other frames do not end the call. What is
+%% no binary comes from the lane itself.
+-spec answer(term(), reference(), shape()) -> term().
+answer(<<?RESULT(?OK)>>, Monitor, Shape) ->
+    demonitor(Monitor, [flush]),
+    finish(Shape, ok);
+answer(<<?RESULT(104), 2, ?OK, 109, Size:32, Data:Size/binary>>, Monitor, Shape) ->
+    demonitor(Monitor, [flush]),
+    finish(Shape, {ok, Data});
+answer(<<?RESULT(_), _/binary>> = Frame, Monitor, Shape) ->
+    demonitor(Monitor, [flush]),
+    {_Id, Result} = binary_to_term(Frame),
+    finish(Shape, Result);
+answer(<<131, 104, 3, 119, 4, "more", 98, _Id:32, 109, Size:32, Data:Size/binary>>, Monitor, Shape) ->
+    await(Monitor, more(Shape, Data));
+answer(Frame, Monitor, Shape) when is_binary(Frame) ->
+    {want, Id, Offset, Bytes} = binary_to_term(Frame),
+    {{Lane, Socket}, Payload} = payload(Shape),
+    Lane ! {chunk, gosocket_term:item({chunk, Socket, Id, Offset}, binary_part(Payload, Offset, Bytes))},
+    await(Monitor, Shape);
+answer({leave, Loader}, Monitor, Shape) ->
+    gosocket_reload:leave(Loader, ?MODULE, await, [Monitor, Shape]);
+answer({failed, Reason}, Monitor, Shape) ->
+    demonitor(Monitor, [flush]),
+    failed(Shape, Reason);
+answer(Result, Monitor, _Shape) ->
+    demonitor(Monitor, [flush]),
+    Result.
+
+-spec more(shape(), binary()) -> shape().
+more({recv, Data}, More) -> {recv, [More | Data]};
+more(recv, More) -> {recv, [More]}.
+
+-spec payload(shape()) -> {target(), binary()}.
+payload({send, Target, Payload}) -> {Target, Payload};
+payload({sendmsg, Target, Payload, _Iovec}) -> {Target, Payload}.
+
+%% The lane is gone. Only an open tries again: its lane may have ended before it was asked.
+-spec down(shape(), Reason :: term()) -> term().
+down({open, _, _, _}, {shutdown, {no_helper, Posix}}) -> {error, Posix};
+down({open, Call, Registered, Attempts}, noproc) -> start(Call, Registered, Attempts);
+down(Shape, _Reason) -> failed(Shape, closed).
+
+%% The helper's result as this call's.
+-spec finish(shape(), Result :: term()) -> term().
+finish(_Shape, {raise, Reason}) ->
+    erlang:error(Reason);
+finish({recv, Parts}, Result) ->
+    join(Parts, Result);
+finish({send, _, Payload}, {ok, {Remaining, SelectInfo}}) ->
+    {ok, {rest(Payload, Remaining), SelectInfo}};
+finish({sendmsg, _, Payload, Iovec}, {ok, Remaining}) ->
+    {ok, gosocket_iovec:drop(byte_size(Payload) - Remaining, Iovec)};
+finish({info, _}, {ok, Info}) ->
+    Info;
+finish({info, Handle}, {error, _}) ->
+    gosocket_handle:final_info(Handle);
+finish({cancel, Socket, Ref}, Result) ->
+    unselect(Socket, Ref, Result);
+finish(_Shape, Result) ->
+    Result.
+
+%% A failure that the helper did not report, as this call's.
+-spec failed(shape(), Reason :: atom()) -> term().
+failed({send, _, Payload}, Reason) -> {error, {Reason, byte_size(Payload)}};
+failed({recv, Parts}, Reason) -> join(Parts, {error, Reason});
+failed({info, Handle}, _Reason) -> gosocket_handle:final_info(Handle);
+failed({cancel, Socket, Ref}, Reason) -> unselect(Socket, Ref, {error, Reason});
+failed(_Shape, Reason) -> {error, Reason}.
+
+%% Parts of a receive stand last first.
+-spec join([binary()], Result :: term()) -> term().
+join(Parts, {ok, {Data, SelectInfo}}) -> {ok, {join_data(Parts, Data), SelectInfo}};
+join(Parts, {ok, Data}) -> {ok, join_data(Parts, Data)};
+join(Parts, {error, {Reason, Data}}) -> {error, {Reason, join_data(Parts, Data)}};
+join(Parts, {select, SelectInfo}) -> {ok, {join_data(Parts, <<>>), SelectInfo}};
+join(Parts, {error, Reason}) -> {error, {Reason, join_data(Parts, <<>>)}}.
+
+-spec join_data([binary()], binary()) -> binary().
+join_data(Parts, Data) ->
+    iolist_to_binary(lists:reverse(Parts, [Data])).
+
+-spec rest(binary(), non_neg_integer()) -> binary().
+rest(Payload, Remaining) ->
+    binary_part(Payload, byte_size(Payload), -Remaining).
+
+%% Who has cancelled gets no message any more, not even one that was sent before.
+-spec unselect(gosocket:socket(), reference(), Result) -> Result.
+unselect(Socket, Ref, Result) when Result =:= ok; Result =:= {error, closed} ->
+    receive
+        {'$socket', Socket, select, Ref} -> Result;
+        {'$socket', Socket, abort, {Ref, _}} -> Result
+    after 0 ->
+        Result
+    end;
+unselect(_Socket, _Ref, Result) ->
+    Result.

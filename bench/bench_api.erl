@@ -1,0 +1,131 @@
+%% @doc The contenders' calls under one name each. `socket' and `gosocket' have the same functions;
+%% gen_tcp comes twice, asking for its data and having it sent.
+-module(bench_api).
+
+-export([listen/1, port/1, accept/1, connect/2, connect/3,
+         send/2, recv/2, recv_some/2, close/1,
+         udp/1, sendto/3, recvfrom/1,
+         getopt/3]).
+
+-export_type([api/0, socket/0]).
+
+-type api() :: gosocket | socket | gen_tcp | gen_tcp_active.
+-type socket() :: {api(), term()}.
+
+-define(LOOPBACK, {127, 0, 0, 1}).
+-define(BACKLOG, 1024).
+
+-spec listen(api()) -> socket().
+listen(Api) when Api =:= gen_tcp; Api =:= gen_tcp_active ->
+    {ok, S} = gen_tcp:listen(0, [{ip, ?LOOPBACK}, {backlog, ?BACKLOG}, {reuseaddr, true} | options(Api)]),
+    {Api, S};
+listen(Api) ->
+    {ok, S} = Api:open(inet, stream, tcp),
+    {ok, _} = bind(Api, S),
+    ok = Api:listen(S, ?BACKLOG),
+    {Api, S}.
+
+%% OTP 25 and later answer ok, as the man page of their time says.
+-spec bind(socket | gosocket, term()) -> {ok, term()}.
+bind(Api, S) ->
+    case Api:bind(S, #{family => inet, addr => loopback, port => 0}) of
+        ok -> {ok, 0};
+        {ok, Port} -> {ok, Port}
+    end.
+
+%% A buffer as large as what is asked for at once: gen_tcp's own is 1460 bytes.
+-spec options(gen_tcp | gen_tcp_active) -> [gen_tcp:option()].
+options(Api) ->
+    [binary, {packet, raw}, {nodelay, true}, {buffer, 65536}, {active, Api =:= gen_tcp_active}].
+
+-spec port(socket()) -> inet:port_number().
+port({Api, S}) when Api =:= gen_tcp; Api =:= gen_tcp_active ->
+    {ok, Port} = inet:port(S),
+    Port;
+port({Api, S}) ->
+    {ok, #{port := Port}} = Api:sockname(S),
+    Port.
+
+-spec accept(socket()) -> socket().
+accept({Api, L}) when Api =:= gen_tcp; Api =:= gen_tcp_active ->
+    {ok, S} = gen_tcp:accept(L),
+    {Api, S};
+accept({Api, L}) ->
+    {ok, S} = Api:accept(L),
+    ok = Api:setopt(S, tcp, nodelay, true),
+    {Api, S}.
+
+-spec connect(api(), inet:port_number()) -> socket().
+connect(Api, Port) -> connect(Api, Port, []).
+
+%% @doc With linger of 0 seconds, closing leaves no port in TIME_WAIT.
+-spec connect(api(), inet:port_number(), [linger]) -> socket().
+connect(Api, Port, Linger) when Api =:= gen_tcp; Api =:= gen_tcp_active ->
+    Options = [{linger, {true, 0}} || linger <- Linger] ++ options(Api),
+    {ok, S} = gen_tcp:connect(?LOOPBACK, Port, Options),
+    {Api, S};
+connect(Api, Port, Linger) ->
+    {ok, S} = Api:open(inet, stream, tcp),
+    ok = Api:setopt(S, tcp, nodelay, true),
+    [ok = Api:setopt(S, socket, linger, #{onoff => true, linger => 0}) || linger <- Linger],
+    ok = Api:connect(S, #{family => inet, addr => loopback, port => Port}),
+    {Api, S}.
+
+-spec send(socket(), binary()) -> ok | {error, term()}.
+send({Api, S}, Data) when Api =:= gen_tcp; Api =:= gen_tcp_active -> gen_tcp:send(S, Data);
+send({Api, S}, Data) -> Api:send(S, Data).
+
+%% @doc As many bytes as asked for. Without a deadline: a timer would be part of the figure.
+-spec recv(socket(), pos_integer()) -> ok | {error, term()}.
+recv({gen_tcp_active, S}, Length) ->
+    receive
+        {tcp, S, Data} when byte_size(Data) =:= Length -> ok;
+        {tcp, S, Data} -> recv({gen_tcp_active, S}, Length - byte_size(Data));
+        {tcp_closed, S} -> {error, closed};
+        {tcp_error, S, Reason} -> {error, Reason}
+    end;
+recv({Api, S}, Length) ->
+    case Api:recv(S, Length) of
+        {ok, _} -> ok;
+        Error -> Error
+    end.
+
+%% @doc Bytes received; as many as asked for where one can ask.
+-spec recv_some(socket(), pos_integer()) -> pos_integer() | {error, term()}.
+recv_some({gen_tcp_active, S}, _Length) ->
+    receive
+        {tcp, S, Data} -> byte_size(Data);
+        {tcp_closed, S} -> {error, closed}
+    end;
+recv_some(Socket, Length) ->
+    case recv(Socket, Length) of
+        ok -> Length;
+        Error -> Error
+    end.
+
+-spec close(socket()) -> ok.
+close({Api, S}) when Api =:= gen_tcp; Api =:= gen_tcp_active -> gen_tcp:close(S);
+close({Api, S}) ->
+    _ = Api:close(S),
+    ok.
+
+-spec udp(socket | gosocket) -> socket().
+udp(Api) ->
+    {ok, S} = Api:open(inet, dgram, udp),
+    {ok, _} = bind(Api, S),
+    {Api, S}.
+
+-spec sendto(socket(), binary(), map()) -> ok | {error, term()}.
+sendto({Api, S}, Data, Address) -> Api:sendto(S, Data, Address).
+
+-spec recvfrom(socket()) -> {ok, {map(), binary()}} | {error, term()}.
+recvfrom({Api, S}) -> Api:recvfrom(S, 0).
+
+%% @doc OTP 24 and later have the option as one argument.
+-spec getopt(socket | gosocket, atom(), atom()) -> fun(() -> {ok, term()}).
+getopt(gosocket, Level, Key) ->
+    {ok, S} = gosocket:open(inet, stream, tcp),
+    fun() -> {ok, _} = gosocket:getopt(S, Level, Key) end;
+getopt(socket, Level, Key) ->
+    {ok, S} = socket:open(inet, stream, tcp),
+    fun() -> {ok, _} = socket:getopt(S, {Level, Key}) end.

@@ -1,0 +1,156 @@
+%% @doc What is measured: one function for each kind of case. Each opens its sockets, runs warm for a
+%% while, measures, and leaves nothing behind.
+-module(bench_case).
+
+-export([latency/4, calls/5, pingpong/4, bulk_send/4, bulk_recv/4, udp/4, acceptors/4]).
+
+-import(bench_api, [listen/1, port/1, accept/1, connect/2, connect/3, send/2, recv/2, recv_some/2, close/1]).
+
+-define(LOOPBACK, {127, 0, 0, 1}).
+
+%% @doc One process calls getopt.
+-spec latency(socket | gosocket, atom(), atom(), float()) -> bench_run:latency().
+latency(Api, Level, Key, Seconds) ->
+    bench_run:latency(fun() -> counted(bench_api:getopt(Api, Level, Key)) end, Seconds).
+
+%% @doc This many processes call getopt, each on its own socket.
+-spec calls(socket | gosocket, atom(), atom(), pos_integer(), float()) -> bench_run:rate().
+calls(Api, Level, Key, Callers, Seconds) ->
+    Prepare = fun() -> counted(bench_api:getopt(Api, Level, Key)) end,
+    bench_run:rate(lists:duplicate(Callers, Prepare), Seconds, fun() -> ok end).
+
+-spec counted(fun(() -> term())) -> bench_run:step().
+counted(Call) -> fun() -> _ = Call(), 1 end.
+
+%% @doc Pairs of processes exchange small messages over TCP; counts round trips.
+-spec pingpong(bench_api:api(), pos_integer(), pos_integer(), float()) -> bench_run:rate().
+pingpong(Api, Pairs, Size, Seconds) ->
+    Message = binary:copy(<<"x">>, Size),
+    {Port, Stop} = serve(Api, Pairs, fun(S) -> echo(S, Message) end),
+    Prepare = fun() ->
+                      S = connect(Api, Port),
+                      fun() -> ok = send(S, Message), ok = recv(S, Size), 1 end
+              end,
+    bench_run:rate(lists:duplicate(Pairs, Prepare), Seconds, Stop).
+
+-spec echo(bench_api:socket(), binary()) -> term().
+echo(S, Message) ->
+    case recv(S, byte_size(Message)) of
+        ok ->
+            case send(S, Message) of
+                ok -> echo(S, Message);
+                Error -> Error
+            end;
+        Error ->
+            Error
+    end.
+
+%% @doc One process sends; gen_tcp, always the same, takes it in.
+-spec bulk_send(bench_api:api(), gen_tcp, pos_integer(), float()) -> bench_run:rate().
+bulk_send(Api, Peer, Size, Seconds) ->
+    Block = binary:copy(<<"x">>, Size),
+    {Port, Stop} = serve(Peer, 1, fun(S) -> drain(S, 65536) end),
+    bench_run:rate([fun() ->
+                            S = connect(Api, Port),
+                            fun() -> ok = send(S, Block), Size end
+                    end], Seconds, Stop).
+
+-spec drain(bench_api:socket(), pos_integer()) -> term().
+drain(S, Size) ->
+    case recv(S, Size) of
+        ok -> drain(S, Size);
+        Error -> Error
+    end.
+
+%% @doc One process receives what gen_tcp, always the same, sends.
+-spec bulk_recv(bench_api:api(), gen_tcp, pos_integer(), float()) -> bench_run:rate().
+bulk_recv(Api, Peer, Size, Seconds) ->
+    Block = binary:copy(<<"x">>, 1 bsl 18),
+    {Port, Stop} = serve(Peer, 1, fun(S) -> flood(S, Block) end),
+    bench_run:rate([fun() ->
+                            S = connect(Api, Port),
+                            fun() -> recv_some(S, Size) end
+                    end], Seconds, Stop).
+
+-spec flood(bench_api:socket(), binary()) -> term().
+flood(S, Block) ->
+    case send(S, Block) of
+        ok -> flood(S, Block);
+        Error -> Error
+    end.
+
+%% @doc This many processes receive from one UDP socket and answer; as many clients wait for one answer each.
+-spec udp(socket | gosocket, pos_integer(), pos_integer(), float()) -> bench_run:rate().
+udp(Api, Receivers, Size, Seconds) ->
+    Message = binary:copy(<<"x">>, Size),
+    Parent = self(),
+    Stop = bench_run:server(
+             fun() ->
+                     Server = bench_api:udp(Api),
+                     Parent ! {self(), port(Server)},
+                     [spawn_link(fun() -> answer(Server) end) || _ <- lists:seq(2, Receivers)],
+                     answer(Server)
+             end),
+    Port = receive {_, P} -> P end,
+    Prepare = fun() ->
+                      S = bench_api:udp(Api),
+                      To = #{family => inet, addr => ?LOOPBACK, port => Port},
+                      fun() ->
+                              ok = bench_api:sendto(S, Message, To),
+                              {ok, {_, _}} = bench_api:recvfrom(S),
+                              1
+                      end
+              end,
+    bench_run:rate(lists:duplicate(Receivers, Prepare), Seconds, Stop).
+
+-spec answer(bench_api:socket()) -> term().
+answer(Server) ->
+    case bench_api:recvfrom(Server) of
+        {ok, {From, Data}} ->
+            ok = bench_api:sendto(Server, Data, From),
+            answer(Server);
+        Error ->
+            Error
+    end.
+
+%% @doc This many processes accept on one listener; as many clients connect, read one byte and hang up.
+-spec acceptors(bench_api:api(), pos_integer(), pos_integer(), float()) -> bench_run:rate().
+acceptors(Api, Acceptors, Clients, Seconds) ->
+    {Port, Stop} = listen_with(Api, fun(L) -> accept_with(Acceptors, fun() -> greet(L) end) end),
+    Connect = fun() ->
+                      S = connect(Api, Port, [linger]),
+                      ok = recv(S, 1),
+                      ok = close(S),
+                      1
+              end,
+    bench_run:rate(lists:duplicate(Clients, fun() -> Connect end), Seconds, Stop).
+
+-spec greet(bench_api:socket()) -> no_return().
+greet(L) ->
+    S = accept(L),
+    ok = send(S, <<"!">>),
+    ok = close(S),
+    greet(L).
+
+%% A listener and a process for each connection.
+-spec serve(bench_api:api(), pos_integer(), fun((bench_api:socket()) -> term())) ->
+          {inet:port_number(), Stop :: fun(() -> ok)}.
+serve(Api, Connections, Serve) ->
+    listen_with(Api, fun(L) -> accept_with(Connections, fun() -> Serve(accept(L)) end) end).
+
+-spec listen_with(bench_api:api(), fun((bench_api:socket()) -> term())) ->
+          {inet:port_number(), Stop :: fun(() -> ok)}.
+listen_with(Api, Accept) ->
+    Parent = self(),
+    Stop = bench_run:server(fun() ->
+                                    L = listen(Api),
+                                    Parent ! {self(), port(L)},
+                                    Accept(L)
+                            end),
+    {receive {_, Port} when is_integer(Port) -> Port end, Stop}.
+
+%% The caller keeps the listener open, and its end is theirs.
+-spec accept_with(pos_integer(), fun(() -> term())) -> no_return().
+accept_with(Count, Serve) ->
+    [spawn_link(Serve) || _ <- lists:seq(1, Count)],
+    receive after infinity -> ok end.

@@ -184,12 +184,15 @@ func show(t testing.TB, b []byte) string {
 func showNext(d *etf.Decoder) string {
 	switch d.Kind() {
 	case etf.KindInt:
-		raw := *d
-		if n := raw.Int(); raw.Err() == nil {
+		raw, again := *d, *d
+		if n := again.Int(); again.Err() == nil {
 			d.Skip()
 			return strconv.FormatInt(n, 10)
 		}
-		return strconv.FormatUint(d.Uint(), 10)
+		if n := raw; n.Uint() != 0 {
+			return strconv.FormatUint(d.Uint(), 10)
+		}
+		return fmt.Sprintf("big%x", d.Raw())
 	case etf.KindAtom:
 		return string(d.Atom())
 	case etf.KindBinary:

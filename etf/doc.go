@@ -10,6 +10,12 @@
 // and echoed unchanged. Compressed terms, local terms and terms that refer to an
 // atom cache are refused ([ErrCompressed], [ErrLocal], [ErrAtomCache]).
 //
+// Where it is not as binary_to_term/1: keys of a map may be equal, identifiers may use
+// bits that the VM refuses for its own node, references have at least one word, a fun
+// must be as large as it says, text of floats has no decimal comma, nothing may follow
+// the term that [Decode] reads, and nesting is limited ([MaxDepth]). FUN_EXT (117) is an
+// unknown tag here as it is there (OTP 23 dropped it).
+//
 // The format: "External Term Format" in the ERTS user's guide.
 package etf
 

@@ -2,6 +2,7 @@ package socketcore
 
 import (
 	"math"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -118,13 +119,8 @@ var (
 		{Name: "interface", Type: uint32T}, {Name: "group", Offset: 8, Type: storage},
 	}}
 
-	domains = &Type{Form: Named, Size: 4, Names: []Name{
-		{"inet", unix.AF_INET}, {"inet6", unix.AF_INET6}, {"local", unix.AF_UNIX}, {"packet", unix.AF_PACKET},
-	}}
-	types = &Type{Form: Named, Size: 4, Names: []Name{
-		{"stream", unix.SOCK_STREAM}, {"dgram", unix.SOCK_DGRAM}, {"raw", unix.SOCK_RAW},
-		{"rdm", unix.SOCK_RDM}, {"seqpacket", unix.SOCK_SEQPACKET},
-	}}
+	domains   = &Type{Form: Named, Size: 4, Names: Domains}
+	types     = &Type{Form: Named, Size: 4, Names: slices.Concat(Types, []Name{{"rdm", unix.SOCK_RDM}})}
 	protocols = &Type{Form: Named, Size: 4, Names: []Name{
 		{"default", 0}, {"icmp", unix.IPPROTO_ICMP}, {"igmp", unix.IPPROTO_IGMP}, {"tcp", unix.IPPROTO_TCP},
 		{"udp", unix.IPPROTO_UDP}, {"sctp", unix.IPPROTO_SCTP}, {"raw", unix.IPPROTO_RAW},

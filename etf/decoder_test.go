@@ -103,3 +103,46 @@ func TestFirstErrorSticks(t *testing.T) {
 		t.Errorf("after Reset: %d, %v", n, d.Err())
 	}
 }
+
+func TestBytesReadsEveryFormOfBytes(t *testing.T) {
+	scratch := []byte("xyz")
+	for _, c := range []struct {
+		term, want string
+		err        error
+		offset     int
+	}{
+		{"6d 00000002 6869", "hi", nil, 0},
+		{"6b 0002 6869", "hi", nil, 0},
+		{"6c 00000002 6168 6200000069 6a", "hi", nil, 0},
+		{"6a", "", nil, 0},
+		{"6c 00000001 6200000100 6a", "", ErrRange, 0},
+		{"6c 00000001 62ffffffff 6a", "", ErrRange, 5},
+		{"6c 00000001 6a 6a", "", ErrType, 5},
+		{"6c 00000001 6168 6169", "", ErrType, 7},
+	} {
+		d := cursor(unhex(t, c.term))
+		got := d.Bytes(scratch)
+		if string(got) != c.want {
+			t.Errorf("%s: %q", c.term, got)
+		}
+		if c.err != nil {
+			wantError(t, d, c.err, c.offset)
+		} else if d.Err() != nil || d.Len() != 0 {
+			t.Errorf("%s: %v, %d bytes left", c.term, d.Err(), d.Len())
+		}
+	}
+}
+
+func TestBooleansAreAtoms(t *testing.T) {
+	d := cursor(AppendBool(AppendBool(nil, true), false))
+	if first, second := d.Atom(), d.Atom(); string(first) != "true" || string(second) != "false" || d.Err() != nil {
+		t.Errorf("%q, %q, %v", first, second, d.Err())
+	}
+}
+
+func TestErrorsNameTheirOffset(t *testing.T) {
+	_, err := Decode([]byte{Version, 0})
+	if err == nil || err.Error() != "etf: unknown tag at offset 1" {
+		t.Errorf("%v", err)
+	}
+}

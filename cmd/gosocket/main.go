@@ -1,0 +1,86 @@
+// Command gosocket runs socket calls for an Erlang node: a port program that speaks the
+// protocol of docs/protocol.md on standard input and output.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/rs/zerolog/diode"
+
+	"gosocket/dispatch"
+	"gosocket/port"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	loops := flag.Int("loops", 0, "event loops; 0: one below 4 processors, several above")
+	spin := flag.Int("spin-us", 20, "microseconds to poll before sleeping; 0: never")
+	level := flag.String("log-level", "info", "debug, info, warn or error")
+	window := flag.Int("window", 128<<10, "bytes of a send that are asked for at a time")
+	parked := flag.Int64("parked-limit", 16<<20, "bytes of unsent payload kept")
+	frames := flag.Int("frame-limit", 4<<20, "largest frame accepted, in bytes")
+	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")
+	showVersion := flag.Bool("version", false, "print the version and exit")
+	flag.Parse()
+	if *showVersion {
+		fmt.Println(version)
+		return
+	}
+	log, flush := newLogger(os.Stderr, *level)
+	cfg := dispatch.Config{
+		Version: version, Loops: *loops, Spin: time.Duration(*spin) * time.Microsecond,
+		Window: *window, ParkedLimit: *parked, FrameLimit: *frames, MessageLimit: *messages,
+	}
+	if cfg.Loops == 0 {
+		cfg.Loops = dispatch.DefaultLoops()
+	}
+	err := run(cfg, &log)
+	if err != nil {
+		log.Error().Err(err).Msg("exit")
+	}
+	flush()
+	if err != nil {
+		os.Exit(1)
+	}
+}
+
+func run(cfg dispatch.Config, log *zerolog.Logger) error {
+	// Only hang-up ends the helper: service managers send SIGTERM to the whole group while
+	// the node still wants to stop in order.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGTSTP)
+	// The steady state allocates nothing; what is left is worth a larger heap.
+	debug.SetGCPercent(400)
+	in, out, err := port.Claim()
+	if err != nil {
+		return err
+	}
+	server, err := dispatch.NewServer(cfg, in, out, log)
+	if err != nil {
+		return err
+	}
+	return server.Run()
+}
+
+// newLogger logs JSON lines. They pass through a ring, so that a reader of standard error who
+// is slow, or none at all, never holds up a socket; lines that find the ring full are counted.
+func newLogger(w io.Writer, level string) (zerolog.Logger, func()) {
+	lvl, err := zerolog.ParseLevel(level)
+	if err != nil {
+		lvl = zerolog.InfoLevel
+	}
+	ring := diode.NewWriter(w, 1000, 0, func(missed int) {
+		fmt.Fprintf(w, "{\"level\":\"warn\",\"dropped\":%d,\"message\":\"log lines dropped\"}\n", missed)
+	})
+	log := zerolog.New(ring).Level(lvl).With().Timestamp().Int("pid", os.Getpid()).Logger()
+	return log, func() { _ = ring.Close() }
+}

@@ -1,0 +1,249 @@
+package dispatch
+
+import (
+	"gosocket/etf"
+	"gosocket/socketcore"
+)
+
+// callRow is one call of the protocol: how many arguments it takes and who serves it.
+type callRow struct {
+	least, most int
+	socket      bool // the first argument is a socket
+	serve       func(c *call)
+}
+
+// calls is the table of section 1 of docs/protocol.md.
+var calls map[string]callRow
+
+func init() {
+	calls = map[string]callRow{
+		"hello":    {1, 1, false, (*call).hello},
+		"open":     {5, 5, false, (*call).open},
+		"openfd":   {3, 3, false, (*call).openFD},
+		"bind":     {2, 3, true, (*call).bind},
+		"connect":  {2, 5, true, (*call).connect},
+		"listen":   {2, 2, true, (*call).listen},
+		"accept":   {4, 4, true, (*call).accept},
+		"recv":     {6, 6, true, (*call).recv},
+		"recvfrom": {6, 6, true, (*call).recvfrom},
+		"recvmsg":  {7, 7, true, (*call).recvmsg},
+		"send":     {7, 7, true, (*call).send},
+		"sendto":   {8, 8, true, (*call).sendto},
+		"sendmsg":  {9, 9, true, (*call).sendmsg},
+		"close":    {2, 2, true, (*call).close},
+		"shutdown": {2, 2, true, (*call).shutdown},
+		"sockname": {1, 1, true, (*call).sockname},
+		"peername": {1, 1, true, (*call).peername},
+		"getopt":   {3, 3, true, (*call).getopt},
+		"setopt":   {5, 5, true, (*call).setopt},
+		"info":     {1, 1, true, (*call).info},
+		"cancel":   {3, 3, true, (*call).cancel},
+	}
+}
+
+// socket reads a socket argument; nil stands for one that is closed.
+func (c *call) socket() *socketcore.Socket { return c.loop.Find(c.d.Uint()) }
+
+// good tells whether the arguments read so far had the types they must have.
+func (c *call) good() bool { return c.d.Err() == nil }
+
+// hello serves {hello, Opts}: the frames that the client can do without.
+func (c *call) hello() {
+	want := c.server.features()
+	fields := map[string]*bool{
+		"watch": &want.watch, "delivered": &want.delivered, "consumed": &want.consumed, "closed": &want.closed,
+	}
+	for range c.d.Map() {
+		field := fields[string(c.d.Atom())]
+		value := c.d.Atom()
+		if field != nil {
+			*field = string(value) == "true"
+		}
+	}
+	if !c.good() {
+		return
+	}
+	c.server.setFeatures(want)
+	c.answer(accept)
+}
+
+func (c *call) bind() {
+	s := c.socket()
+	if c.args == 3 {
+		c.bindMore(s)
+		return
+	}
+	var v verdict
+	if s == nil {
+		// An argument that raises does so on a closed socket too.
+		v = decodeBindAddr(c.d, socketcore.FamilyInet, &c.to)
+		if v.kind != raised {
+			v = refuseWith("closed")
+		}
+	} else {
+		v = decodeBindAddr(c.d, s.Domain(), &c.to)
+	}
+	if !c.good() {
+		return
+	}
+	if !v.ok() {
+		c.answer(v)
+		return
+	}
+	if code := s.Bind(&c.to); code != 0 {
+		c.answerCode(code)
+		return
+	}
+	if code := s.Sockname(&c.to); code != 0 {
+		c.answerCode(code)
+		return
+	}
+	start := c.begin(c.id)
+	c.out = etf.AppendInt(appendOK(c.out), int64(boundPort(&c.to)))
+	c.end(start)
+}
+
+// boundPort is what bind answers: the port, 0 where addresses have none.
+func boundPort(sa *socketcore.Sockaddr) uint16 {
+	if _, port, ok := sa.Inet(); ok {
+		return port
+	}
+	_, port, _, _, _ := sa.Inet6()
+	return port
+}
+
+// bindMore serves bind/3, which adds addresses to an SCTP socket or takes them away.
+func (c *call) bindMore(s *socketcore.Socket) {
+	c.d.Skip()
+	action := string(c.d.Atom())
+	switch {
+	case !c.good():
+	case action != "add" && action != "remove":
+		c.raise("badarg")
+	case s == nil:
+		c.answerCode(socketcore.Closed)
+	default:
+		c.answer(refuse(socketcore.ENOTSUP))
+	}
+}
+
+func (c *call) listen() {
+	s := c.socket()
+	backlog := c.d.Int()
+	switch {
+	case !c.good():
+	case s == nil:
+		c.answerCode(socketcore.Closed)
+	default:
+		c.answerCode(s.Listen(int(backlog)))
+	}
+}
+
+func (c *call) shutdown() {
+	s := c.socket()
+	how := c.d.Raw()
+	n, ok := socketcore.ValueOf(shutdownHow, atomOf(how))
+	switch {
+	case !c.good():
+	case !ok:
+		c.answer(invalid("how", how))
+	case s == nil:
+		c.answerCode(socketcore.Closed)
+	default:
+		c.answerCode(c.loop.Shutdown(s, n))
+	}
+}
+
+var shutdownHow = []socketcore.Name{{Name: "read", Value: 0}, {Name: "write", Value: 1}, {Name: "read_write", Value: 2}}
+
+func (c *call) sockname() { c.name((*socketcore.Socket).Sockname) }
+
+func (c *call) peername() { c.name((*socketcore.Socket).Peername) }
+
+func (c *call) name(ask func(*socketcore.Socket, *socketcore.Sockaddr) socketcore.Code) {
+	s := c.socket()
+	if !c.good() {
+		return
+	}
+	code := socketcore.Closed
+	if s != nil {
+		code = ask(s, &c.to)
+	}
+	if code != 0 {
+		c.answerCode(code)
+		return
+	}
+	start := c.begin(c.id)
+	c.out = appendName(c.out, &c.to)
+	c.end(start)
+}
+
+func (c *call) close() {
+	s := c.socket()
+	c.d.Skip()
+	switch {
+	case !c.good():
+	case s == nil:
+		c.answerCode(socketcore.Closed)
+	default:
+		x, id := c.Dispatcher, c.id
+		c.loop.Close(s, func() {
+			start := x.begin(id)
+			x.out = appendCode(x.out, 0)
+			x.end(start)
+		})
+	}
+}
+
+func (c *call) getopt() {
+	s := c.socket()
+	args := *c.d
+	if string(args.Raw()) == otpLevel {
+		c.d.Skip()
+		c.getOTP(s)
+		return
+	}
+	start := c.begin(c.id)
+	c.out = appendGetopt(c.out, optionOf(s), c.d)
+	c.endUnlessBad(start)
+}
+
+func (c *call) setopt() {
+	s := c.socket()
+	process := c.d.Raw()
+	args := *c.d
+	if string(args.Raw()) == otpLevel {
+		c.d.Skip()
+		c.setOTP(s, process)
+		return
+	}
+	start := c.begin(c.id)
+	c.out = appendSetopt(c.out, optionOf(s), c.d)
+	c.endUnlessBad(start)
+}
+
+// endUnlessBad completes a reply, or takes it back when the arguments could not be read.
+func (c *call) endUnlessBad(start int) {
+	if !c.good() {
+		c.out = c.out[:start]
+		return
+	}
+	c.end(start)
+}
+
+// closedSocket is what options see of a socket that is gone.
+type closedSocket struct{}
+
+func (closedSocket) FD() int              { return -1 }
+func (closedSocket) Domain() int          { return socketcore.FamilyUnspec }
+func (closedSocket) Type() int            { return 0 }
+func (closedSocket) Protocol() int        { return 0 }
+func (closedSocket) Closed() bool         { return true }
+func (closedSocket) NoteLinger(bool, int) {}
+
+func optionOf(s *socketcore.Socket) optionSocket {
+	if s == nil {
+		return closedSocket{}
+	}
+	return s
+}

@@ -1,0 +1,268 @@
+package dispatch
+
+import (
+	"gosocket/etf"
+	"gosocket/socketcore"
+)
+
+// maxFlushes bounds the memory of writes that the client has not confirmed.
+const maxFlushes = 256
+
+// remember notes under which number of all frames the newest frame of this loop has left.
+func (x *Dispatcher) remember(f flush) {
+	if n := len(x.flushes); n >= maxFlushes {
+		x.flushes[n-1] = f // coarser: confirmed a little later than it could be
+		return
+	}
+	x.flushes = append(x.flushes, f)
+}
+
+// apply lets readers go on that wait for what the client has confirmed.
+func (x *Dispatcher) apply(global uint64) {
+	i, own := 0, uint64(0)
+	for i < len(x.flushes) && x.flushes[i].global <= global {
+		own = x.flushes[i].own
+		i++
+	}
+	if i > 0 {
+		x.flushes = x.flushes[:copy(x.flushes, x.flushes[i:])]
+		x.loop.Delivered(own)
+	}
+}
+
+// Flush implements socketcore.Handler.
+func (x *Dispatcher) Flush() {
+	if x.loop.Quiet() && len(x.out) > 0 {
+		x.loop.LookAgain()
+	}
+	s := x.server
+	if x.confirm {
+		x.apply(s.delivered.Load())
+	}
+	x.write()
+	if !x.confirm {
+		return
+	}
+	x.confirm = false
+	if n := len(x.flushes); n > 0 && x.loop.Holding() {
+		x.waiting.Store(true)
+		start := x.message(2, "confirm")
+		x.out = etf.AppendUint(x.out, x.flushes[n-1].global)
+		x.end(start)
+		x.write()
+	}
+}
+
+// deliveredItem serves {delivered, N}.
+func (x *Dispatcher) deliveredItem(d *etf.Decoder, _ int) {
+	n := d.Uint()
+	if d.Err() != nil {
+		return
+	}
+	s := x.server
+	s.delivered.Store(n)
+	for _, y := range s.dispatchers {
+		switch {
+		case y == x:
+			x.apply(n)
+		case y.waiting.CompareAndSwap(true, false):
+			y.loop.Post(func() { y.apply(n) })
+		}
+	}
+}
+
+// ping serves {ping, N}.
+func (x *Dispatcher) ping(d *etf.Decoder, _ int) {
+	n := d.Raw()
+	if d.Err() != nil {
+		return
+	}
+	start := x.message(2, "pong")
+	x.out = etf.AppendRaw(x.out, n)
+	x.end(start)
+}
+
+// died serves {died, Process}.
+func (x *Dispatcher) died(d *etf.Decoder, _ int) {
+	process := d.Raw()
+	if d.Err() != nil {
+		return
+	}
+	s := x.server
+	if len(s.dispatchers) > 1 {
+		s.mu.Lock()
+		delete(s.watched, string(process))
+		s.mu.Unlock()
+		process = append([]byte(nil), process...)
+	}
+	for _, y := range s.dispatchers {
+		if y == x {
+			x.loop.Died(process)
+		} else {
+			y.loop.Post(func() { y.loop.Died(process) })
+		}
+	}
+}
+
+// watch asks for news of a process, once for all loops.
+func (s *Server) watch(x *Dispatcher, process []byte) {
+	if !s.want.watch.Load() {
+		return
+	}
+	if len(s.dispatchers) > 1 {
+		s.mu.Lock()
+		s.watched[string(process)]++
+		first := s.watched[string(process)] == 1
+		s.mu.Unlock()
+		if !first {
+			return
+		}
+	}
+	x.aboutProcess("watch", process)
+}
+
+func (s *Server) unwatch(x *Dispatcher, process []byte) {
+	if !s.want.watch.Load() {
+		return
+	}
+	if len(s.dispatchers) > 1 {
+		s.mu.Lock()
+		n := s.watched[string(process)] - 1
+		if n > 0 {
+			s.watched[string(process)] = n
+		} else {
+			delete(s.watched, string(process))
+		}
+		s.mu.Unlock()
+		if n != 0 {
+			return
+		}
+	}
+	x.aboutProcess("unwatch", process)
+}
+
+// chunk serves {chunk, Socket, Id, Offset, Data}.
+func (x *Dispatcher) chunk(d *etf.Decoder, start int) {
+	socket, id, offset, data := d.Uint(), uint32(d.Uint()), d.Int(), d.Binary()
+	if d.Err() != nil {
+		return
+	}
+	y := x.server.home(socket)
+	if y == nil {
+		return
+	}
+	if y == x {
+		x.chunked(id, int(offset), data)
+		return
+	}
+	data = append([]byte(nil), data...)
+	y.loop.Post(func() { y.chunked(id, int(offset), data) })
+}
+
+func (x *Dispatcher) chunked(id uint32, offset int, data []byte) {
+	if o := x.sends[id]; o != nil {
+		x.loop.Chunk(o, offset, data)
+	}
+}
+
+// handback serves {handback, Socket, Frame}: a result whose receiver was dead.
+func (x *Dispatcher) handback(d *etf.Decoder, _ int) {
+	socket, frame := d.Uint(), d.Binary()
+	if d.Err() != nil {
+		return
+	}
+	y := x.server.home(socket)
+	switch {
+	case y == nil:
+	case y == x:
+		x.takeBack(socket, frame)
+	default:
+		frame = append([]byte(nil), frame...)
+		y.loop.Post(func() { y.takeBack(socket, frame) })
+	}
+}
+
+// takeBack reads a frame of our own and gives what it holds to its socket.
+func (x *Dispatcher) takeBack(socket uint64, frame []byte) {
+	var d etf.Decoder
+	d.Reset(append([]byte(nil), frame...))
+	d.Version()
+	r, ok := socketcore.Returned{}, false
+	if n := d.Tuple(); n == 3 && string(d.Atom()) == "more" {
+		r.ID, r.Data, ok = uint32(d.Uint()), d.Binary(), true
+	} else if n == 2 {
+		r.ID = uint32(d.Uint())
+		ok = x.result(&d, &r)
+	}
+	if ok && d.Err() == nil {
+		x.loop.Return(x.loop.Find(socket), r)
+	}
+}
+
+// result reads {ok, Result} or {error, {Reason, Data}} of a call that takes something from its
+// socket; false means that nothing was taken.
+func (x *Dispatcher) result(d *etf.Decoder, r *socketcore.Returned) bool {
+	if d.Kind() != etf.KindTuple || d.Tuple() != 2 {
+		return false
+	}
+	failed := string(d.Atom()) == "error"
+	switch d.Kind() {
+	case etf.KindBinary: // recv
+		r.Data = d.Binary()
+		return true
+	case etf.KindMap: // recvmsg
+		return returnedMsg(d, r)
+	case etf.KindTuple:
+	default:
+		return false
+	}
+	n := d.Tuple()
+	if n == 5 { // accept
+		r.Conn = x.loop.Find(d.Uint())
+		return r.Conn != nil
+	}
+	if failed { // {Reason, Data}
+		d.Skip()
+		r.Data = d.Binary()
+		return d.Err() == nil
+	}
+	if d.Kind() == etf.KindBinary { // {Data, SelectInfo}
+		r.Data = d.Binary()
+		return true
+	}
+	r.From = returnedSource(d.Raw()) // {Source, Data}
+	r.Data = d.Binary()
+	return true
+}
+
+func returnedSource(term []byte) *socketcore.Sockaddr {
+	var sa socketcore.Sockaddr
+	var d etf.Decoder
+	d.Reset(term)
+	if v := decodeSockaddr(&d, &sa); !v.ok() {
+		return nil
+	}
+	return &sa
+}
+
+// returnedMsg reads the msghdr() that appendMsgHdr made, whose ctrl and flags lie side by side.
+func returnedMsg(d *etf.Decoder, r *socketcore.Returned) bool {
+	for range d.Map() {
+		switch string(d.Atom()) {
+		case "addr":
+			r.From = returnedSource(d.Raw())
+		case "ctrl":
+			ctrl := d.Raw()
+			d.Atom()
+			flags := d.Raw()
+			r.Extra = etf.AppendRaw(append([]byte(nil), ctrl...), etf.AppendRaw(etf.AppendAtom(nil, "flags"), flags))
+		case "iov":
+			if d.List() == 1 {
+				r.Data = d.Binary()
+				d.Tail()
+			}
+			return d.Err() == nil
+		}
+	}
+	return false
+}

@@ -1,0 +1,215 @@
+// Package dispatch turns the terms of the protocol (docs/protocol.md) into calls of
+// socketcore and their results into terms.
+package dispatch
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"gosocket/etf"
+	"gosocket/port"
+	"gosocket/socketcore"
+)
+
+// ProtocolVersion is the version of docs/protocol.md that the helper speaks.
+const ProtocolVersion = 0
+
+// flushReplies is how many replies may gather before they are written while more
+// requests wait: the receiver then works beside us.
+const flushReplies = 24
+
+// flushBytes is how many bytes of frames may gather.
+const flushBytes = 256 << 10
+
+// features are the frames that a client wants, as its hello says.
+type features struct{ watch, delivered, consumed, closed bool }
+
+// A Dispatcher serves the requests for the sockets of one loop.
+type Dispatcher struct {
+	server *Server
+	loop   *socketcore.Loop
+	log    *zerolog.Logger
+
+	out     []byte
+	frames  int    // in out
+	total   uint64 // frames ever put into out
+	room    int    // where the bytes of Room begin in out
+	confirm bool   // a reader waits for a confirmation
+	flushes []flush
+	waiting atomic.Bool               // the client was asked to confirm
+	sends   map[uint32]*socketcore.Op // sends of several chunks, by request
+
+	// Kept from call to call, so that a call allocates nothing.
+	cur    call
+	args   etf.Decoder
+	to     socketcore.Sockaddr
+	ctrl   []byte
+	bounce []byte
+}
+
+// flush remembers which number the last frame of a write has among all of the program's frames.
+type flush struct{ own, global uint64 }
+
+// A call is one request being served.
+type call struct {
+	*Dispatcher
+	d    *etf.Decoder
+	id   uint32
+	args int
+}
+
+var errItem = errors.New("no item of the protocol")
+
+// item serves one element of a frame.
+func (x *Dispatcher) item(d *etf.Decoder) {
+	start := d.Offset()
+	n := d.Tuple()
+	if n < 0 {
+		return
+	}
+	if d.Kind() == etf.KindInt {
+		if n != 2 {
+			d.Fail(errItem)
+			return
+		}
+		x.request(d, uint32(d.Uint()))
+		return
+	}
+	name := d.Atom()
+	handler, ok := items[string(name)]
+	if !ok || handler.arity != n {
+		if d.Err() == nil {
+			d.Fail(errItem)
+		}
+		return
+	}
+	handler.serve(x, d, start)
+}
+
+type itemRow struct {
+	arity int
+	serve func(x *Dispatcher, d *etf.Decoder, start int)
+}
+
+// items are what a client sends besides requests.
+var items map[string]itemRow
+
+func init() {
+	items = map[string]itemRow{
+		"chunk":     {5, (*Dispatcher).chunk},
+		"died":      {2, (*Dispatcher).died},
+		"delivered": {2, (*Dispatcher).deliveredItem},
+		"handback":  {3, (*Dispatcher).handback},
+		"ping":      {2, (*Dispatcher).ping},
+	}
+}
+
+// request serves {Id, Call}, of which the decoder stands at Call.
+func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
+	if d.Err() != nil {
+		return
+	}
+	term := d.Raw()
+	if d.Err() != nil {
+		return
+	}
+	args := &x.args
+	args.Reset(term)
+	n := args.Tuple()
+	row, ok := calls[string(args.Atom())]
+	x.cur = call{x, args, id, n - 1}
+	c := &x.cur
+	if args.Err() != nil || !ok || c.args < row.least || c.args > row.most {
+		c.raise("badarg")
+		return
+	}
+	if row.socket && len(x.server.dispatchers) > 1 {
+		sid := *args
+		if to := socketcore.LoopOf(sid.Uint()); sid.Err() == nil && x.server.forward(x, to, id, term) {
+			return
+		}
+	}
+	start, frames := len(x.out), x.frames
+	row.serve(c)
+	if args.Err() != nil && len(x.out) == start && x.frames == frames {
+		c.raise("badarg")
+	}
+}
+
+// begin starts the reply frame of a request and leaves the caller to append the Result.
+func (x *Dispatcher) begin(id uint32) int {
+	start := len(x.out)
+	b := port.BeginFrame(x.out)
+	b = etf.AppendVersion(b)
+	b = etf.AppendTuple(b, 2)
+	x.out = etf.AppendInt32(b, int32(id))
+	return start
+}
+
+// end completes a frame.
+func (x *Dispatcher) end(start int) {
+	x.out = port.EndFrame(x.out, start)
+	x.frames++
+	x.total++
+	if x.frames >= flushReplies || len(x.out) >= flushBytes {
+		x.write()
+	}
+}
+
+// message starts a frame of another kind: a tuple of n elements named name.
+func (x *Dispatcher) message(n int, name string) int {
+	start := len(x.out)
+	b := port.BeginFrame(x.out)
+	b = etf.AppendVersion(b)
+	x.out = etf.AppendAtom(etf.AppendTuple(b, n), name)
+	return start
+}
+
+func (c *call) raise(reason string) {
+	start := c.begin(c.id)
+	v := raise(reason)
+	c.out = v.append(c.out)
+	c.end(start)
+}
+
+// answer replies with a verdict: ok, an error or an exception.
+func (c *call) answer(v verdict) {
+	start := c.begin(c.id)
+	c.out = v.append(c.out)
+	c.end(start)
+}
+
+// answerCode replies ok or {error, Reason}.
+func (c *call) answerCode(code socketcore.Code) {
+	start := c.begin(c.id)
+	c.out = appendCode(c.out, code)
+	c.end(start)
+}
+
+func appendCode(b []byte, code socketcore.Code) []byte {
+	if code == 0 {
+		return etf.AppendAtom(b, "ok")
+	}
+	return appendError(b, code)
+}
+
+// appendError appends {error, Reason}, or the exception that the code stands for.
+func appendError(b []byte, code socketcore.Code) []byte {
+	if code == socketcore.Already {
+		v := raise("ealready")
+		return v.append(b)
+	}
+	return appendReason(etf.AppendAtom(etf.AppendTuple(b, 2), "error"), code)
+}
+
+func appendReason(b []byte, code socketcore.Code) []byte {
+	switch code {
+	case socketcore.Closed:
+		return etf.AppendAtom(b, "closed")
+	case socketcore.Timeout:
+		return etf.AppendAtom(b, "timeout")
+	}
+	return etf.AppendAtom(b, socketcore.ErrnoName(socketcore.Errno(code)))
+}

@@ -1,0 +1,153 @@
+package dispatch
+
+import (
+	"math/bits"
+
+	"gosocket/etf"
+	"gosocket/socketcore"
+)
+
+// openOptions are what open/4 and open/2 by descriptor read from their Opts.
+type openOptions struct {
+	netns       string
+	inNetns     bool
+	dup         bool
+	useRegistry int // -1 for not given
+}
+
+// open serves {open, Process, Domain, Type, Protocol, Opts}.
+func (c *call) open() {
+	owner := c.d.Raw()
+	domain, v1 := nameOrInvalid("domain", c.d.Raw(), socketcore.Domains)
+	typ, v2 := nameOrInvalid("type", c.d.Raw(), socketcore.Types)
+	proto, v3 := protocolOf(c.d.Raw())
+	opts, v4 := c.openOptions()
+	if !c.good() {
+		return
+	}
+	for _, v := range []verdict{v1, v2, v3, v4} {
+		if !v.ok() {
+			c.answer(v)
+			return
+		}
+	}
+	if socketcore.IsPacket(domain) {
+		proto = int(bits.ReverseBytes16(uint16(proto)))
+	}
+	if !opts.inNetns {
+		x := c.server.nextLoop(c.Dispatcher)
+		if x != c.Dispatcher {
+			owner := append([]byte(nil), owner...)
+			id := c.id
+			x.loop.Post(func() { (&call{Dispatcher: x, id: id}).opened(opts)(x.loop.Open(domain, typ, proto, owner)) })
+			return
+		}
+		c.opened(opts)(c.loop.Open(domain, typ, proto, owner))
+		return
+	}
+	later := &call{Dispatcher: c.Dispatcher, id: c.id}
+	c.loop.OpenIn(opts.netns, domain, typ, proto, owner, later.opened(opts))
+}
+
+// opened answers open when the socket is there.
+func (c *call) opened(opts openOptions) func(*socketcore.Socket, socketcore.Code) {
+	return func(s *socketcore.Socket, code socketcore.Code) {
+		if code != 0 {
+			c.answerCode(code)
+			return
+		}
+		if opts.useRegistry >= 0 {
+			s.UseRegistry = opts.useRegistry > 0
+		}
+		start := c.begin(c.id)
+		c.out = appendSocket(c.out, s)
+		c.end(start)
+	}
+}
+
+// openFD serves {openfd, Process, FD, Opts}. The system's word on domain, type and protocol
+// wins over that of Opts, which is only checked.
+func (c *call) openFD() {
+	owner := c.d.Raw()
+	fd := c.d.Int()
+	opts, v := c.openOptions()
+	switch {
+	case !c.good():
+	case !v.ok():
+		c.answer(v)
+	default:
+		s, code := c.loop.OpenFD(int(fd), opts.dup, owner)
+		c.opened(opts)(s, code)
+	}
+}
+
+// openOptions reads the Opts of an open. Keys that it does not know are ignored.
+func (c *call) openOptions() (opts openOptions, v verdict) {
+	opts = openOptions{dup: true, useRegistry: -1}
+	for range c.d.Map() {
+		key, value := c.d.Raw(), c.d.Raw()
+		var bad verdict
+		switch string(atomOf(key)) {
+		case "netns":
+			opts.netns, opts.inNetns, bad = netnsOf(value)
+		case "dup":
+			opts.dup = string(atomOf(value)) == "true"
+		case "use_registry":
+			opts.useRegistry = 0
+			if string(atomOf(value)) == "true" {
+				opts.useRegistry = 1
+			}
+		case "domain":
+			_, bad = nameOrInvalid("domain", value, socketcore.Domains)
+		case "type":
+			_, bad = nameOrInvalid("type", value, socketcore.Types)
+		case "protocol":
+			_, bad = protocolOf(value)
+		}
+		if v.ok() {
+			v = bad
+		}
+	}
+	return opts, v
+}
+
+// netnsOf reads a name or path; terms other than strings and binaries are ignored.
+func netnsOf(term []byte) (name string, given bool, v verdict) {
+	var d etf.Decoder
+	d.Reset(term)
+	switch d.Kind() {
+	case etf.KindBinary, etf.KindString, etf.KindList, etf.KindNil:
+		b := d.Bytes(nil)
+		if d.Err() != nil {
+			return "", false, badarg()
+		}
+		return string(b), true, accept
+	}
+	return "", false, accept
+}
+
+func nameOrInvalid(what string, term []byte, table []socketcore.Name) (int, verdict) {
+	if n, ok := socketcore.ValueOf(table, atomOf(term)); ok {
+		return n, accept
+	}
+	return 0, invalid(what, term)
+}
+
+// protocolOf reads default, a name or {raw, Number}.
+func protocolOf(term []byte) (int, verdict) {
+	name := atomOf(term)
+	if string(name) == "default" {
+		return 0, accept
+	}
+	if n, ok := socketcore.ValueOf(socketcore.Protocols, name); ok {
+		return n, accept
+	}
+	var d etf.Decoder
+	d.Reset(term)
+	if d.Kind() == etf.KindTuple && d.Tuple() == 2 && string(atomOf(d.Raw())) == "raw" {
+		if n, ok := uintOf(d.Raw(), 1<<31-1); ok && d.Err() == nil {
+			return int(n), accept
+		}
+	}
+	return 0, invalid("protocol", term)
+}

@@ -1,0 +1,215 @@
+package dispatch
+
+import (
+	"time"
+
+	"gosocket/etf"
+	"gosocket/socketcore"
+)
+
+// operation reads what all calls that may wait begin with: the socket and who asks.
+func (c *call) operation(kind socketcore.Kind) (*socketcore.Socket, *socketcore.Op) {
+	o := c.loop.NewOp()
+	o.Kind, o.ID = kind, c.id
+	s := c.socket()
+	o.Process = c.d.Raw()
+	return s, o
+}
+
+// timing reads what they end with: the time-out and the reference of a select.
+func (c *call) timing(o *socketcore.Op) {
+	c.timeout(o)
+	o.Ref = c.d.Raw()
+}
+
+func (c *call) timeout(o *socketcore.Op) {
+	o.Mode, o.Deadline = socketcore.Wait, socketcore.Forever
+	switch c.d.Kind() {
+	case etf.KindAtom:
+		switch string(c.d.Atom()) {
+		case "infinity":
+		case "nowait":
+			o.Mode = socketcore.Select
+		default:
+			c.d.Fail(errItem)
+		}
+	case etf.KindTuple:
+		if c.d.Tuple() != 2 || string(c.d.Atom()) != "at" {
+			c.d.Fail(errItem)
+			return
+		}
+		o.Deadline = c.d.Int()
+	default:
+		ms, ok := uintOf(c.d.Raw(), maxTimeout)
+		switch {
+		case !ok: // longer than anybody waits
+		case ms == 0:
+			o.Mode = socketcore.Try
+		default:
+			o.Deadline = socketcore.Now() + int64(ms)*int64(time.Millisecond)
+		}
+	}
+}
+
+// maxTimeout is the longest time-out in milliseconds that a deadline is made of.
+const maxTimeout = uint64(1) << 42
+
+// submit hands the operation to the loop when its arguments are good.
+func (c *call) submit(s *socketcore.Socket, o *socketcore.Op, v verdict) {
+	switch {
+	case !c.good():
+	case v.kind == raised || !v.ok() && s != nil:
+		c.refuse(o, v)
+	default:
+		c.loop.Submit(s, o)
+	}
+}
+
+// refuse answers an operation that is not even tried, in the shape of its call.
+func (c *call) refuse(o *socketcore.Op, v verdict) {
+	sized := v.kind == refused && (o.Kind == socketcore.Send || o.Kind == socketcore.Sendto)
+	if !sized {
+		c.answer(v)
+		return
+	}
+	start := c.begin(c.id)
+	c.out = etf.AppendAtom(etf.AppendTuple(c.out, 2), "error")
+	c.out = etf.AppendAtom(etf.AppendTuple(c.out, 2), v.reason)
+	c.out = etf.AppendInt(c.out, int64(o.Total))
+	c.end(start)
+}
+
+func (c *call) accept() {
+	s, o := c.operation(socketcore.Accept)
+	c.timing(o)
+	c.submit(s, o, accept)
+}
+
+func (c *call) connect() {
+	if c.args != 2 && c.args != 5 {
+		c.d.Fail(errItem)
+		return
+	}
+	s, o := c.operation(socketcore.Connect)
+	if c.args == 2 {
+		if c.good() {
+			c.answerCode(c.loop.FinishConnect(s, o.Process))
+		}
+		return
+	}
+	v := decodeSockaddr(c.d, &c.to)
+	o.To = &c.to
+	c.timing(o)
+	c.submit(s, o, v)
+}
+
+func (c *call) recv()     { c.receive(socketcore.Recv) }
+func (c *call) recvfrom() { c.receive(socketcore.Recvfrom) }
+func (c *call) recvmsg()  { c.receive(socketcore.Recvmsg) }
+
+func (c *call) receive(kind socketcore.Kind) {
+	s, o := c.operation(kind)
+	o.Length = c.size()
+	if kind == socketcore.Recvmsg {
+		o.CtrlSize = c.size()
+	}
+	flags, v := decodeFlags(c.d, socketcore.RecvFlags)
+	o.Flags = flags
+	c.timing(o)
+	c.submit(s, o, v)
+}
+
+// size reads a size in bytes; what no memory could hold is as good as the largest.
+func (c *call) size() int {
+	raw := c.d.Raw()
+	if n, ok := uintOf(raw, maxSize); ok {
+		return int(n)
+	}
+	if kindOf(raw) != etf.KindInt || raw[len(raw)-1]&0x80 != 0 && raw[0] == 98 {
+		c.d.Fail(errItem)
+	}
+	return maxSize
+}
+
+const maxSize = 1<<62 - 1
+
+func (c *call) send() {
+	s, o := c.operation(socketcore.Send)
+	c.sendRest(s, o, accept)
+}
+
+func (c *call) sendto() {
+	s, o := c.operation(socketcore.Sendto)
+	v := decodeSockaddr(c.d, &c.to)
+	o.To = &c.to
+	c.sendRest(s, o, v)
+}
+
+func (c *call) sendmsg() {
+	s, o := c.operation(socketcore.Sendmsg)
+	v := accept
+	to := *c.d
+	if string(atomOf(to.Raw())) == "undefined" {
+		c.d.Skip()
+	} else {
+		v = decodeSockaddr(c.d, &c.to)
+		o.To = &c.to
+	}
+	limit := socketcore.DefaultSettings.SndCtrlBuf
+	if s != nil {
+		limit = s.SndCtrlBuf
+	}
+	ctrl, bad := decodeCtrl(c.d, c.ctrl[:0], limit)
+	c.ctrl, o.Ctrl = ctrl, ctrl
+	if v.ok() {
+		v = bad
+	}
+	c.sendRest(s, o, v)
+}
+
+// sendRest reads flags, time-out, size and data, which all sends end with.
+func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
+	flags, bad := decodeFlags(c.d, socketcore.SendFlags)
+	o.Flags = flags
+	if v.ok() {
+		v = bad
+	}
+	c.timing(o)
+	o.Total = int(c.d.Uint())
+	o.Data = c.d.Binary()
+	if !c.good() {
+		return
+	}
+	if len(o.Data) != min(o.Total, c.server.cfg.Window) {
+		c.d.Fail(errItem)
+		return
+	}
+	if o.Total > c.server.cfg.Window && v.ok() && s != nil {
+		c.sends[c.id] = o
+	}
+	c.submit(s, o, v)
+}
+
+func (c *call) cancel() {
+	s := c.socket()
+	process := c.d.Raw()
+	var ref []byte
+	kind, ok := socketcore.Recv, false
+	if c.d.Tuple() == 3 && string(c.d.Atom()) == "select_info" {
+		tag := c.d.Raw()
+		for k, name := range tags {
+			if string(atomOf(tag)) == name {
+				kind, ok = socketcore.Kind(k), true
+			}
+		}
+		ref = c.d.Raw()
+	}
+	if !c.good() {
+		return
+	}
+	code := socketcore.Code(socketcore.EINVAL)
+	if s == nil || ok {
+		code = c.loop.Cancel(s, process, kind, ref)
+	}
+	c.answerCode(code)
+}

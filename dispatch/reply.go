@@ -1,0 +1,245 @@
+package dispatch
+
+import (
+	"gosocket/etf"
+	"gosocket/port"
+	"gosocket/socketcore"
+)
+
+// replyHead is the size of everything before Data in the frame of {Id, {ok, Data}}: the
+// length, version and tuple, Id; tuple, ok; the head of the binary.
+const replyHead = port.HeadSize + 3 + 5 + 2 + 4 + 5
+
+// Room implements socketcore.Handler: received bytes go straight to where the frame of
+// {Id, {ok, Data}} has them.
+func (x *Dispatcher) Room(_ *socketcore.Op, n int) []byte {
+	x.room = len(x.out) + replyHead
+	if need := x.room + n; need > cap(x.out) {
+		grown := make([]byte, len(x.out), max(need, min(2*cap(x.out), 4*flushBytes)))
+		copy(grown, x.out)
+		x.out = grown
+	}
+	return x.out[x.room : x.room+n : x.room+n]
+}
+
+// inRoom tells whether data lies where Room said.
+func (x *Dispatcher) inRoom(data []byte) bool {
+	return len(data) > 0 && x.room < cap(x.out) && &data[0] == &x.out[:cap(x.out)][x.room]
+}
+
+// Done implements socketcore.Handler.
+func (x *Dispatcher) Done(o *socketcore.Op) {
+	if o.Kind == socketcore.Recv && o.Code == 0 && !o.SelectArmed() {
+		x.received(o)
+		return
+	}
+	switch o.Kind {
+	case socketcore.Recvfrom, socketcore.Recvmsg:
+		// The source comes before the data, and Room is where it goes.
+		if x.inRoom(o.Result) {
+			x.bounce = append(x.bounce[:0], o.Result...)
+			o.Result = x.bounce
+		}
+	case socketcore.Send, socketcore.Sendto, socketcore.Sendmsg:
+		if o.Total > x.server.cfg.Window && !o.SelectArmed() {
+			delete(x.sends, o.ID)
+		}
+	}
+	start := x.begin(o.ID)
+	x.out = appendResult(x.out, o)
+	x.end(start)
+}
+
+// received replies {ok, Data} to recv, without a copy when the data lies in Room.
+func (x *Dispatcher) received(o *socketcore.Op) {
+	inPlace := x.inRoom(o.Result)
+	start := x.begin(o.ID)
+	x.out = appendOK(x.out)
+	x.out = etf.AppendBinaryHead(x.out, len(o.Result))
+	if inPlace {
+		x.out = x.out[:len(x.out)+len(o.Result)]
+	} else {
+		x.out = append(x.out, o.Result...)
+	}
+	x.end(start)
+}
+
+func appendOK(b []byte) []byte { return etf.AppendAtom(etf.AppendTuple(b, 2), "ok") }
+
+// appendSelect appends {select_info, Tag, Ref}.
+func appendSelect(b []byte, o *socketcore.Op) []byte {
+	b = etf.AppendAtom(etf.AppendTuple(b, 3), "select_info")
+	b = etf.AppendAtom(b, tags[o.Kind])
+	return etf.AppendRaw(b, o.Ref)
+}
+
+var tags = [...]string{
+	socketcore.Recv: "recv", socketcore.Recvfrom: "recvfrom", socketcore.Recvmsg: "recvmsg", socketcore.Accept: "accept",
+	socketcore.Send: "send", socketcore.Sendto: "sendto", socketcore.Sendmsg: "sendmsg", socketcore.Connect: "connect",
+}
+
+// appendResult appends what a call answers in the shape of its kind.
+func appendResult(b []byte, o *socketcore.Op) []byte {
+	if o.SelectArmed() {
+		return appendArmed(b, o)
+	}
+	if o.Code == socketcore.Already {
+		return appendError(b, o.Code)
+	}
+	switch o.Kind {
+	case socketcore.Recv:
+		return appendPartial(b, o)
+	case socketcore.Send, socketcore.Sendto:
+		if o.Code != 0 {
+			b = etf.AppendAtom(etf.AppendTuple(b, 2), "error")
+			b = appendReason(etf.AppendTuple(b, 2), o.Code)
+			return etf.AppendInt(b, int64(o.Remaining()))
+		}
+	case socketcore.Sendmsg:
+		if o.Code == 0 && o.Remaining() > 0 {
+			return etf.AppendInt(appendOK(b), int64(o.Remaining()))
+		}
+	case socketcore.Recvfrom:
+		if o.Code == 0 {
+			b = appendSource(etf.AppendTuple(appendOK(b), 2), sourceOf(o))
+			return etf.AppendBinary(b, o.Result)
+		}
+	case socketcore.Recvmsg:
+		if o.Code == 0 {
+			return appendMsgHdr(appendOK(b), o)
+		}
+	case socketcore.Accept:
+		if o.Code == 0 {
+			return appendSocket(b, o.New)
+		}
+	}
+	return appendCode(b, o.Code)
+}
+
+// appendArmed appends the answer of a nowait call that did not finish.
+func appendArmed(b []byte, o *socketcore.Op) []byte {
+	switch {
+	case o.Kind == socketcore.Recv && (len(o.Result) > 0 || o.Partial()):
+		b = etf.AppendTuple(appendOK(b), 2)
+		b = etf.AppendBinary(b, o.Result)
+	case o.Kind >= socketcore.Send && o.Taken > 0:
+		b = etf.AppendTuple(appendOK(b), 2)
+		b = etf.AppendInt(b, int64(o.Remaining()))
+	default:
+		b = etf.AppendAtom(etf.AppendTuple(b, 2), "select")
+	}
+	return appendSelect(b, o)
+}
+
+// appendPartial appends the error of a recv, with the data that came before it.
+func appendPartial(b []byte, o *socketcore.Op) []byte {
+	if len(o.Result) == 0 && !o.Partial() {
+		return appendError(b, o.Code)
+	}
+	b = etf.AppendAtom(etf.AppendTuple(b, 2), "error")
+	b = appendReason(etf.AppendTuple(b, 2), o.Code)
+	return etf.AppendBinary(b, o.Result)
+}
+
+var noSource socketcore.Sockaddr
+
+func sourceOf(o *socketcore.Op) *socketcore.Sockaddr {
+	if o.From == nil {
+		return &noSource
+	}
+	return o.From
+}
+
+// appendMsgHdr appends msghdr(). What was handed back has ctrl and flags as terms already.
+func appendMsgHdr(b []byte, o *socketcore.Op) []byte {
+	b = etf.AppendMap(b, 4)
+	b = appendSource(etf.AppendAtom(b, "addr"), sourceOf(o))
+	b = etf.AppendAtom(b, "ctrl")
+	if len(o.Extra) > 0 {
+		b = etf.AppendRaw(b, o.Extra) // ctrl's value, then flags and its value
+	} else {
+		b = appendCtrl(b, o.InCtrl)
+		b = appendMsgFlags(etf.AppendAtom(b, "flags"), o.InFlags)
+	}
+	b = etf.AppendList(etf.AppendAtom(b, "iov"), 1)
+	return etf.AppendNil(etf.AppendBinary(b, o.Result))
+}
+
+// appendSocket appends {ok, {Socket, Domain, Type, Protocol, CType}}.
+func appendSocket(b []byte, s *socketcore.Socket) []byte {
+	b = etf.AppendTuple(appendOK(b), 5)
+	b = etf.AppendUint(b, s.ID)
+	for _, n := range [...]int{s.Domain(), s.Type(), s.Protocol(), s.CType} {
+		b = etf.AppendInt(b, int64(n))
+	}
+	return b
+}
+
+// More implements socketcore.Handler.
+func (x *Dispatcher) More(o *socketcore.Op, data []byte) {
+	start := x.message(3, "more")
+	x.out = etf.AppendBinary(etf.AppendInt32(x.out, int32(o.ID)), data)
+	x.end(start)
+}
+
+// Want implements socketcore.Handler.
+func (x *Dispatcher) Want(o *socketcore.Op, offset, n int) {
+	start := x.message(4, "want")
+	x.out = etf.AppendInt32(x.out, int32(o.ID))
+	x.out = etf.AppendInt(etf.AppendInt(x.out, int64(offset)), int64(n))
+	x.end(start)
+}
+
+// Fire implements socketcore.Handler.
+func (x *Dispatcher) Fire(o *socketcore.Op) {
+	start := x.message(4, "select")
+	x.out = etf.AppendUint(x.out, o.Socket().ID)
+	x.out = etf.AppendRaw(etf.AppendRaw(x.out, o.Process), o.Ref)
+	x.end(start)
+}
+
+// Abort implements socketcore.Handler.
+func (x *Dispatcher) Abort(o *socketcore.Op, code socketcore.Code) {
+	start := x.message(5, "abort")
+	x.out = etf.AppendUint(x.out, o.Socket().ID)
+	x.out = etf.AppendRaw(etf.AppendRaw(x.out, o.Process), o.Ref)
+	x.out = appendReason(x.out, code)
+	x.end(start)
+}
+
+// Gone implements socketcore.Handler.
+func (x *Dispatcher) Gone(s *socketcore.Socket, owner []byte) {
+	if !x.server.want.closed.Load() {
+		return
+	}
+	start := x.message(3, "closed")
+	x.out = etf.AppendTuple(etf.AppendUint(x.out, s.ID), 2)
+	if owner == nil {
+		x.out = etf.AppendAtom(x.out, "undefined")
+	} else {
+		x.out = etf.AppendRaw(x.out, owner)
+	}
+	x.out = etf.AppendTuple(x.out, len(s.Counters))
+	for _, n := range s.Counters {
+		x.out = etf.AppendUint(x.out, n)
+	}
+	x.end(start)
+}
+
+// Watch implements socketcore.Handler.
+func (x *Dispatcher) Watch(process []byte) { x.server.watch(x, process) }
+
+// Unwatch implements socketcore.Handler.
+func (x *Dispatcher) Unwatch(process []byte) { x.server.unwatch(x, process) }
+
+func (x *Dispatcher) aboutProcess(name string, process []byte) {
+	start := x.message(2, name)
+	x.out = etf.AppendRaw(x.out, process)
+	x.end(start)
+}
+
+// Mark implements socketcore.Handler.
+func (x *Dispatcher) Mark() uint64 { return x.total }
+
+// Confirm implements socketcore.Handler.
+func (x *Dispatcher) Confirm() { x.confirm = true }

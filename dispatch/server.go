@@ -1,0 +1,303 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gosocket/etf"
+	"gosocket/port"
+	"gosocket/socketcore"
+)
+
+// Config holds the settings of a Server.
+type Config struct {
+	Version      string
+	Loops        int
+	Spin         time.Duration
+	Window       int   // bytes of a send asked for at a time
+	ParkedLimit  int64 // bytes of unsent payload kept in the helper
+	FrameLimit   int
+	MessageLimit int // largest message of sockets that are not streams
+}
+
+// Verify tells what is wrong with a configuration.
+func (c *Config) Verify() error {
+	switch {
+	case c.Loops < 1 || c.Loops > socketcore.MaxLoops:
+		return fmt.Errorf("loops: %d is not in 1..%d", c.Loops, socketcore.MaxLoops)
+	case c.Window < 4<<10 || c.Window+(64<<10) > c.FrameLimit:
+		return fmt.Errorf("window: %d is not between 4 KiB and the frame limit less 64 KiB", c.Window)
+	case c.Spin < 0 || c.Spin > time.Second:
+		return fmt.Errorf("spin: %v is not in 0..1s", c.Spin)
+	}
+	return nil
+}
+
+// A Server reads requests from one descriptor, has them served by its loops and writes
+// replies to another.
+type Server struct {
+	cfg         Config
+	log         *zerolog.Logger
+	in, out     int
+	reader      *port.Reader
+	writer      *port.Writer
+	dispatchers []*Dispatcher
+	want        struct{ watch, delivered, consumed, closed atomic.Bool }
+	delivered   atomic.Uint64
+	parked      atomic.Int64
+	stalled     atomic.Bool // replies wait for the client: no requests are read
+	consumed    int
+	next        int
+	failure     error
+	d           etf.Decoder
+
+	mu      sync.Mutex
+	watched map[string]int // loops that watch a process
+}
+
+// NewServer prepares to serve the pipes in and out, which must be non-blocking.
+func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
+	if err := cfg.Verify(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: log, in: in, out: out, watched: map[string]int{}}
+	s.reader = port.NewReader(in, cfg.FrameLimit)
+	s.writer = port.NewWriter(out, func() { s.stalled.Store(true) })
+	for i := range cfg.Loops {
+		loop, err := socketcore.NewLoop(socketcore.Config{
+			Index: i, Spin: cfg.Spin, Window: cfg.Window, ParkedLimit: cfg.ParkedLimit, MessageMax: cfg.MessageLimit,
+		}, &s.parked)
+		if err != nil {
+			return nil, err
+		}
+		x := &Dispatcher{server: s, loop: loop, log: log, sends: map[uint32]*socketcore.Op{}, out: make([]byte, 0, flushBytes)}
+		loop.SetHandler(x)
+		s.dispatchers = append(s.dispatchers, x)
+	}
+	s.setFeatures(features{true, true, true, true})
+	front := s.dispatchers[0].loop
+	if err := front.Listen(in, socketcore.Input, s.readable); err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	if err := front.Listen(out, socketcore.Output|socketcore.Edge, s.writable); err != nil {
+		return nil, fmt.Errorf("standard output: %w", err)
+	}
+	return s, nil
+}
+
+// Run says hello and serves until the client hangs up.
+func (s *Server) Run() error {
+	front := s.dispatchers[0]
+	front.sayHello()
+	front.write()
+	for _, x := range s.dispatchers[1:] {
+		go x.loop.Run()
+	}
+	front.loop.Run()
+	return s.failure
+}
+
+func (x *Dispatcher) sayHello() {
+	c := x.server.cfg
+	start := x.message(2, "hello")
+	b := etf.AppendMap(x.out, 7)
+	b = etf.AppendBinary(etf.AppendAtom(b, "version"), []byte(c.Version))
+	for _, f := range []struct {
+		key   string
+		value int
+	}{
+		{"protocol", ProtocolVersion},
+		{"pid", os.Getpid()},
+		{"window", c.Window},
+		{"frame_limit", c.FrameLimit},
+		{"message_limit", c.MessageLimit},
+		{"loops", c.Loops},
+	} {
+		b = etf.AppendInt(etf.AppendAtom(b, f.key), int64(f.value))
+	}
+	x.out = b
+	x.end(start)
+}
+
+func (s *Server) setFeatures(f features) {
+	s.want.watch.Store(f.watch)
+	s.want.delivered.Store(f.delivered)
+	s.want.consumed.Store(f.consumed)
+	s.want.closed.Store(f.closed)
+	for i, x := range s.dispatchers {
+		if i == 0 {
+			x.loop.SetGating(f.delivered)
+		} else {
+			x.loop.Post(func() { x.loop.SetGating(f.delivered) })
+		}
+	}
+}
+
+func (s *Server) features() features {
+	return features{s.want.watch.Load(), s.want.delivered.Load(), s.want.consumed.Load(), s.want.closed.Load()}
+}
+
+// fail ends the program: one of its two pipes is of no use any more.
+func (s *Server) fail(err error) {
+	if s.failure == nil && !errors.Is(err, io.EOF) {
+		s.failure = err
+	}
+	s.dispatchers[0].loop.Stop()
+}
+
+// consumedStep is how many bytes are read between two consumed frames.
+const consumedStep = 256 << 10
+
+// readable does one read and serves what it brought.
+func (s *Server) readable(uint32) {
+	x := s.dispatchers[0]
+	n, err := s.reader.Fill()
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	if s.consumed += n; s.consumed >= consumedStep && s.want.consumed.Load() {
+		start := x.message(2, "consumed")
+		x.out = etf.AppendInt(x.out, int64(s.consumed))
+		x.end(start)
+		s.consumed = 0
+	}
+	for {
+		frame, err := s.reader.Next()
+		if err != nil {
+			s.bad(err, 0)
+			x.write()
+			s.fail(err)
+			return
+		}
+		if frame == nil {
+			break
+		}
+		s.frame(x, frame)
+	}
+	if !x.loop.Quiet() {
+		x.write()
+	}
+}
+
+// frame serves one item or a list of them.
+func (s *Server) frame(x *Dispatcher, frame []byte) {
+	d := &s.d
+	d.Reset(frame)
+	d.Version()
+	if k := d.Kind(); k == etf.KindList || k == etf.KindNil {
+		n := d.List()
+		for i := 0; i < n && d.Err() == nil; i++ {
+			x.item(d)
+		}
+		if n > 0 {
+			d.Tail()
+		}
+	} else {
+		x.item(d)
+	}
+	if d.Err() == nil && d.Len() > 0 {
+		d.Fail(errTrailing)
+	}
+	if err := d.Err(); err != nil {
+		s.bad(err, d.Offset())
+	}
+}
+
+var errTrailing = errors.New("bytes behind the term")
+
+// badReasons name what can be wrong with a frame.
+var badReasons = []struct {
+	err  error
+	name string
+}{
+	{etf.ErrTruncated, "truncated"},
+	{etf.ErrCount, "count"},
+	{etf.ErrDepth, "depth"},
+	{etf.ErrTag, "tag"},
+	{etf.ErrCompressed, "compressed"},
+	{etf.ErrLocal, "local"},
+	{etf.ErrAtomCache, "atom_cache"},
+	{errItem, "item"},
+	{errTrailing, "trailing"},
+}
+
+// bad answers and logs a frame that is not of the protocol.
+func (s *Server) bad(err error, offset int) {
+	reason := "term"
+	for _, r := range badReasons {
+		if errors.Is(err, r.err) {
+			reason = r.name
+		}
+	}
+	var limit *port.LimitError
+	if errors.As(err, &limit) {
+		reason = "frame_limit"
+	}
+	var syntax *etf.SyntaxError
+	if errors.As(err, &syntax) {
+		offset = syntax.Offset
+	}
+	s.log.Error().Err(err).Int("offset", offset).Msg("bad frame")
+	x := s.dispatchers[0]
+	start := x.message(3, "bad")
+	x.out = etf.AppendInt(etf.AppendAtom(x.out, reason), int64(offset))
+	x.end(start)
+}
+
+// writable goes on writing what the client was too slow to take.
+func (s *Server) writable(events uint32) {
+	if events&socketcore.Hangup != 0 {
+		s.fail(io.EOF)
+		return
+	}
+	if !s.stalled.Load() {
+		return
+	}
+	done, err := s.writer.Resume()
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	if done {
+		s.stalled.Store(false)
+		front := s.dispatchers[0].loop
+		_ = front.Relisten(s.in, socketcore.Input)
+		for _, x := range s.dispatchers {
+			x.loop.Post(x.loop.Resume)
+		}
+	}
+}
+
+// write sends the frames that have gathered.
+func (x *Dispatcher) write() {
+	if len(x.out) == 0 {
+		return
+	}
+	s := x.server
+	before := s.stalled.Load()
+	last, err := s.writer.Write(x.out, x.frames)
+	x.frames = 0
+	if cap(x.out) > 8*flushBytes {
+		x.out = make([]byte, 0, flushBytes)
+	}
+	x.out = x.out[:0]
+	if err != nil {
+		x.server.dispatchers[0].loop.Post(func() { s.fail(err) })
+		return
+	}
+	if s.want.delivered.Load() {
+		x.remember(flush{x.total, last})
+	}
+	if !before && s.stalled.Load() {
+		s.dispatchers[0].loop.Post(func() { _ = s.dispatchers[0].loop.Relisten(s.in, 0) })
+		x.loop.Pause()
+	}
+}

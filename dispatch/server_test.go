@@ -1,0 +1,267 @@
+package dispatch
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"gosocket/etf"
+)
+
+// client talks to a server in this process the way a bare port user does.
+type client struct {
+	t      *testing.T
+	in     *os.File // requests
+	out    *os.File // frames
+	next   int
+	frames int
+	kept   []etf.Term // frames that came while others were waited for
+}
+
+// newClient starts a server with one loop, or with as many as the settings say.
+func newClient(t *testing.T, change ...func(*Config)) *client {
+	t.Helper()
+	cfg := Config{
+		Version: "test", Loops: 1, Window: 64 << 10, ParkedLimit: 1 << 20,
+		FrameLimit: 4 << 20, MessageLimit: 1 << 20,
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	inR, inW := pipe(t)
+	outR, outW := pipe(t)
+	log := zerolog.Nop()
+	fds := [2]int{detach(t, inR), detach(t, outW)}
+	s, err := NewServer(cfg, fds[0], fds[1], &log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run() }()
+	c := &client{t: t, in: inW, out: outR}
+	t.Cleanup(func() {
+		inW.Close()
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			t.Error("the server did not end with its input")
+		}
+		outR.Close()
+		closeAll(fds[:])
+	})
+	if hello := c.frame(); !isTuple(hello, "hello") {
+		t.Fatalf("first frame: %v", text(hello))
+	}
+	return c
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, w
+}
+
+// write sends terms as one frame: one as itself, several as a list.
+func (c *client) write(items ...[]byte) {
+	c.t.Helper()
+	b := etf.AppendVersion(make([]byte, 4))
+	if len(items) == 1 {
+		b = append(b, items[0]...)
+	} else {
+		b = etf.AppendList(b, len(items))
+		for _, item := range items {
+			b = append(b, item...)
+		}
+		b = etf.AppendNil(b)
+	}
+	c.raw(b)
+}
+
+func (c *client) raw(b []byte) {
+	c.t.Helper()
+	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
+	if _, err := c.in.Write(b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// frame reads the next frame.
+func (c *client) frame() etf.Term {
+	c.t.Helper()
+	var head [4]byte
+	if err := c.out.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c.out, head[:]); err != nil {
+		c.t.Fatalf("no frame: %v", err)
+	}
+	body := make([]byte, binary.BigEndian.Uint32(head[:]))
+	if _, err := io.ReadFull(c.out, body); err != nil {
+		c.t.Fatal(err)
+	}
+	term, err := etf.Decode(body)
+	if err != nil {
+		c.t.Fatalf("%v in % x", err, body)
+	}
+	c.frames++
+	if isTuple(term, "confirm") {
+		c.write(tuple("delivered", c.frames))
+		return c.frame()
+	}
+	return term
+}
+
+// call sends a request and returns its id.
+func (c *client) call(call []byte) int {
+	c.t.Helper()
+	c.next++
+	c.write(append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(c.next)), call...))
+	return c.next
+}
+
+// reply waits for the answer to a request; other frames are kept.
+func (c *client) reply(id int) string {
+	c.t.Helper()
+	return text(c.replyTerm(id))
+}
+
+func (c *client) replyTerm(id int) etf.Term {
+	c.t.Helper()
+	match := func(f etf.Term) (etf.Term, bool) {
+		if tuple, ok := f.(etf.Tuple); ok && len(tuple) == 2 {
+			if n, ok := number(tuple[0]); ok && n == id {
+				return tuple[1], true
+			}
+		}
+		return nil, false
+	}
+	for i, f := range c.kept {
+		if r, ok := match(f); ok {
+			c.kept = append(c.kept[:i], c.kept[i+1:]...)
+			return r
+		}
+	}
+	for {
+		f := c.frame()
+		if r, ok := match(f); ok {
+			return r
+		}
+		c.kept = append(c.kept, f)
+	}
+}
+
+// do sends a request and waits for its answer.
+func (c *client) do(call []byte) string {
+	c.t.Helper()
+	return c.reply(c.call(call))
+}
+
+// event waits for a frame that is a tuple with this name.
+func (c *client) event(name string) etf.Tuple {
+	c.t.Helper()
+	for i, f := range c.kept {
+		if isTuple(f, name) {
+			c.kept = append(c.kept[:i], c.kept[i+1:]...)
+			return f.(etf.Tuple)
+		}
+	}
+	for {
+		f := c.frame()
+		if isTuple(f, name) {
+			return f.(etf.Tuple)
+		}
+		c.kept = append(c.kept, f)
+	}
+}
+
+// open opens a socket for process 1 and returns its number.
+func (c *client) open(domain, typ string) uint64 {
+	c.t.Helper()
+	return c.socketOf(c.replyTerm(c.call(tuple("open", 1, atom(domain), atom(typ), atom("default"), dict{}))))
+}
+
+func (c *client) socketOf(result etf.Term) uint64 {
+	c.t.Helper()
+	ok, good := result.(etf.Tuple)
+	if !good || len(ok) != 2 {
+		c.t.Fatalf("no socket: %s", text(result))
+	}
+	inner, good := ok[1].(etf.Tuple)
+	if !good || len(inner) != 5 {
+		c.t.Fatalf("no socket: %s", text(result))
+	}
+	n, _ := number(inner[0])
+	return uint64(n)
+}
+
+// want fails the test when a result is not the expected one.
+func (c *client) want(got, want string) {
+	c.t.Helper()
+	if got != want {
+		c.t.Fatalf("got %s, want %s", got, want)
+	}
+}
+
+type (
+	atom string
+	dict map[string]any
+	rawTerm []byte
+)
+
+// encode makes a term of a Go value.
+func encode(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case int:
+		return etf.AppendInt(b, int64(v))
+	case uint64:
+		return etf.AppendUint(b, v)
+	case string:
+		return etf.AppendBinary(b, []byte(v))
+	case []byte:
+		return etf.AppendBinary(b, v)
+	case atom:
+		return etf.AppendAtom(b, string(v))
+	case rawTerm:
+		return append(b, v...)
+	case dict:
+		b = etf.AppendMap(b, len(v))
+		for key, value := range v {
+			b = encode(etf.AppendAtom(b, key), value)
+		}
+		return b
+	case []any:
+		if len(v) == 0 {
+			return etf.AppendNil(b)
+		}
+		b = etf.AppendList(b, len(v))
+		for _, e := range v {
+			b = encode(b, e)
+		}
+		return etf.AppendNil(b)
+	}
+	panic(fmt.Sprintf("no term for %T", v))
+}
+
+// tuple makes a tuple whose first element is an atom.
+func tuple(name string, elements ...any) []byte {
+	b := etf.AppendAtom(etf.AppendTuple(nil, len(elements)+1), name)
+	for _, e := range elements {
+		b = encode(b, e)
+	}
+	return b
+}
+
+var none = []any{}
+
+func isTuple(t etf.Term, name string) bool {
+	tu, ok := t.(etf.Tuple)
+	return ok && len(tu) > 0 && text(tu[0]) == name
+}

@@ -1,0 +1,65 @@
+// Package port speaks the framing of Erlang's {packet, 4} ports over two pipes: a 4-byte
+// big-endian length, then that many bytes. It knows nothing of what the frames hold.
+package port
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// pipeSize is what both pipes are asked to hold; where that is not allowed they stay as they are.
+const pipeSize = 1 << 20
+
+// Claim takes standard input and output for frames: the program's own descriptors 0 and 1
+// lead to /dev/null and standard error from then on, so that a stray print cannot be taken
+// for a frame. It returns the descriptors to read from and to write to, both non-blocking.
+func Claim() (in, out int, err error) {
+	if in, err = move(0); err != nil {
+		return -1, -1, os.NewSyscallError("fcntl", err)
+	}
+	if out, err = move(1); err != nil {
+		return -1, -1, os.NewSyscallError("fcntl", err)
+	}
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, -1, os.NewSyscallError("open", err)
+	}
+	defer unix.Close(null)
+	if err := unix.Dup3(null, 0, 0); err != nil {
+		return -1, -1, os.NewSyscallError("dup3", err)
+	}
+	if err := unix.Dup3(2, 1, 0); err != nil {
+		return -1, -1, os.NewSyscallError("dup3", err)
+	}
+	return in, out, nil
+}
+
+func move(fd int) (int, error) {
+	moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1, err
+	}
+	_, _ = unix.FcntlInt(uintptr(moved), unix.F_SETPIPE_SZ, pipeSize)
+	return moved, unix.SetNonblock(moved, true)
+}
+
+func rawRead(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, p)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+func rawWrite(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Write(fd, p)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+func wouldBlock(err error) bool { return err == unix.EAGAIN }

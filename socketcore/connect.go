@@ -1,0 +1,158 @@
+package socketcore
+
+import "golang.org/x/sys/unix"
+
+// submitConnect wraps connect(2). A connect in progress has no queue: others are told so.
+func (l *Loop) submitConnect(o *Op) {
+	s := o.sock
+	if s.connector != nil {
+		l.finish(o, l.FinishConnect(s, o.Process))
+		return
+	}
+	l.connect(o)
+}
+
+func (l *Loop) connect(o *Op) {
+	s := o.sock
+	e := sysConnect(s.fd, o.To)
+	switch {
+	case e == unix.EINPROGRESS:
+		l.want(s, readEvents|writeEvents)
+		s.readable, s.writable = true, true
+	case e == unix.EAGAIN && o.Mode == Wait:
+		// The listener's backlog is full (unix(7)), and nothing will tell when it is not.
+		o.backoff = min(max(2*o.backoff, backoffMin), backoffMax)
+	default:
+		l.finish(o, Code(e))
+		return
+	}
+	switch o.Mode {
+	case Try:
+		l.finish(o, Timeout)
+	case Select:
+		l.parkConnect(o, armed)
+		l.handler.Done(o)
+	default:
+		l.parkConnect(o, waiting)
+	}
+}
+
+func (l *Loop) parkConnect(o *Op, st state) {
+	l.keepArguments(o)
+	o.state = st
+	o.sock.connector = o
+	if st == waiting {
+		l.setTimer(o)
+	}
+}
+
+// connectState asks how a connect in progress stands; Again means that it still is. A fresh
+// TCP socket reports hang-up before it was ever connected, so the peer's name decides.
+func (s *Socket) connectState(scratch *Sockaddr) Code {
+	v, e := sysGetInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if e != 0 {
+		return Code(e)
+	}
+	if v != 0 {
+		return Code(v)
+	}
+	c := s.Peername(scratch)
+	if c == Code(unix.ENOTCONN) {
+		return Again
+	}
+	return c
+}
+
+// connectReady goes on with the connect of a socket that epoll reported.
+func (l *Loop) connectReady(s *Socket) {
+	o := s.connector
+	switch {
+	case o.state == fired || o.backoff > 0:
+	case o.state == armed:
+		if sysReady(s.fd, pollOut) != 0 {
+			o.state = fired
+			l.handler.Fire(o)
+		}
+	default:
+		if c := s.connectState(&l.scratch); c != Again {
+			l.endParked(o, c)
+		}
+	}
+}
+
+// FinishConnect is the second call of a connect that was answered with select.
+func (l *Loop) FinishConnect(s *Socket, process []byte) Code {
+	if s == nil || s.closed {
+		return Closed
+	}
+	o := s.connector
+	if o == nil {
+		return Code(unix.EINVAL)
+	}
+	if o.state == waiting || o.proc != l.lookup(process) {
+		return Code(unix.EALREADY)
+	}
+	c := s.connectState(&l.scratch)
+	if c == Again {
+		return Code(unix.EALREADY)
+	}
+	l.discard(o)
+	return c
+}
+
+// retry tries again what the kernel refused without saying when to come back.
+func (l *Loop) retry(o *Op) {
+	s := o.sock
+	if o.Kind == Connect {
+		proc := o.proc
+		l.unpark(o)
+		o.Process = proc.keyBytes
+		l.connect(o)
+		return
+	}
+	s.writable = true
+	if o.queue.head == o {
+		l.advance(s, o.queue)
+	}
+}
+
+// attemptAccept wraps accept(2). The new socket belongs to the process that asked.
+func (l *Loop) attemptAccept(o *Op) Code {
+	s := o.sock
+	if len(s.returned) > 0 {
+		conn := s.returned[0].Conn
+		s.returned = s.returned[1:]
+		l.intern(o.Process).own(conn)
+		o.New = conn
+		s.Counters[AccSuccess]++
+		return 0
+	}
+	if !s.readable && o.Mode == Wait {
+		l.countAccept(o)
+		return Again
+	}
+	fd, e := sysAccept(s.fd)
+	switch {
+	case e == unix.EAGAIN:
+		s.readable = false
+		l.countAccept(o)
+		l.want(s, readEvents)
+		return Again
+	case e != 0:
+		s.Counters[AccFails]++
+		return Code(e)
+	}
+	n := l.add(fd, s.domain, s.typ, s.proto, o.Process)
+	n.Settings, n.linger = s.Settings, s.linger
+	n.Meta = nil
+	n.listener = s
+	o.New = n
+	s.Counters[AccSuccess]++
+	return 0
+}
+
+func (l *Loop) countAccept(o *Op) {
+	if !o.waited {
+		o.sock.Counters[AccTries]++
+	}
+}

@@ -1,0 +1,385 @@
+package socketcore
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Handler is what a Loop reports to. All methods are called on the loop's thread.
+type Handler interface {
+	// Room returns n bytes for received data of o. The next call for o is Done, with
+	// a Result that lies in these bytes, or the room is given up.
+	Room(o *Op, n int) []byte
+	// Done takes the result of o. Unless o.SelectArmed, o is recycled afterwards.
+	Done(o *Op)
+	// More takes data ahead of the result of o.
+	More(o *Op, data []byte)
+	// Want asks for n more bytes of a send.
+	Want(o *Op, offset, n int)
+	// Fire sends the select message of o, Abort the abort message.
+	Fire(o *Op)
+	Abort(o *Op, c Code)
+	// Gone tells that s is closed; owner is set when its death was the reason.
+	Gone(s *Socket, owner []byte)
+	// Watch asks for a call of Died when the process dies; Unwatch takes that back.
+	Watch(process []byte)
+	Unwatch(process []byte)
+	// Mark returns the number of the newest frame, Confirm asks for Delivered.
+	Mark() uint64
+	Confirm()
+	// Flush is called when the loop has nothing more to do for now.
+	Flush()
+}
+
+// Config holds the settings of a Loop.
+type Config struct {
+	Index       int           // number of this loop, in the low bits of its socket ids
+	Spin        time.Duration // how long to poll before sleeping
+	Window      int           // bytes of a send asked for at a time
+	ParkedLimit int64         // bytes of unsent payload kept, over all loops
+	MessageMax  int           // largest message of sockets that are not streams
+}
+
+// A Loop owns sockets and runs their operations on one thread.
+type Loop struct {
+	cfg       Config
+	handler   Handler
+	epfd      int
+	eventfd   int
+	slots     []*Socket
+	gens      []uint32
+	freeSlots []uint32
+	processes map[string]*process
+	ops       opPool
+	timers    timerHeap
+	foreign   map[int]func(events uint32)
+	held      []*Socket
+	gating    bool
+	delivered uint64
+	parked    *atomic.Int64
+	events    [256]unix.EpollEvent
+	msg       unix.Msghdr
+	iov       unix.Iovec
+	from      Sockaddr
+	ctrl      []byte
+	scratch   Sockaddr
+	stopped   bool
+	paused    bool
+	late      []*Socket // became ready while paused
+	rounds    int
+	spinner   spinner
+	recent    activity
+
+	mu    sync.Mutex
+	inbox []func()
+	run   []func()
+}
+
+// Process start on the monotonic clock, to read that clock without a system call.
+var (
+	clockBase = time.Now()
+	clockZero = monotonic()
+)
+
+func monotonic() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return ts.Nano()
+}
+
+// Now is the time on CLOCK_MONOTONIC in nanoseconds.
+func Now() int64 { return clockZero + int64(time.Since(clockBase)) }
+
+// NewLoop makes a loop. parked counts the payload kept by all loops of the program.
+func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	efd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		_ = unix.Close(epfd)
+		return nil, err
+	}
+	l := &Loop{
+		cfg: cfg, epfd: epfd, eventfd: efd, parked: parked, gating: true,
+		processes: map[string]*process{}, foreign: map[int]func(uint32){},
+	}
+	l.spinner.init(cfg.Spin)
+	if err := l.Listen(efd, Input, func(uint32) { l.drainInbox() }); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// SetHandler sets who is told of results. It must be called before Run.
+func (l *Loop) SetHandler(h Handler) { l.handler = h }
+
+// NewOp returns an operation to fill and Submit.
+func (l *Loop) NewOp() *Op { return l.ops.get() }
+
+// Index is the loop's number.
+func (l *Loop) Index() int { return l.cfg.Index }
+
+// SetGating says whether readers wait for Delivered (the default).
+func (l *Loop) SetGating(on bool) { l.gating = on }
+
+const foreignBit = 1 << 31
+
+// Events of Listen: those of epoll(7).
+const (
+	Input  = uint32(unix.EPOLLIN)
+	Output = uint32(unix.EPOLLOUT)
+	Edge   = uint32(unix.EPOLLET & 0xffffffff)
+	Hangup = uint32(unix.EPOLLERR)
+)
+
+// Listen calls f with the events of a descriptor that is no socket of the loop.
+func (l *Loop) Listen(fd int, events uint32, f func(events uint32)) error {
+	l.foreign[fd] = f
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: -foreignBit}
+	return unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev)
+}
+
+// Relisten changes the events of a descriptor; hang-up is reported all the same.
+func (l *Loop) Relisten(fd int, events uint32) error {
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: -foreignBit}
+	return unix.EpollCtl(l.epfd, unix.EPOLL_CTL_MOD, fd, &ev)
+}
+
+// Pause stops serving sockets: there is no room for what they would bring. Resume goes on.
+func (l *Loop) Pause() { l.paused = true }
+
+// Resume ends Pause.
+func (l *Loop) Resume() {
+	if !l.paused {
+		return
+	}
+	l.paused = false
+	for len(l.late) > 0 && !l.paused {
+		s := l.late[len(l.late)-1]
+		l.late = l.late[:len(l.late)-1]
+		s.late = false
+		if !s.closed {
+			l.proceed(s)
+		}
+	}
+}
+
+// Holding tells whether a reader waits for Delivered.
+func (l *Loop) Holding() bool { return len(l.held) > 0 }
+
+// Forget ends Listen.
+func (l *Loop) Forget(fd int) {
+	delete(l.foreign, fd)
+	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
+// Post runs f on the loop's thread soon. It may be called from any goroutine.
+func (l *Loop) Post(f func()) {
+	l.mu.Lock()
+	first := len(l.inbox) == 0
+	l.inbox = append(l.inbox, f)
+	l.mu.Unlock()
+	if first {
+		one := [8]byte{0: 1}
+		_, _ = unix.Write(l.eventfd, one[:])
+	}
+}
+
+func (l *Loop) drainInbox() {
+	var n [8]byte
+	_, _ = unix.Read(l.eventfd, n[:])
+	l.mu.Lock()
+	l.inbox, l.run = l.run[:0], l.inbox
+	l.mu.Unlock()
+	for i, f := range l.run {
+		f()
+		l.run[i] = nil
+	}
+}
+
+// Stop ends Run. To be called on the loop's thread.
+func (l *Loop) Stop() { l.stopped = true }
+
+// Run serves until Stop. It belongs on a goroutine of its own.
+func (l *Loop) Run() {
+	runtime.LockOSThread()
+	for !l.stopped {
+		n := l.poll(l.sleepTime())
+		l.handle(n)
+		l.handler.Flush()
+	}
+	_ = unix.Close(l.epfd)
+	_ = unix.Close(l.eventfd)
+}
+
+// LookAgain polls once without waiting and handles what it finds: what a send has
+// just caused then leaves in the same write as the send's answer.
+func (l *Loop) LookAgain() {
+	if n := l.pollNow(); n > 0 {
+		l.handle(n)
+	}
+}
+
+// Quiet tells that at most two sockets were used of late.
+func (l *Loop) Quiet() bool { return l.recent.few() }
+
+func (l *Loop) handle(n int) {
+	late := 0
+	for i := range l.events[:n] {
+		ev := &l.events[i]
+		if ev.Pad&-foreignBit != 0 {
+			if f := l.foreign[int(ev.Fd)]; f != nil {
+				f(ev.Events)
+			}
+			continue
+		}
+		l.events[late] = *ev
+		late++
+	}
+	for i := range l.events[:late] {
+		ev := &l.events[i]
+		if s := l.bySlot(uint32(ev.Fd), uint32(ev.Pad)); s != nil {
+			l.ready(s, ev.Events)
+		}
+	}
+	if len(l.timers) > 0 {
+		l.expire()
+	}
+}
+
+// poll waits for events: a while without sleeping, then in the kernel.
+func (l *Loop) poll(sleep int) int {
+	l.rounds++
+	if l.rounds&63 == 0 {
+		// A loop of raw calls alone has no point where the garbage collector could stop it.
+		runtime.Gosched()
+	}
+	if n := l.spinner.spin(l, sleep); n != 0 {
+		return n
+	}
+	if sleep == 0 {
+		return l.pollNow()
+	}
+	for {
+		n, err := unix.EpollWait(l.epfd, l.events[:], sleep)
+		if err == nil {
+			return n
+		}
+		if err != unix.EINTR {
+			panic("socketcore: epoll_wait: " + err.Error())
+		}
+		sleep = l.sleepTime()
+	}
+}
+
+func (l *Loop) pollNow() int {
+	r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), uintptr(unsafe.Pointer(&l.events[0])),
+		uintptr(len(l.events)), 0, 0, 0)
+	if e != 0 {
+		return 0
+	}
+	return int(r)
+}
+
+// sleepTime is how many milliseconds the loop may sleep, rounded up so that no
+// deadline fires early; -1 for ever.
+func (l *Loop) sleepTime() int {
+	if len(l.timers) == 0 {
+		return -1
+	}
+	d := l.timers[0].wake - Now()
+	if d <= 0 {
+		return 0
+	}
+	const ms = int64(time.Millisecond)
+	return int(min((d+ms-1)/ms, 1<<30))
+}
+
+// ready takes note of what epoll reports of a socket and lets its operations go on.
+func (l *Loop) ready(s *Socket, events uint32) {
+	l.recent.note(s.ID)
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
+		s.ended = true
+	}
+	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.readable, s.writable = true, true
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP) != 0 {
+		s.readable = true
+	}
+	if events&unix.EPOLLOUT != 0 {
+		s.writable = true
+	}
+	if s.connector != nil && events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		l.connectReady(s)
+	}
+	if l.paused {
+		if !s.late {
+			s.late = true
+			l.late = append(l.late, s)
+		}
+		return
+	}
+	l.proceed(s)
+}
+
+// proceed lets the operations of s go on as far as its readiness allows.
+func (l *Loop) proceed(s *Socket) {
+	if s.readable {
+		l.advance(s, &s.acceptors)
+		l.advance(s, &s.readers)
+	}
+	if s.writable {
+		l.advance(s, &s.writers)
+	}
+}
+
+// want makes epoll report the events of s, edge-triggered.
+func (l *Loop) want(s *Socket, events uint32) {
+	if s.events&events == events || s.closed {
+		return
+	}
+	op := unix.EPOLL_CTL_MOD
+	if s.events == 0 {
+		op = unix.EPOLL_CTL_ADD
+	}
+	s.events |= events
+	ev := unix.EpollEvent{Events: s.events | unix.EPOLLET, Fd: int32(s.slot), Pad: int32(s.gen)}
+	if err := unix.EpollCtl(l.epfd, op, s.watchFD(), &ev); err == unix.EEXIST {
+		// dup => false: another socket watches this descriptor already.
+		if fd, e := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 3); e == nil {
+			s.private = fd
+			_ = unix.EpollCtl(l.epfd, op, fd, &ev)
+		}
+	}
+}
+
+const (
+	readEvents  = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI
+	writeEvents = unix.EPOLLOUT
+)
+
+func (l *Loop) bySlot(slot, gen uint32) *Socket {
+	if int(slot) >= len(l.slots) {
+		return nil
+	}
+	if s := l.slots[slot]; s != nil && s.gen == gen {
+		return s
+	}
+	return nil
+}
+
+func errnoOf(err error) syscall.Errno {
+	if e, ok := err.(syscall.Errno); ok {
+		return e
+	}
+	return syscall.EIO
+}

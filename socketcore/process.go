@@ -1,0 +1,110 @@
+package socketcore
+
+// process is somebody who owns sockets or has operations waiting. The loop asks
+// to be told of its death from the first of these until the last.
+type process struct {
+	key      string
+	keyBytes []byte
+	ops      []*Op
+	owned    *Socket // list by Socket.ownedNext
+}
+
+// lookup finds a process that the loop knows; nil for the many that it need not know.
+func (l *Loop) lookup(key []byte) *process { return l.processes[string(key)] }
+
+// intern makes a process known, and asks to be told of its death.
+func (l *Loop) intern(key []byte) *process {
+	if p := l.processes[string(key)]; p != nil {
+		return p
+	}
+	p := &process{key: string(key)}
+	p.keyBytes = []byte(p.key)
+	l.processes[p.key] = p
+	l.handler.Watch(p.keyBytes)
+	return p
+}
+
+// release forgets a process that has nothing here any more. It is called when a
+// socket goes, not when an operation ends: the next operation is likely to come.
+func (l *Loop) release(p *process) {
+	if p == nil || p.owned != nil || len(p.ops) > 0 || l.processes[p.key] != p {
+		return
+	}
+	delete(l.processes, p.key)
+	l.handler.Unwatch(p.keyBytes)
+}
+
+func (p *process) add(o *Op) {
+	o.proc, o.procIdx = p, len(p.ops)
+	p.ops = append(p.ops, o)
+}
+
+func (p *process) drop(o *Op) {
+	last := len(p.ops) - 1
+	moved := p.ops[last]
+	p.ops[o.procIdx], moved.procIdx = moved, o.procIdx
+	p.ops[last] = nil
+	p.ops = p.ops[:last]
+}
+
+// own makes p the owner of s.
+func (p *process) own(s *Socket) {
+	s.owner = p
+	s.ownedPrev, s.ownedNext = nil, p.owned
+	if p.owned != nil {
+		p.owned.ownedPrev = s
+	}
+	p.owned = s
+}
+
+func (p *process) disown(s *Socket) {
+	if s.ownedPrev == nil {
+		p.owned = s.ownedNext
+	} else {
+		s.ownedPrev.ownedNext = s.ownedNext
+	}
+	if s.ownedNext != nil {
+		s.ownedNext.ownedPrev = s.ownedPrev
+	}
+	s.owner, s.ownedPrev, s.ownedNext = nil, nil, nil
+}
+
+// Died drops what a dead process waits for and closes the sockets that it owns.
+func (l *Loop) Died(key []byte) {
+	p := l.lookup(key)
+	if p == nil {
+		return
+	}
+	for len(p.ops) > 0 {
+		o := p.ops[len(p.ops)-1]
+		s, q := o.sock, o.queue
+		if len(o.got) > 0 && o.Kind == Recv {
+			// Bytes gathered for the dead belong to the next reader.
+			s.giveBack(Returned{Data: append([]byte(nil), o.got...)})
+		}
+		l.discard(o)
+		if q != nil {
+			l.advance(s, q)
+		}
+	}
+	for p.owned != nil {
+		s := p.owned
+		if ls := s.listener; ls != nil && l.gating && s.born > l.delivered && !ls.closed {
+			// Accepted for a process that was dead before it could know.
+			l.Return(ls, Returned{Conn: s})
+			continue
+		}
+		l.closeSocket(s, p.keyBytes, nil)
+	}
+	delete(l.processes, p.key)
+}
+
+// SetOwner makes another process the owner of s.
+func (l *Loop) SetOwner(s *Socket, process []byte) {
+	old := s.owner
+	if old != nil {
+		old.disown(s)
+	}
+	l.intern(process).own(s)
+	l.release(old)
+}

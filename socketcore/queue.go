@@ -1,0 +1,377 @@
+package socketcore
+
+// Submit runs an operation on the socket. The answer comes through Handler.Done, now or
+// later. The rules of who has the turn are those of the man page's note on "locked out"
+// users: one current operation per direction, all others behind it in order of arrival.
+func (l *Loop) Submit(s *Socket, o *Op) {
+	o.sock = s
+	if s == nil || s.closed {
+		l.finish(o, Closed)
+		return
+	}
+	l.recent.note(s.ID)
+	if c := s.conflict(o.Kind); c != 0 {
+		l.finish(o, c)
+		return
+	}
+	if o.Kind == Connect {
+		l.submitConnect(o)
+		return
+	}
+	q := s.queueOf(o.Kind)
+	front := false
+	if q.head != nil {
+		mine := q.of(l.lookup(o.Process))
+		switch {
+		case mine == nil:
+			l.queueBehind(q, o)
+			return
+		case mine != q.head:
+			l.askAgain(q, mine, o)
+			return
+		}
+		// The process with the turn asks again: the new request takes the old one's place.
+		l.discard(mine)
+		front = true
+	}
+	if c := l.attempt(o); c == Again || c == Held || c == Hungry {
+		l.block(q, o, c, front)
+	} else {
+		l.finish(o, c)
+		l.afterEnd(s, q, c)
+	}
+}
+
+// block does what the mode says when an operation cannot go on now.
+func (l *Loop) block(q *queue, o *Op, c Code, front bool) {
+	if c == Held || c == Hungry && o.Mode != Wait {
+		// Not the kernel refuses: the answer has to wait until it could be asked.
+		l.park(q, o, trying, front)
+		if c == Held {
+			l.hold(o.sock)
+		}
+		return
+	}
+	switch o.Mode {
+	case Try:
+		l.finish(o, Timeout)
+		if q.head != nil {
+			l.advance(o.sock, q)
+		}
+	case Select:
+		l.park(q, o, armed, front)
+		l.handler.Done(o)
+		o.Result, o.Data = nil, nil
+		o.got = o.got[:0]
+	default:
+		l.waits(o)
+		l.park(q, o, waiting, front)
+	}
+}
+
+// queueBehind makes an operation wait for its turn. Nothing is asked of the kernel.
+func (l *Loop) queueBehind(q *queue, o *Op) {
+	switch o.Mode {
+	case Try:
+		l.finish(o, Timeout)
+	case Select:
+		l.park(q, o, armed, false)
+		l.handler.Done(o)
+	default:
+		l.waits(o)
+		l.park(q, o, waiting, false)
+	}
+}
+
+// askAgain serves a process that waits in the queue by select and asks once more.
+func (l *Loop) askAgain(q *queue, mine, o *Op) {
+	if o.Kind == Accept {
+		switch o.Mode {
+		case Select:
+			mine.setRef(o.Ref)
+			mine.state = armed
+			o.state = armed
+			l.handler.Done(o)
+			o.state = idle
+			l.ops.put(o)
+			return
+		case Try, Wait:
+			l.discard(mine)
+			l.queueBehind(q, o)
+			return
+		}
+	}
+	if o.Mode == Select {
+		l.finish(o, Code(ealready))
+	} else {
+		l.finish(o, Already)
+	}
+}
+
+func (o *Op) setRef(ref []byte) { o.Ref = append([]byte(nil), ref...) }
+
+// park keeps an operation that has to wait, with copies of what lies in the caller's buffers.
+func (l *Loop) park(q *queue, o *Op, st state, front bool) {
+	l.keepArguments(o)
+	o.state = st
+	if front {
+		q.pushFront(o)
+	} else {
+		q.pushBack(o)
+	}
+	if st == waiting && (o.Deadline != Forever || o.backoff > 0) {
+		l.setTimer(o)
+	}
+}
+
+// keepArguments copies what a waiting operation has in the caller's buffers.
+func (l *Loop) keepArguments(o *Op) {
+	p := l.intern(o.Process)
+	p.add(o)
+	o.Process = p.keyBytes
+	if o.Mode == Select {
+		o.setRef(o.Ref)
+	}
+	if o.To != nil && o.To != &o.to {
+		o.to = *o.To
+		o.To = &o.to
+	}
+	if len(o.Ctrl) > 0 {
+		o.Ctrl = append([]byte(nil), o.Ctrl...)
+	}
+	l.keepPayload(o)
+}
+
+// unpark takes an operation out of its queue.
+func (l *Loop) unpark(o *Op) {
+	l.stopTimer(o)
+	if o.queue != nil {
+		o.queue.remove(o)
+	}
+	if o.sock.connector == o {
+		o.sock.connector = nil
+	}
+	if o.proc != nil {
+		o.proc.drop(o)
+		o.proc = nil
+	}
+	o.state = idle
+	if o.Mode != Wait {
+		l.unkeep(o)
+	}
+}
+
+// discard drops a parked operation without an answer.
+func (l *Loop) discard(o *Op) {
+	l.unpark(o)
+	l.unkeep(o)
+	l.ops.put(o)
+}
+
+// finish answers an operation that is in no queue.
+func (l *Loop) finish(o *Op, c Code) {
+	o.Code = c
+	o.state = idle
+	s := o.sock
+	consumed := s != nil && l.gating && s.ordered && o.consumes()
+	if consumed && (c == 0 || len(o.Result) > 0) {
+		s.lastReader = append(s.lastReader[:0], o.Process...)
+		l.handler.Done(o)
+		s.lastMark = l.handler.Mark()
+	} else {
+		l.handler.Done(o)
+		if o.New != nil {
+			o.New.born = l.handler.Mark()
+		}
+	}
+	l.unkeep(o)
+	l.ops.put(o)
+}
+
+// advance lets the operations of a queue go on from its head, for as long as they can.
+func (l *Loop) advance(s *Socket, q *queue) {
+	for q != nil && q.head != nil && !s.closed {
+		o := q.head
+		switch o.state {
+		case fired:
+			return
+		case armed:
+			if l.isReady(s, o) {
+				o.state = fired
+				l.handler.Fire(o)
+			}
+			return
+		}
+		before := o.state
+		c := l.attempt(o)
+		switch {
+		case c == Held:
+			l.hold(s)
+			return
+		case c == Hungry:
+			return
+		case c == Again && before == waiting:
+			l.keepPayload(o)
+			if o.Deadline != Forever || o.backoff > 0 {
+				l.setTimer(o)
+			}
+			return
+		case c == Again:
+			l.unpark(o)
+			l.block(q, o, c, true)
+			if o.state == idle {
+				continue
+			}
+			return
+		}
+		l.endParked(o, c)
+		l.afterEnd(s, q, c)
+	}
+}
+
+// endParked takes a parked operation out of its queue and answers it.
+func (l *Loop) endParked(o *Op, c Code) {
+	proc := o.proc
+	l.unpark(o)
+	if proc != nil {
+		o.Process = proc.keyBytes
+	}
+	l.finish(o, c)
+}
+
+// giveUp ends a parked operation for a reason of its own; the others move up.
+func (l *Loop) giveUp(o *Op, c Code) {
+	s, q := o.sock, o.queue
+	head := q != nil && q.head == o
+	o.Result = o.got
+	l.endParked(o, c)
+	if head {
+		l.advance(s, q)
+	}
+}
+
+// afterEnd deals with those behind an operation that has ended: an error that concerns the
+// socket ends them too, otherwise the next one has its turn.
+func (l *Loop) afterEnd(s *Socket, q *queue, c Code) {
+	if q.head == nil || s.closed {
+		return
+	}
+	if c != 0 && c != Timeout && c != Code(einval) {
+		for o := q.head; o != nil; o = q.head {
+			l.cut(o, c)
+		}
+		return
+	}
+	if q.head.state != fired {
+		l.advance(s, q)
+	}
+}
+
+// cut ends a parked operation because its socket failed or was closed.
+func (l *Loop) cut(o *Op, c Code) {
+	switch o.state {
+	case armed:
+		l.handler.Abort(o, c)
+		fallthrough
+	case fired:
+		l.discard(o)
+	default:
+		o.Result = o.got
+		l.endParked(o, c)
+	}
+}
+
+// isReady tells whether the attempt that a select message invites would find something.
+func (l *Loop) isReady(s *Socket, o *Op) bool {
+	if o.Kind < Send {
+		if len(s.returned) > 0 {
+			return true
+		}
+		if !s.readable {
+			return false
+		}
+		if sysReady(s.fd, pollIn) == 0 {
+			s.readable = false
+			return false
+		}
+		return true
+	}
+	if !s.writable {
+		return false
+	}
+	if sysReady(s.fd, pollOut) == 0 {
+		s.writable = false
+		return false
+	}
+	return true
+}
+
+// hold remembers that a socket's readers wait for a confirmation.
+func (l *Loop) hold(s *Socket) {
+	if !s.held {
+		s.held = true
+		l.held = append(l.held, s)
+	}
+	l.handler.Confirm()
+}
+
+// Delivered tells that all frames up to the mark have reached their receivers or have been
+// given back with Return.
+func (l *Loop) Delivered(mark uint64) {
+	if mark > l.delivered {
+		l.delivered = mark
+	}
+	if len(l.held) == 0 {
+		return
+	}
+	held := l.held
+	l.held = nil
+	for _, s := range held {
+		s.held = false
+		l.advance(s, &s.readers)
+	}
+}
+
+// waits counts an operation that has to wait, once.
+func (l *Loop) waits(o *Op) {
+	if o.waited {
+		return
+	}
+	o.waited = true
+	c := &o.sock.Counters
+	switch {
+	case o.Kind == Accept:
+		c[AccWaits]++
+	case o.Kind < Accept:
+		c[ReadWaits]++
+	}
+}
+
+// Cancel takes back a promised select, of the process itself or on behalf of another.
+func (l *Loop) Cancel(s *Socket, process []byte, kind Kind, ref []byte) Code {
+	if s == nil || s.closed {
+		return Closed
+	}
+	if kind == Connect {
+		if o := s.connector; o != nil && o.state != waiting && string(o.Ref) == string(ref) {
+			l.discard(o)
+		}
+		return 0
+	}
+	q := s.queueOf(kind)
+	for o := q.head; o != nil; o = o.next {
+		if (o.state != armed && o.state != fired) || string(o.Ref) != string(ref) {
+			continue
+		}
+		head := o == q.head
+		if !head && string(o.Process) != string(process) {
+			return Code(einval)
+		}
+		l.discard(o)
+		if head {
+			l.advance(s, q)
+		}
+		return 0
+	}
+	return Code(einval)
+}

@@ -1,0 +1,401 @@
+package socketcore
+
+import (
+	"bytes"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Returned is a result that came back because its receiver was dead.
+type Returned struct {
+	Data  []byte
+	From  *Sockaddr
+	Extra []byte  // what else the handler had in the result, for its own use
+	Conn  *Socket // an accepted connection
+	ID    uint32  // the request that it was the result of
+	whole bool    // a message, kept apart from its neighbours
+}
+
+// Sizes of receive steps, in bytes.
+const (
+	directMax  = 64 << 10 // up to here a receive is tried straight into the reply
+	stepMax    = 256 << 10
+	moreSize   = 1 << 20 // a receive of more than this arrives in parts
+	messageMax = 8 << 20 // largest buffer of one message
+)
+
+const specialFlags = unix.MSG_PEEK | unix.MSG_OOB | unix.MSG_ERRQUEUE
+
+// consumes tells whether the operation takes something that is lost with its reader.
+func (o *Op) consumes() bool { return o.Kind < Accept && o.Flags&specialFlags == 0 }
+
+// attempt runs an operation as far as it goes now.
+func (l *Loop) attempt(o *Op) Code {
+	switch {
+	case o.Kind == Accept:
+		return l.attemptAccept(o)
+	case o.Kind > Accept:
+		return l.attemptSend(o)
+	}
+	s := o.sock
+	if o.consumes() {
+		if l.gating && s.ordered && s.lastMark > l.delivered && !bytes.Equal(s.lastReader, o.Process) {
+			return Held
+		}
+		if len(s.returned) > 0 {
+			if c := l.fromReturned(o); c != Again {
+				return c
+			}
+		}
+	}
+	if !s.readable && o.Mode == Wait && o.Flags&specialFlags == 0 {
+		return Again
+	}
+	var c Code
+	switch {
+	case o.Kind != Recv:
+		c = l.attemptMessage(o)
+	case s.stream && (o.Length > 0 || s.RcvCount > 0) && o.Flags&(specialFlags|unix.MSG_TRUNC) == 0:
+		c = l.attemptGather(o)
+	default:
+		c = l.attemptOnce(o)
+	}
+	if c == Again {
+		l.want(s, readEvents)
+	} else if c != 0 {
+		s.Counters[ReadFails]++
+	}
+	return c
+}
+
+// attemptOnce does one recv(2) and takes what it gives.
+func (l *Loop) attemptOnce(o *Op) Code {
+	s := o.sock
+	size := o.Length
+	if size == 0 {
+		size = s.RcvBuf
+	}
+	if s.stream {
+		size = min(size, moreSize)
+	} else {
+		size = min(size, messageMax)
+	}
+	p := l.handler.Room(o, size)
+	if o.Flags&unix.MSG_TRUNC != 0 {
+		clear(p)
+	}
+	if !s.stream {
+		return l.recvMessage(o, p)
+	}
+	n, c := l.recv(s, p, o.Flags)
+	if c != 0 {
+		return c
+	}
+	if n == 0 && size > 0 {
+		return Closed
+	}
+	o.Result = p[:min(n, len(p))]
+	l.countPackage(s, len(o.Result))
+	return 0
+}
+
+// attemptGather reads from a stream until Length bytes are there, or N times the buffer
+// when the rcvbuf option is {N, Size} and no Length is given.
+func (l *Loop) attemptGather(o *Op) Code {
+	s := o.sock
+	for {
+		left := o.Length - o.Taken
+		if o.Length == 0 {
+			if o.parts == 0 {
+				o.parts = s.RcvCount
+			}
+			left = s.RcvBuf
+		}
+		direct := len(o.got) == 0 && !o.gaveMor && left <= directMax && o.Length > 0
+		var p []byte
+		if direct {
+			p = l.handler.Room(o, left)
+		} else {
+			p = o.spare(min(left, stepMax))
+		}
+		n, c := l.recvExact(s, p)
+		if c == Again && o.Length == 0 && len(o.got) > 0 {
+			return l.gathered(o) // {N, Size}: what is there is the result
+		}
+		if c == 0 && n == 0 {
+			c = Closed
+		}
+		if c != 0 {
+			o.Result = o.got
+			return c
+		}
+		o.Taken += n
+		if direct {
+			if n == left {
+				o.Result = p
+				l.countPackage(s, n)
+				return 0
+			}
+			o.got = append(o.got, p[:n]...)
+			continue
+		}
+		o.got = o.got[:len(o.got)+n]
+		if o.Length == 0 {
+			o.parts--
+			if n < len(p) || o.parts == 0 || o.Mode != Wait {
+				return l.gathered(o)
+			}
+			continue
+		}
+		if n == left {
+			return l.gathered(o)
+		}
+		if o.Length > moreSize && len(o.got) >= stepMax {
+			l.handler.More(o, o.got)
+			o.got, o.gaveMor = o.got[:0], true
+		}
+	}
+}
+
+func (l *Loop) gathered(o *Op) Code {
+	o.Result = o.got
+	l.countPackage(o.sock, o.Taken)
+	return 0
+}
+
+// spare returns room for n more bytes behind what was gathered.
+func (o *Op) spare(n int) []byte {
+	need := len(o.got) + n
+	if cap(o.got) < need {
+		grown := make([]byte, len(o.got), max(need, min(2*cap(o.got), moreSize)))
+		copy(grown, o.got)
+		o.got = grown
+	}
+	return o.got[len(o.got):need]
+}
+
+func (l *Loop) countPackage(s *Socket, n int) {
+	s.Counters[ReadPkg]++
+	s.Counters[ReadPkgMax] = max(s.Counters[ReadPkgMax], uint64(n))
+}
+
+// recv wraps recv(2) and keeps the socket's readiness and counters.
+func (l *Loop) recv(s *Socket, p []byte, flags int) (int, Code) {
+	s.Counters[ReadTries]++
+	n, e := sysRecv(s.fd, p, flags)
+	if e != 0 {
+		if e == unix.EAGAIN {
+			s.readable = false
+		}
+		return 0, code(e)
+	}
+	if n < len(p) && flags&specialFlags == 0 && !s.ended {
+		// epoll(7): a short read from a stream means that it is empty.
+		s.readable = false
+	}
+	s.Counters[ReadByte] += uint64(n)
+	return n, 0
+}
+
+// recvExact is recv for a caller who wants no more than len(p) bytes, so that a full read
+// says nothing of what is left: on TCP the kernel tells (TCP_INQ, tcp(7)).
+func (l *Loop) recvExact(s *Socket, p []byte) (int, Code) {
+	if s.inq == 0 {
+		s.inq = -1
+		if sysSetInt(s.fd, unix.IPPROTO_TCP, unix.TCP_INQ, 1) == 0 {
+			s.inq = 1
+		}
+	}
+	if s.inq < 0 {
+		return l.recv(s, p, 0)
+	}
+	s.Counters[ReadTries]++
+	var ctrl [unix.SizeofCmsghdr + 8]byte
+	l.prepare(p, nil, ctrl[:])
+	n, e := sysRecvmsg(s.fd, &l.msg, 0)
+	if e != 0 {
+		if e == unix.EAGAIN {
+			s.readable = false
+		}
+		return 0, code(e)
+	}
+	s.Counters[ReadByte] += uint64(n)
+	if l.msg.Controllen >= unix.SizeofCmsghdr+4 && !s.ended {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&ctrl[0]))
+		if h.Type == unix.TCP_CM_INQ && *(*int32)(unsafe.Pointer(&ctrl[unix.SizeofCmsghdr])) == 0 {
+			s.readable = false
+		}
+	}
+	return n, 0
+}
+
+// prepare fills the loop's msghdr.
+func (l *Loop) prepare(p []byte, name *Sockaddr, ctrl []byte) {
+	l.iov.Base = unsafe.SliceData(p)
+	l.iov.SetLen(len(p))
+	l.msg = unix.Msghdr{Iov: &l.iov, Iovlen: 1}
+	if name != nil {
+		l.msg.Name = (*byte)(name.pointer())
+		l.msg.Namelen = uint32(len(name.raw))
+	}
+	if len(ctrl) > 0 {
+		l.msg.Control = unsafe.SliceData(ctrl)
+		l.msg.SetControllen(len(ctrl))
+	}
+}
+
+// attemptMessage does one recvmsg(2) for recvfrom and recvmsg.
+func (l *Loop) attemptMessage(o *Op) Code {
+	s := o.sock
+	size := o.Length
+	if size == 0 {
+		size = s.RcvBuf
+	}
+	p := l.handler.Room(o, min(size, messageMax))
+	if o.Flags&unix.MSG_TRUNC != 0 && s.stream {
+		clear(p)
+	}
+	c := l.recvMessage(o, p)
+	if c == 0 && s.stream && len(o.Result) == 0 && len(p) > 0 && o.Flags&unix.MSG_ERRQUEUE == 0 {
+		return Closed
+	}
+	return c
+}
+
+// recvMessage receives one message with its source, and its control messages when the
+// operation wants them. A message longer than p is cut.
+func (l *Loop) recvMessage(o *Op, p []byte) Code {
+	s := o.sock
+	var ctrl []byte
+	if o.Kind == Recvmsg {
+		l.userControl(s)
+		size := o.CtrlSize
+		if size == 0 {
+			size = s.RcvCtrlBuf
+		}
+		size = min(size, messageMax)
+		if cap(l.ctrl) < size {
+			l.ctrl = make([]byte, size)
+		}
+		ctrl = l.ctrl[:size]
+	}
+	s.Counters[ReadTries]++
+	l.prepare(p, &l.from, ctrl)
+	n, e := sysRecvmsg(s.fd, &l.msg, o.Flags)
+	if e != 0 {
+		if e == unix.EAGAIN && o.Flags&unix.MSG_ERRQUEUE == 0 {
+			s.readable = false
+		}
+		return code(e)
+	}
+	if s.stream && n < len(p) && o.Flags&specialFlags == 0 && !s.ended {
+		s.readable = false
+	}
+	n = min(n, len(p)) // with MSG_TRUNC the kernel tells the full length
+	s.Counters[ReadByte] += uint64(n)
+	s.Counters[ReadPkg]++
+	if o.Kind == Recv {
+		s.Counters[ReadPkgMax] = max(s.Counters[ReadPkgMax], uint64(n))
+	}
+	o.Result = p[:n]
+	o.InFlags = int(l.msg.Flags)
+	o.InCtrl = ctrl[:min(int(l.msg.Controllen), len(ctrl))]
+	if l.msg.Namelen > 0 {
+		l.from.size = int(min(l.msg.Namelen, uint32(len(l.from.raw))))
+		o.From = &l.from
+		if o.consumes() {
+			s.lastFrom, s.lastID = l.from, o.ID
+		}
+	}
+	return 0
+}
+
+// userControl switches our own TCP_INQ off for a user who looks at control messages.
+func (l *Loop) userControl(s *Socket) {
+	if s.inq > 0 {
+		_ = sysSetInt(s.fd, unix.IPPROTO_TCP, unix.TCP_INQ, 0)
+	}
+	s.inq = -1
+}
+
+// Return gives a result back to its socket, for the next reader or acceptor.
+func (l *Loop) Return(s *Socket, r Returned) {
+	if r.Conn != nil {
+		if r.Conn.closed || r.Conn.owner == nil {
+			return // gone, or here already
+		}
+		r.Conn.owner.disown(r.Conn)
+	}
+	if s == nil || s.closed {
+		if r.Conn != nil {
+			l.closeSocket(r.Conn, nil, nil)
+		}
+		return
+	}
+	if r.From == nil && r.ID == s.lastID && s.lastFrom.size > 0 {
+		from := s.lastFrom
+		r.From = &from
+	}
+	s.giveBack(r)
+	if r.Conn != nil {
+		l.advance(s, &s.acceptors)
+	} else {
+		l.advance(s, &s.readers)
+	}
+}
+
+// giveBack puts a result in front of what the socket has, but behind the earlier parts
+// of the same result.
+func (s *Socket) giveBack(r Returned) {
+	r.whole = !s.stream
+	at := 0
+	for at < len(s.returned) && r.ID != 0 && s.returned[at].ID == r.ID {
+		at++
+	}
+	s.returned = append(s.returned, Returned{})
+	copy(s.returned[at+1:], s.returned[at:])
+	s.returned[at] = r
+}
+
+// fromReturned serves a receive from what came back. Again means that it wants more than
+// that; what there was has then been gathered.
+func (l *Loop) fromReturned(o *Op) Code {
+	s := o.sock
+	r := &s.returned[0]
+	limit := o.Length
+	if limit == 0 {
+		limit = s.RcvBuf
+	}
+	if o.Kind == Recv && s.stream {
+		for len(s.returned) > 0 && (o.Length == 0 || o.Taken < o.Length) {
+			r = &s.returned[0]
+			n := min(len(r.Data), limit-o.Taken)
+			o.got = append(o.got, r.Data[:n]...)
+			o.Taken += n
+			if r.Data = r.Data[n:]; len(r.Data) > 0 {
+				break
+			}
+			s.returned = s.returned[1:]
+			if o.Length == 0 {
+				break
+			}
+		}
+		if o.Length > 0 && o.Taken < o.Length {
+			return Again
+		}
+		o.Result = o.got
+		return 0
+	}
+	o.Result, o.From, o.Extra = r.Data, r.From, r.Extra
+	if len(o.Result) > limit {
+		if s.stream {
+			r.Data = r.Data[limit:]
+			o.Result = o.Result[:limit]
+			return 0
+		}
+		o.Result, o.InFlags = o.Result[:limit], unix.MSG_TRUNC
+	}
+	s.returned = s.returned[1:]
+	return 0
+}

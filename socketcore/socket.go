@@ -1,0 +1,386 @@
+package socketcore
+
+import (
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Indices of Socket.Counters, in the order of socket_counters() in the man page.
+const (
+	ReadByte = iota
+	ReadFails
+	ReadPkg
+	ReadPkgMax
+	ReadTries
+	ReadWaits
+	WriteByte
+	WriteFails
+	WritePkg
+	WritePkgMax
+	WriteTries
+	WriteWaits
+	AccSuccess
+	AccFails
+	AccTries
+	AccWaits
+	NumCounters
+)
+
+const (
+	einval   = unix.EINVAL
+	ealready = unix.EALREADY
+	pollIn   = unix.POLLIN | unix.POLLPRI | unix.POLLERR | unix.POLLHUP | unix.POLLRDHUP
+	pollOut  = unix.POLLOUT | unix.POLLERR | unix.POLLHUP
+)
+
+// Settings are the options of a socket that the kernel knows nothing of. Accepted
+// sockets inherit them, but for Meta.
+type Settings struct {
+	RcvBuf      int // bytes of one read
+	RcvCount    int // N of the option's {N, Size} form; 0 for the integer form
+	RcvCtrlBuf  int
+	SndCtrlBuf  int
+	Iow         bool
+	Debug       bool
+	UseRegistry bool
+	Meta        []byte
+}
+
+// DefaultSettings are those of a socket as opened.
+var DefaultSettings = Settings{RcvBuf: 8192, RcvCtrlBuf: 1024, SndCtrlBuf: 1024, UseRegistry: true}
+
+// A Socket is a descriptor with the operations that wait for it.
+type Socket struct {
+	Settings
+	ID       uint64
+	Counters [NumCounters]uint64
+	CType    int // 0: opened here, 1: made of a descriptor, 2+FD: duplicate of FD
+
+	loop                *Loop
+	slot, gen           uint32
+	fd                  int
+	private             int  // duplicate for epoll, -1 for none
+	borrowed            bool // close leaves the descriptor alone
+	domain, typ, proto  int
+	stream, tcp         bool
+	ordered             bool // what one reader lost must reach the next before newer data
+	inq                 int8 // TCP_INQ: 0 not asked for yet, 1 on, -1 off
+	closed              bool
+	linger              bool
+	held, late          bool
+	readable, writable  bool // false: known to block; true: worth an attempt
+	ended               bool // hang-up seen: reads do not block any more
+	shutRead, shutWrite bool
+	events              uint32
+
+	readers, writers, acceptors queue
+	connector                   *Op
+	owner                       *process
+	ownedPrev, ownedNext        *Socket
+	listener                    *Socket // that accepted it
+	born                        uint64  // mark of the answer that told of it
+	lastReader                  []byte
+	lastMark                    uint64
+	returned                    []Returned
+	lastFrom                    Sockaddr // source of the last message, and whose it was
+	lastID                      uint32
+}
+
+// The facts of a socket that callers ask for.
+func (s *Socket) FD() int        { return s.fd }
+func (s *Socket) Domain() int    { return s.domain }
+func (s *Socket) Type() int      { return s.typ }
+func (s *Socket) Protocol() int  { return s.proto }
+func (s *Socket) Closed() bool   { return s.closed }
+func (s *Socket) Readers() int   { return s.readers.n }
+func (s *Socket) Writers() int   { return s.writers.n }
+func (s *Socket) Acceptors() int { return s.acceptors.n }
+func (s *Socket) Readable() bool { return !s.closed && !s.shutRead }
+func (s *Socket) Writable() bool { return !s.closed && !s.shutWrite }
+
+// Owner is the key of the controlling process; nil when it has none.
+func (s *Socket) Owner() []byte {
+	if s.owner == nil {
+		return nil
+	}
+	return s.owner.keyBytes
+}
+
+// NoteLinger tells that SO_LINGER was set: closing may then take time.
+func (s *Socket) NoteLinger(on bool, seconds int) { s.linger = on && seconds > 0 }
+
+func (s *Socket) watchFD() int {
+	if s.private >= 0 {
+		return s.private
+	}
+	return s.fd
+}
+
+func (s *Socket) queueOf(k Kind) *queue {
+	switch {
+	case k == Accept:
+		return &s.acceptors
+	case k < Accept:
+		return &s.readers
+	}
+	return &s.writers
+}
+
+// conflict refuses calls in states that exclude them: accept and receive share the read
+// side, a connect in progress is a write.
+func (s *Socket) conflict(k Kind) Code {
+	switch {
+	case k == Accept:
+		if s.readers.head != nil {
+			return Code(einval)
+		}
+	case k < Accept:
+		if s.acceptors.head != nil {
+			return Code(einval)
+		}
+	case k == Connect:
+		if s.writers.head != nil {
+			return Code(einval)
+		}
+	case s.connector != nil:
+		return Code(einval)
+	}
+	return 0
+}
+
+// Find returns the socket with an id, nil when it is gone.
+func (l *Loop) Find(id uint64) *Socket {
+	return l.bySlot(uint32(id>>loopBits)&slotMask, uint32(id>>(loopBits+slotBits)))
+}
+
+// A socket id holds, from the low end, its loop, its slot in the loop and the slot's generation.
+const (
+	loopBits = 4
+	slotBits = 20
+	slotMask = 1<<slotBits - 1
+	genMask  = 1<<30 - 1
+)
+
+// MaxLoops is how many loops the ids of sockets can tell apart.
+const MaxLoops = 1 << loopBits
+
+// LoopOf tells the loop on which the socket with this id lives.
+func LoopOf(id uint64) int { return int(id & (MaxLoops - 1)) }
+
+// add makes a socket of a descriptor.
+func (l *Loop) add(fd, domain, typ, proto int, owner []byte) *Socket {
+	s := &Socket{
+		fd: fd, private: -1, domain: domain, typ: typ, proto: proto, Settings: DefaultSettings,
+		stream: typ == unix.SOCK_STREAM, readable: true, writable: true,
+	}
+	inet := domain == unix.AF_INET || domain == unix.AF_INET6
+	s.tcp = inet && s.stream && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
+	s.ordered = s.stream || domain == unix.AF_UNIX || typ == unix.SOCK_SEQPACKET
+	if proto != unix.IPPROTO_TCP {
+		s.inq = -1
+	}
+	l.adopt(s)
+	l.intern(owner).own(s)
+	return s
+}
+
+// adopt gives a socket a place in this loop.
+func (l *Loop) adopt(s *Socket) {
+	var slot uint32
+	if n := len(l.freeSlots); n > 0 {
+		slot = l.freeSlots[0]
+		l.freeSlots = l.freeSlots[1:]
+	} else {
+		slot = uint32(len(l.slots))
+		l.slots = append(l.slots, nil)
+		l.gens = append(l.gens, 0)
+	}
+	l.gens[slot] = (l.gens[slot] + 1) & genMask
+	s.loop, s.slot, s.gen = l, slot, l.gens[slot]
+	s.ID = uint64(s.gen)<<(loopBits+slotBits) | uint64(slot)<<loopBits | uint64(l.cfg.Index)
+	l.slots[slot] = s
+}
+
+// Open wraps socket(2) and makes owner the controlling process.
+func (l *Loop) Open(domain, typ, proto int, owner []byte) (*Socket, Code) {
+	fd, e := sysSocket(domain, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
+	if e != 0 {
+		return nil, Code(e)
+	}
+	return l.opened(fd, domain, typ, proto, owner), 0
+}
+
+func (l *Loop) opened(fd, domain, typ, proto int, owner []byte) *Socket {
+	if domain != unix.AF_UNIX {
+		if p, e := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); e == 0 {
+			proto = p
+		}
+	}
+	return l.add(fd, domain, typ, proto, owner)
+}
+
+// OpenIn opens a socket in the network namespace with that name or path, on a thread that
+// is thrown away with its namespace; done is called on the loop.
+func (l *Loop) OpenIn(netns string, domain, typ, proto int, owner []byte, done func(*Socket, Code)) {
+	if !strings.Contains(netns, "/") {
+		netns = "/var/run/netns/" + netns
+	}
+	owner = append([]byte(nil), owner...)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		fd, e := socketIn(netns, domain, typ, proto)
+		l.Post(func() {
+			if e != 0 {
+				done(nil, Code(e))
+				return
+			}
+			done(l.opened(fd, domain, typ, proto, owner), 0)
+		})
+	}()
+}
+
+func socketIn(netns string, domain, typ, proto int) (int, syscall.Errno) {
+	ns, err := unix.Open(netns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	defer unix.Close(ns)
+	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+		return -1, errnoOf(err)
+	}
+	return sysSocket(domain, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
+}
+
+// reserved tells descriptors of the program itself, which are nobody's sockets.
+func (l *Loop) reserved(fd int) bool {
+	if fd <= 2 || fd == l.epfd || fd == l.eventfd {
+		return true
+	}
+	return l.foreign[fd] != nil
+}
+
+// OpenFD makes a socket of a descriptor of this program: of a duplicate, or of itself.
+// Its domain, type and protocol are those that the kernel tells.
+func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
+	if l.reserved(fd) {
+		return nil, Code(unix.EBADF)
+	}
+	domain, e := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if e != 0 {
+		return nil, Code(e)
+	}
+	typ, _ := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	proto, _ := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	use, ctype := fd, 1
+	if dup {
+		var err error
+		if use, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			return nil, Code(errnoOf(err))
+		}
+		ctype = 2 + fd
+	}
+	if err := unix.SetNonblock(use, true); err != nil {
+		return nil, Code(errnoOf(err))
+	}
+	s := l.add(use, domain, typ, proto, owner)
+	s.CType, s.borrowed, s.inq = ctype, !dup, -1
+	if lg, err := unix.GetsockoptInt(use, unix.SOL_SOCKET, unix.SO_LINGER); err == nil {
+		s.linger = lg != 0
+	}
+	return s, 0
+}
+
+// Bind wraps bind(2).
+func (s *Socket) Bind(sa *Sockaddr) Code { return Code(sysBind(s.fd, sa)) }
+
+// Listen wraps listen(2).
+func (s *Socket) Listen(backlog int) Code {
+	c := Code(sysListen(s.fd, backlog))
+	if c == 0 {
+		s.readable = true
+	}
+	return c
+}
+
+// Sockname wraps getsockname(2), Peername getpeername(2).
+func (s *Socket) Sockname(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETSOCKNAME, s.fd, sa)) }
+func (s *Socket) Peername(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETPEERNAME, s.fd, sa)) }
+
+// Shutdown wraps shutdown(2); how is 0 for read, 1 for write, 2 for both.
+func (l *Loop) Shutdown(s *Socket, how int) Code {
+	if e := sysShutdown(s.fd, how); e != 0 {
+		return Code(e)
+	}
+	if how != unix.SHUT_WR {
+		s.shutRead, s.readable = true, true
+		l.advance(s, &s.acceptors)
+		l.advance(s, &s.readers)
+	}
+	if how != unix.SHUT_RD {
+		s.shutWrite, s.writable = true, true
+		l.advance(s, &s.writers)
+	}
+	return 0
+}
+
+// Close wraps close(2). Everybody who waits is answered first; done is called when the
+// descriptor is closed, which takes time only for a socket that lingers.
+func (l *Loop) Close(s *Socket, done func()) { l.closeSocket(s, nil, done) }
+
+func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
+	s.closed = true
+	if s.connector != nil {
+		l.cut(s.connector, Closed)
+	}
+	for _, q := range []*queue{&s.readers, &s.writers, &s.acceptors} {
+		for q.head != nil {
+			l.cut(q.head, Closed)
+		}
+	}
+	for _, r := range s.returned {
+		if r.Conn != nil {
+			l.closeSocket(r.Conn, nil, nil)
+		}
+	}
+	s.returned = nil
+	// A duplicate elsewhere would keep events of a closed descriptor coming.
+	if s.events != 0 {
+		_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, s.watchFD(), nil)
+	}
+	if s.private >= 0 {
+		sysClose(s.private)
+	}
+	l.slots[s.slot] = nil
+	l.freeSlots = append(l.freeSlots, s.slot)
+	l.handler.Gone(s, owner)
+	if p := s.owner; p != nil {
+		p.disown(s)
+		if owner == nil {
+			l.release(p)
+		}
+	}
+	l.release(l.lookup(s.lastReader))
+	l.closeDescriptor(s, done)
+}
+
+func (l *Loop) closeDescriptor(s *Socket, done func()) {
+	switch {
+	case s.borrowed:
+	case s.linger:
+		go func() {
+			sysCloseWait(s.fd)
+			if done != nil {
+				l.Post(done)
+			}
+		}()
+		return
+	default:
+		sysClose(s.fd)
+	}
+	if done != nil {
+		done()
+	}
+}

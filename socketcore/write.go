@@ -1,0 +1,210 @@
+package socketcore
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Retry intervals for what the kernel does not announce, in nanoseconds.
+const (
+	backoffMin = int64(time.Millisecond)
+	backoffMax = 20 * backoffMin
+)
+
+// lastFlags belong to the last byte of a send, whichever chunk that is in.
+const lastFlags = unix.MSG_OOB | unix.MSG_EOR
+
+// attemptSend runs a send as far as the kernel takes it and asks for more bytes in time.
+func (l *Loop) attemptSend(o *Op) Code {
+	s := o.sock
+	if !s.writable && o.Mode == Wait && o.backoff == 0 {
+		return l.refused(o)
+	}
+	if !s.stream {
+		return l.attemptSendMessage(o)
+	}
+	for {
+		last := o.Taken+len(o.Data) == o.Total
+		if len(o.Data) == 0 && !last {
+			l.askMore(o, o.Taken)
+			return Hungry
+		}
+		flags := o.Flags
+		if !last {
+			flags = flags&^lastFlags | unix.MSG_MORE
+		}
+		n, c := l.send(o, flags)
+		if c == Again {
+			return l.refused(o)
+		}
+		if c != 0 {
+			s.Counters[WriteFails]++
+			return c
+		}
+		l.took(o, n)
+		if o.Taken == o.Total {
+			l.countSent(o)
+			return 0
+		}
+		if len(o.Data) > 0 {
+			// A short write: the kernel's buffer is full (epoll(7)).
+			s.Counters[WriteWaits]++
+			s.writable = false
+			return l.refused(o)
+		}
+	}
+}
+
+// attemptSendMessage sends one message, gathered whole before.
+func (l *Loop) attemptSendMessage(o *Op) Code {
+	if o.Total > l.cfg.MessageMax {
+		o.sock.Counters[WriteFails]++
+		return Code(unix.EMSGSIZE)
+	}
+	if len(o.Data) < o.Total {
+		l.keepPayload(o)
+		l.askMore(o, len(o.Data))
+		return Hungry
+	}
+	n, c := l.send(o, o.Flags)
+	switch {
+	case c == Again:
+		return l.refused(o)
+	case c != 0:
+		o.sock.Counters[WriteFails]++
+		return c
+	}
+	l.took(o, n)
+	o.Taken = o.Total
+	l.countSent(o)
+	return 0
+}
+
+func (l *Loop) countSent(o *Op) {
+	c := &o.sock.Counters
+	c[WritePkg]++
+	c[WritePkgMax] = max(c[WritePkgMax], uint64(o.Total))
+}
+
+func (l *Loop) took(o *Op, n int) {
+	o.Taken += n
+	o.Data = o.Data[n:]
+	if o.kept {
+		l.parked.Add(-int64(n))
+	}
+	o.sock.Counters[WriteByte] += uint64(n)
+	o.To, o.Ctrl = nil, nil // they went with the first byte
+}
+
+// refused is where the kernel takes no more for now. For sendmsg a part is a result.
+func (l *Loop) refused(o *Op) Code {
+	s := o.sock
+	if o.Kind == Sendmsg && o.Taken > 0 {
+		return 0
+	}
+	l.want(s, writeEvents)
+	if s.domain == unix.AF_UNIX && !s.stream {
+		// The receiver's queue is full; epoll calls the sender writable all the same.
+		o.backoff = min(max(2*o.backoff, backoffMin), backoffMax)
+	}
+	return Again
+}
+
+// send does one send(2) or sendmsg(2).
+func (l *Loop) send(o *Op, flags int) (int, Code) {
+	s := o.sock
+	s.Counters[WriteTries]++
+	var n int
+	var e Errno
+	if len(o.Ctrl) == 0 {
+		n, e = sysSend(s.fd, o.Data, flags, o.To)
+	} else {
+		l.prepare(o.Data, nil, o.Ctrl)
+		if o.To != nil {
+			l.msg.Name, l.msg.Namelen = (*byte)(o.To.pointer()), uint32(o.To.size)
+		}
+		n, e = sysSendmsg(s.fd, &l.msg, flags)
+	}
+	if e == unix.EAGAIN {
+		s.writable = false
+		s.Counters[WriteWaits]++
+	}
+	return n, code(e)
+}
+
+// askMore asks for the bytes that follow, so that two windows beyond base are here or on
+// their way.
+func (l *Loop) askMore(o *Op, base int) {
+	o.asked = max(o.asked, o.Taken+len(o.Data))
+	for o.asked < o.Total && o.asked-base < 2*l.cfg.Window {
+		n := min(l.cfg.Window, o.Total-o.asked)
+		l.handler.Want(o, o.asked, n)
+		o.asked += n
+	}
+}
+
+// Chunk brings bytes of a send that Want asked for. Bytes that are not next in line were
+// asked for before the send dropped what it held: they are left out.
+func (l *Loop) Chunk(o *Op, offset int, p []byte) {
+	if o.queue == nil || offset != o.Taken+len(o.Data) || offset+len(p) > o.Total {
+		return
+	}
+	q := o.queue
+	if len(o.Data) > 0 {
+		if !l.keepMore(o, p) {
+			return
+		}
+	} else {
+		o.Data = p
+	}
+	id := o.ID
+	if q.head == o {
+		l.advance(o.sock, q)
+	}
+	if o.queue == q && o.ID == id {
+		l.keepPayload(o)
+	}
+}
+
+// keepPayload copies the bytes of a waiting send out of the caller's buffer, or drops them
+// when too many are kept already: they can be had again.
+func (l *Loop) keepPayload(o *Op) {
+	if o.Kind < Send || o.kept || len(o.Data) == 0 {
+		return
+	}
+	if l.overLimit(len(o.Data)) && (o.sock.stream || len(o.Data) == o.Total) {
+		o.Data, o.asked = nil, o.Taken
+		return
+	}
+	o.got = append(o.got[:0], o.Data...)
+	o.Data, o.kept = o.got, true
+	l.parked.Add(int64(len(o.Data)))
+}
+
+// keepMore adds bytes to those kept.
+func (l *Loop) keepMore(o *Op, p []byte) bool {
+	if l.overLimit(len(p)) && o.sock.stream {
+		o.asked = o.Taken + len(o.Data)
+		return false
+	}
+	if used := len(o.got) - len(o.Data); used > 0 && cap(o.got)-len(o.got) < len(p) {
+		o.got = o.got[:copy(o.got, o.Data)]
+		o.Data = o.got
+	}
+	used := len(o.got) - len(o.Data)
+	o.got = append(o.got, p...)
+	o.Data = o.got[used:]
+	l.parked.Add(int64(len(p)))
+	return true
+}
+
+func (l *Loop) overLimit(n int) bool { return l.parked.Load()+int64(n) > l.cfg.ParkedLimit }
+
+// unkeep forgets the payload of an operation.
+func (l *Loop) unkeep(o *Op) {
+	if o.kept {
+		l.parked.Add(-int64(len(o.Data)))
+	}
+	o.Data, o.kept = nil, false
+}

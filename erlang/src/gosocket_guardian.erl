@@ -17,8 +17,8 @@
 
 -include("gosocket.hrl").
 
--type lane() :: {Number :: non_neg_integer(), ets:table()}.
--type state() :: #{reference() => lane()}.
+-type lane() :: {Number :: non_neg_integer(), pid(), ets:table()}.
+-type state() :: #{Monitor :: reference() => lane()}.
 
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
@@ -39,24 +39,33 @@ init([]) ->
           {reply, ets:table(), state()}.
 handle_call({enroll, Number}, {Lane, _Tag}, Lanes) ->
     Table = ets:new(gosocket_selects, [public]),
-    {reply, Table, Lanes#{monitor(process, Lane) => {Number, Table}}}.
+    {reply, Table, Lanes#{monitor(process, Lane) => {Number, Lane, Table}}}.
 
 -spec handle_cast(term(), state()) -> {noreply, state()}.
 handle_cast(_Request, Lanes) ->
     {noreply, Lanes}.
 
 -spec handle_info(term(), state()) -> {noreply, state()}.
-handle_info({'DOWN', Monitor, process, Pid, _Reason}, Lanes) ->
-    {{Number, Table}, Rest} = maps:take(Monitor, Lanes),
-    withdraw(?LANE(Number), Pid),
-    abort(Table),
+handle_info({'DOWN', Monitor, process, _Pid, _Reason}, Lanes) ->
+    {Lane, Rest} = maps:take(Monitor, Lanes),
+    gone(Lane),
     {noreply, Rest};
 handle_info(_Other, Lanes) ->
     {noreply, Lanes}.
 
+%% The lanes are stopped before their guardian.
 -spec terminate(term(), state()) -> ok.
 terminate(_Reason, Lanes) ->
-    lists:foreach(fun({_Number, Table}) -> abort(Table) end, maps:values(Lanes)).
+    lists:foreach(fun gone/1, maps:values(Lanes)).
+
+-spec gone(lane()) -> true.
+gone({Number, Pid, Table}) ->
+    withdraw(?LANE(Number), Pid),
+    ets:foldl(fun({Ref, Process, _Slot, Socket}, ok) ->
+                      Process ! {'$socket', Socket, abort, {Ref, closed}},
+                      ok
+              end, ok, Table),
+    ets:delete(Table).
 
 %% A new run of the lane may have put its own term there already.
 -spec withdraw(?LANE(non_neg_integer()), pid()) -> boolean().
@@ -65,11 +74,3 @@ withdraw(Key, Pid) ->
         #gosocket_lane{pid = Pid} -> persistent_term:erase(Key);
         _ -> false
     end.
-
--spec abort(ets:table()) -> true.
-abort(Table) ->
-    ets:foldl(fun({Ref, Pid, _Slot, Socket}, ok) ->
-                      Pid ! {'$socket', Socket, abort, {Ref, closed}},
-                      ok
-              end, ok, Table),
-    ets:delete(Table).

@@ -118,8 +118,7 @@ sigkill(OsPid) ->
 
 -spec log_failure(Posix :: atom()) -> ok.
 log_failure(Posix) ->
-    logger:error("gosocket: the helper ~ts does not start: ~tp", [path(), Posix],
-                 #{domain => [gosocket]}).
+    logger:error("gosocket: the helper ~ts does not start: ~tp", [path(), Posix]).
 
 %% What execve(2) fails with is the exit status of the process that was to become the helper.
 -spec posix(Status :: non_neg_integer()) -> atom().

@@ -119,18 +119,19 @@ greeted(_Parent, _Number, Port, {error, Posix}) ->
 variable(Name, Default) ->
     application:get_env(gosocket, Name, Default).
 
-%% The whole mailbox is read before the batch goes out.
+%% The whole mailbox is read before the batch goes out. Handlers are tail calls: a lane that waits has
+%% nothing on its stack (see gosocket_reload).
 
 -spec loop(lane()) -> no_return().
 loop(Lane) ->
     receive
-        Message -> drain(handle(Message, Lane))
+        Message -> handle(Message, Lane)
     end.
 
 -spec drain(lane()) -> no_return().
 drain(Lane) ->
     receive
-        Message -> drain(handle(Message, Lane))
+        Message -> handle(Message, Lane)
     after 0 ->
         idle(flush(Lane))
     end.
@@ -147,7 +148,7 @@ spin(0, Lane) ->
     loop(Lane);
 spin(Rounds, Lane) ->
     receive
-        Message -> drain(handle(Message, Lane))
+        Message -> handle(Message, Lane)
     after 0 ->
         erlang:bump_reductions(4000),
         erlang:yield(),
@@ -172,21 +173,20 @@ deliver(#lane{frames = Frames} = Lane) ->
 tell(Item, #lane{outbox = Outbox} = Lane) ->
     Lane#lane{outbox = gosocket_outbox:control(gosocket_term:item(Item), Outbox)}.
 
--spec handle(Message :: term(), lane()) -> lane() | no_return().
+-spec handle(Message :: term(), lane()) -> no_return().
 handle({call, Entry, Item}, Lane) ->
-    request(Entry, Item, Lane);
+    drain(request(Entry, Item, Lane));
 handle({Port, {data, Frame}}, #lane{port = Port, frames = Frames} = Lane) ->
-    frame(Frame, Lane#lane{frames = Frames + 1});
+    drain(frame(Frame, Lane#lane{frames = Frames + 1}));
 handle({chunk, Item}, #lane{outbox = Outbox} = Lane) ->
-    Lane#lane{outbox = gosocket_outbox:payload(Item, Outbox)};
-handle({'DOWN', _Monitor, process, Process, _Reason}, #lane{watched = Watched, selects = Selects} = Lane) ->
-    tell({died, Process}, Lane#lane{watched = maps:remove(Process, Watched),
-                                    selects = gosocket_selects:dead(Process, Selects)});
+    drain(Lane#lane{outbox = gosocket_outbox:payload(Item, Outbox)});
+handle({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
+    drain(died(Process, Lane));
 handle({timeout, _Timer, tick}, Lane) ->
-    tick(Lane);
+    drain(tick(Lane));
 handle({ask, Pid, Monitor, sockets}, #lane{sockets = Sockets} = Lane) ->
     Pid ! {Monitor, [Socket || {_, Socket} <- lists:reverse(lists:sort(maps:to_list(Sockets)))]},
-    Lane;
+    drain(Lane);
 handle({Port, {exit_status, Status}}, #lane{port = Port} = Lane) ->
     gone({exit_status, Status}, Lane);
 handle({'EXIT', Port, Reason}, #lane{port = Port} = Lane) ->
@@ -198,7 +198,7 @@ handle({system, From, Request}, #lane{parent = Parent} = Lane) ->
 handle({reload, Module, Loader}, Lane) ->
     reload(Module, Loader, flush(Lane));
 handle(_Other, Lane) ->
-    Lane.
+    drain(Lane).
 
 %% ---- Requests
 
@@ -330,6 +330,11 @@ message(Socket, Process, Ref, {Tag, Info}, #lane{sockets = Sockets, selects = Se
     Process ! {'$socket', {'$socket', Handle}, Tag, Info},
     Lane#lane{selects = gosocket_selects:fired(Ref, Selects)}.
 
+-spec died(pid(), lane()) -> lane().
+died(Process, #lane{watched = Watched, selects = Selects} = Lane) ->
+    tell({died, Process}, Lane#lane{watched = maps:remove(Process, Watched),
+                                    selects = gosocket_selects:dead(Process, Selects)}).
+
 %% ---- Selects: what an answer did to the process's armed one
 
 -spec settle(entry(), binary(), lane()) -> lane().
@@ -420,14 +425,13 @@ ping(Lane) ->
 
 -spec gone(Reason :: term(), lane()) -> no_return().
 gone(Reason, #lane{hello = #{pid := Pid}}) ->
-    logger:warning("gosocket: the helper (process ~w) is gone: ~tp", [Pid, Reason],
-                   #{domain => [gosocket]}),
+    logger:warning("gosocket: the helper (process ~w) is gone: ~tp", [Pid, Reason]),
     exit({shutdown, helper_gone}).
 
 %% ---- Code, system messages
 
 %% See gosocket_reload: callers leave old code when told, so does the lane.
--spec reload(module(), Loader :: pid(), lane()) -> lane() | no_return().
+-spec reload(module(), Loader :: pid(), lane()) -> no_return().
 reload(?MODULE, Loader, Lane) ->
     Loader ! {told, self(), 1},
     gosocket_reload:leave(Loader, ?MODULE, loop, [Lane]);
@@ -435,7 +439,7 @@ reload(_Module, Loader, Lane) ->
     Callers = [{Pid, Monitor} || {Id, {Pid, Monitor, _, _, _}} <- get(), is_integer(Id)],
     Loader ! {told, self(), length(Callers)},
     [Pid ! {Monitor, {leave, Loader}} || {Pid, Monitor} <- Callers],
-    Lane.
+    drain(Lane).
 
 -spec system_continue(pid(), [sys:dbg_opt()], lane()) -> no_return().
 system_continue(_Parent, _Debug, Lane) ->

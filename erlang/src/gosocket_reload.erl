@@ -11,7 +11,9 @@
 
 %% A process that is suspended cannot answer, and must not hold up the loading for ever.
 -define(PATIENCE, 1000).
+%% The next loading may purge what await_code/2 looks for.
 -define(POLL, 2).
+-define(POLLS, 100).
 
 %% @doc For the -on_load functions of these two modules; the code becomes current when it returns.
 -spec on_load(module()) -> ok.
@@ -54,7 +56,7 @@ leave(Loader, Module, Function, Args) ->
     receive
         {'DOWN', Monitor, process, Loader, _} -> ok
     end,
-    await_code(Module, ?PATIENCE div ?POLL),
+    await_code(Module, ?POLLS),
     apply(Module, Function, Args).
 
 %% The code server makes the code current a moment after the process of -on_load has ended; from then

@@ -40,7 +40,7 @@ started(Number, {error, {already_started, Lane}}) when is_pid(Lane) ->
             %% its supervisor does not know yet
             receive after 1 -> start(Number) end
     end;
-started(_Number, {error, {no_helper, Posix}}) ->
+started(_Number, {error, {{no_helper, Posix}, _Child}}) ->
     {error, Posix};
 started(_Number, _) ->
     {error, closed}.

@@ -25,20 +25,37 @@
 
 -type goal() :: {at_least | at_most, float()}.
 
--spec main() -> ok.
+-spec main() -> no_return().
 main() ->
     io:format("~ts~n", [bench_machine:describe()]),
     Names = words("CASES", ""),
     Chosen = [Case || #{name := Name} = Case <- cases(), Names =:= [] orelse lists:any(prefixes(Name), Names)],
     Chosen =/= [] orelse error({no_such_case, Names}),
-    lists:foreach(fun(Load) ->
-                          io:format("== ~s; load average ~s~n", [title(Load), bench_machine:load_average()]),
-                          io:format("~-15s ~-15s~10s ~-5s~9s~9s   ~s~n",
-                                    ["case", "contender", "median", "", "p50/p99", "CPU us", "ratio (min - max)"]),
-                          Busy = bench_machine:start_load(Load),
-                          lists:foreach(fun(Case) -> measure(Case, Load) end, Chosen),
-                          bench_machine:stop_load(Busy)
-                  end, [list_to_existing_atom(Load) || Load <- words("LOADS", "idle busy")]).
+    Loads = [list_to_existing_atom(Load) || Load <- words("LOADS", "idle busy")],
+    Done = [measure_all(Chosen, Load) || Load <- Loads],
+    halt(case lists:all(fun(Ok) -> Ok end, Done) of true -> 0; false -> 1 end).
+
+-spec measure_all([kase()], bench_machine:load()) -> boolean().
+measure_all(Cases, Load) ->
+    io:format("== ~s; load average ~s~n", [title(Load), bench_machine:load_average()]),
+    io:format("~-15s ~-15s~10s ~-5s~9s~9s   ~s~n",
+              ["case", "contender", "median", "", "p50/p99", "CPU us", "ratio (min - max)"]),
+    Busy = bench_machine:start_load(Load),
+    Done = [try_measure(Case, Load) || Case <- Cases],
+    bench_machine:stop_load(Busy),
+    lists:all(fun(Ok) -> Ok end, Done).
+
+%% A case that breaks does not take the others with it.
+-spec try_measure(kase(), bench_machine:load()) -> boolean().
+try_measure(#{name := Name} = Case, Load) ->
+    try
+        ok = measure(Case, Load),
+        true
+    catch
+        error:Reason ->
+            io:format("~s FAILED: ~0p~n", [Name, Reason]),
+            false
+    end.
 
 -spec title(bench_machine:load()) -> string().
 title(idle) -> "idle";

@@ -18,6 +18,9 @@
 
 -define(WARM_MS, 150).
 
+%% For a worker to end the operation that it is in.
+-define(PATIENCE_MS, 10000).
+
 %% A histogram of nanoseconds: 50 of them a bucket, the last one for all that is longer.
 -define(BUCKET, 50).
 -define(BUCKETS, 40000).
@@ -27,13 +30,15 @@
 rate(Workers, Seconds, Cleanup) ->
     Done = counters:new(1, [write_concurrency]),
     Stop = atomics:new(1, []),
-    Pids = [spawn_monitor(fun() -> work(Prepare(), Done, Stop) end) || Prepare <- Workers],
+    Pids = [spawn_monitor(quiet(fun() -> work(Prepare(), Done, Stop) end)) || Prepare <- Workers],
     timer:sleep(?WARM_MS),
     [First, Last] = [{counters:get(Done, 1), erlang:monotonic_time(), bench_machine:cpu_time()}
                      || Wait <- [0, round(Seconds * 1000)], ok =:= timer:sleep(Wait)],
     atomics:put(Stop, 1, 1),
-    lists:foreach(fun join/1, Pids),
+    Deadline = erlang:monotonic_time(millisecond) + ?PATIENCE_MS,
+    Failures = lists:usort(lists:append([join(Pid, Deadline) || Pid <- Pids])),
     Cleanup(),
+    Failures =:= [] orelse error({workers_failed, Failures}),
     {Units0, Time0, Cpu0} = First,
     {Units1, Time1, Cpu1} = Last,
     Units = max(Units1 - Units0, 1),
@@ -48,14 +53,26 @@ work(Step, Done, Stop) ->
         1 -> ok
     end.
 
-%% A worker that broke would otherwise be a slow one.
--spec join({pid(), reference()}) -> ok.
-join({Pid, Monitor}) ->
+%% A thousand workers would fail with a thousand error reports.
+-spec quiet(fun(() -> T)) -> fun(() -> T).
+quiet(Work) ->
+    fun() ->
+            try Work()
+            catch error:Reason:Stack -> exit({Reason, lists:sublist(Stack, 2)})
+            end
+    end.
+
+%% Why it failed, if it did: a worker that broke would otherwise be a slow one.
+-spec join({pid(), reference()}, Deadline :: integer()) -> [term()].
+join({Pid, Monitor}, Deadline) ->
     receive
-        {'DOWN', Monitor, process, Pid, normal} -> ok;
-        {'DOWN', Monitor, process, Pid, Reason} -> error({worker_failed, Reason})
-    after 10000 ->
-        error({worker_stuck, process_info(Pid, [current_stacktrace, messages])})
+        {'DOWN', Monitor, process, Pid, normal} -> [];
+        {'DOWN', Monitor, process, Pid, Reason} -> [Reason]
+    after max(0, Deadline - erlang:monotonic_time(millisecond)) ->
+        demonitor(Monitor, [flush]),
+        Stuck = process_info(Pid, current_stacktrace),
+        exit(Pid, kill),
+        [{stuck, Stuck}]
     end.
 
 %% @doc How long does one operation take a single process? Everything happens in that process.
@@ -63,7 +80,7 @@ join({Pid, Monitor}) ->
 latency(Prepare, Seconds) ->
     Parent = self(),
     {Pid, Monitor} =
-        spawn_monitor(fun() -> Parent ! {self(), measure(Prepare(), Seconds)} end),
+        spawn_monitor(quiet(fun() -> Parent ! {self(), measure(Prepare(), Seconds)} end)),
     receive
         {Pid, Latency} -> demonitor(Monitor, [flush]), Latency;
         {'DOWN', Monitor, process, Pid, Reason} -> error({worker_failed, Reason})
@@ -104,7 +121,7 @@ percentile(Histogram, Rank, Bucket) ->
 %% @doc A process that serves until what it serves is closed; the result ends it.
 -spec server(fun(() -> term())) -> fun(() -> ok).
 server(Serve) ->
-    {Pid, Monitor} = spawn_monitor(Serve),
+    {Pid, Monitor} = spawn_monitor(quiet(Serve)),
     fun() ->
         exit(Pid, kill),
         receive {'DOWN', Monitor, process, Pid, _} -> ok end

@@ -182,7 +182,10 @@ func appendRead(b []byte, s optionSocket, o *socketcore.Option, data []byte) []b
 		v := refuse(e)
 		return v.append(b)
 	}
-	return appendOptionValue(b, o.Type, data[:n])
+	if o.Flags&socketcore.Headless != 0 {
+		n += o.Type.Size
+	}
+	return appendOptionValue(b, o.Type, data[:min(n, len(data))])
 }
 
 // appendOptionValue appends {ok, Value}, or {error, {unknown, N}} for a number that

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"gosocket/etf"
 	"gosocket/socketcore"
@@ -17,7 +16,7 @@ func appendValue(b []byte, t *socketcore.Type, data []byte) []byte {
 	case socketcore.Uint:
 		return etf.AppendUint(b, loadShort(t, data)>>t.Shift&(1<<width(t)-1))
 	case socketcore.Network:
-		return etf.AppendUint(b, uint64(binary.BigEndian.Uint32(data)))
+		return etf.AppendUint(b, loadNetwork(data))
 	case socketcore.Bits:
 		return appendBits(b, t, loadShort(t, data))
 	case socketcore.Posix:
@@ -41,6 +40,8 @@ func appendValue(b []byte, t *socketcore.Type, data []byte) []byte {
 		return appendStruct(b, t, data)
 	case socketcore.List:
 		return appendList(b, t.Elem, data)
+	case socketcore.Packed:
+		return appendPacked(b, data)
 	case socketcore.Control:
 		return appendCtrl(b, data)
 	}
@@ -62,6 +63,13 @@ func integerOf(t *socketcore.Type, data []byte) int64 {
 		return int64(int32(n))
 	}
 	return int64(n)
+}
+
+func loadNetwork(data []byte) (n uint64) {
+	for _, c := range data {
+		n = n<<8 | uint64(c)
+	}
+	return n
 }
 
 func hasName(names []socketcore.Name, n int64) bool {
@@ -152,6 +160,27 @@ func appendList(b []byte, elem *socketcore.Type, data []byte) []byte {
 	b = etf.AppendList(b, len(data)/elem.Size)
 	for ; len(data) >= elem.Size; data = data[elem.Size:] {
 		b = appendValue(b, elem, data[:elem.Size])
+	}
+	return etf.AppendNil(b)
+}
+
+// appendPacked appends a list of addresses that follow each other without padding.
+func appendPacked(b, data []byte) []byte {
+	n := 0
+	for rest := data; len(rest) > 0; n++ {
+		size := socketcore.AddressSize(rest)
+		if size == 0 {
+			break
+		}
+		rest = rest[size:]
+	}
+	b = etf.AppendList(b, n)
+	for range n {
+		var sa socketcore.Sockaddr
+		size := socketcore.AddressSize(data)
+		sa.SetBytes(data[:size])
+		b = appendSockaddr(b, &sa)
+		data = data[size:]
 	}
 	return etf.AppendNil(b)
 }

@@ -2,6 +2,7 @@ package socketcore
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +37,9 @@ const sizeExtendedErr = 16
 
 // Cmsgs are the control messages that have a name. Linux names what it sends after what
 // it tells (IP_TTL), others after the option that asks for it (IP_RECVTTL).
-var Cmsgs = []Cmsg{
+var Cmsgs = slices.Concat(inetCmsgs, sctpCmsgs)
+
+var inetCmsgs = []Cmsg{
 	{Level: unix.SOL_SOCKET, Type: unix.SO_TIMESTAMP, Name: "timestamp", Recv: timeval},
 	{Level: unix.SOL_SOCKET, Type: unix.SCM_RIGHTS, Name: "rights", Recv: bytesType},
 	{Level: unix.SOL_SOCKET, Type: unix.SCM_CREDENTIALS, Name: "credentials", Recv: bytesType},

@@ -39,6 +39,9 @@ const (
 	Extra
 	// Refused marks what Linux has a number for and answers enoprotoopt to, always.
 	Refused
+	// Headless marks what the kernel answers with a length that leaves out the fields
+	// in front of a list.
+	Headless
 )
 
 // absent is the mark and the number of an option that Linux has not.

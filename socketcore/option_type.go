@@ -58,6 +58,7 @@ const (
 	List                    // elements
 	Linger                  // struct linger
 	Control                 // control messages
+	Packed                  // addresses one behind the other, each as long as its family wants
 	ExtendedErr             // struct sock_extended_err and the address of the offender
 )
 

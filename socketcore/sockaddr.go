@@ -58,6 +58,25 @@ func (sa *Sockaddr) Bytes() []byte { return sa.raw[:sa.size] }
 // SetBytes makes sa the address that b holds in the kernel's form.
 func (sa *Sockaddr) SetBytes(b []byte) { sa.size = copy(sa.raw[:], b) }
 
+// AddressSize returns how many bytes the Internet address at the start of b takes, 0
+// when there is none.
+func AddressSize(b []byte) int {
+	if len(b) < sizeFamily {
+		return 0
+	}
+	size := 0
+	switch binary.NativeEndian.Uint16(b) {
+	case FamilyInet:
+		size = sizeInet
+	case FamilyInet6:
+		size = sizeInet6
+	}
+	if size > len(b) {
+		return 0
+	}
+	return size
+}
+
 // Family returns the address family, FamilyUnspec when there is no address.
 func (sa *Sockaddr) Family() int {
 	if sa.size < sizeFamily {

@@ -91,15 +91,15 @@ recv({Api, S}, Length) ->
     end.
 
 %% @doc Bytes received; as many as asked for where one can ask.
--spec recv_some(socket(), pos_integer()) -> pos_integer() | {error, term()}.
+-spec recv_some(socket(), pos_integer()) -> {ok, pos_integer()} | {error, term()}.
 recv_some({gen_tcp_active, S}, _Length) ->
     receive
-        {tcp, S, Data} -> byte_size(Data);
+        {tcp, S, Data} -> {ok, byte_size(Data)};
         {tcp_closed, S} -> {error, closed}
     end;
 recv_some(Socket, Length) ->
     case recv(Socket, Length) of
-        ok -> Length;
+        ok -> {ok, Length};
         Error -> Error
     end.
 

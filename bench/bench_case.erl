@@ -69,7 +69,7 @@ bulk_recv(Api, Peer, Size, Seconds) ->
     {Port, Stop} = serve(Peer, 1, fun(S) -> flood(S, Block) end),
     bench_run:rate([fun() ->
                             S = connect(Api, Port),
-                            fun() -> recv_some(S, Size) end
+                            fun() -> {ok, Received} = recv_some(S, Size), Received end
                     end], Seconds, Stop).
 
 -spec flood(bench_api:socket(), binary()) -> term().

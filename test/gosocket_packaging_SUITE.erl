@@ -1,0 +1,250 @@
+%% @doc Does it work as somebody's dependency? Scratch projects depend on a clone of this repository in each way
+%% that users have, build, and move data through a socket in a VM of their own.
+-module(gosocket_packaging_SUITE).
+
+-include_lib("common_test/include/ct.hrl").
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+
+-export([works_as_git_dependency_of_rebar3/1,
+         works_as_checkout_of_rebar3/1,
+         works_in_a_release/1,
+         works_as_git_dependency_of_mix/1,
+         current_helper_is_not_built_again/1,
+         changed_source_builds_the_helper_again/1,
+         missing_go_is_named_with_the_way_out/1,
+         prebuilt_helper_needs_no_go/1]).
+
+-type config() :: [{atom(), term()}].
+-type result() :: {ExitStatus :: non_neg_integer(), Output :: string()}.
+
+-define(BRANCH, "packaged").
+
+-spec suite() -> [ct_suite:ct_info()].
+suite() -> [{timetrap, {minutes, 5}}].
+
+-spec all() -> [atom()].
+all() ->
+    [works_as_git_dependency_of_rebar3,
+     works_as_checkout_of_rebar3,
+     works_in_a_release,
+     works_as_git_dependency_of_mix,
+     current_helper_is_not_built_again,
+     changed_source_builds_the_helper_again,
+     missing_go_is_named_with_the_way_out,
+     prebuilt_helper_needs_no_go].
+
+%% The dependencies' source is a clone with what is committed, whatever branch or none is checked out here.
+-spec init_per_suite(config()) -> config() | {skip, string()}.
+init_per_suite(Config) ->
+    Priv = ?config(priv_dir, Config),
+    case {os:find_executable("git"), os:find_executable("go")} of
+        {Git, Go} when Git =:= false; Go =:= false ->
+            {skip, "git or go is not in the PATH"};
+        _ ->
+            case run(Priv, "git", ["rev-parse", "--show-toplevel"]) of
+                {0, Top} ->
+                    Origin = filename:join(Priv, "origin"),
+                    _ = ok(run(Priv, "git", ["clone", "-q", "file://" ++ string:trim(Top), Origin])),
+                    _ = ok(run(Origin, "git", ["branch", "-q", "-f", ?BRANCH])),
+                    [{origin, "file://" ++ Origin} | Config];
+                {_, Output} ->
+                    {skip, "not in a git repository: " ++ Output}
+            end
+    end.
+
+-spec end_per_suite(config()) -> ok.
+end_per_suite(_Config) -> ok.
+
+-spec init_per_testcase(atom(), config()) -> config() | {skip, string()}.
+init_per_testcase(Case, Config) ->
+    Missing = [Program || Program <- programs(Case), os:find_executable(Program) =:= false],
+    Dir = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
+    ok = filelib:ensure_dir(filename:join(Dir, "x")),
+    case Missing of
+        [] -> [{dir, Dir} | Config];
+        _ -> {skip, "not in the PATH: " ++ lists:join($\s, Missing)}
+    end.
+
+-spec end_per_testcase(atom(), config()) -> ok.
+end_per_testcase(_Case, _Config) -> ok.
+
+-spec programs(atom()) -> [string()].
+programs(works_as_git_dependency_of_rebar3) -> ["rebar3"];
+programs(works_as_checkout_of_rebar3) -> ["rebar3"];
+programs(works_in_a_release) -> ["rebar3"];
+programs(works_as_git_dependency_of_mix) -> ["mix", "rebar3"];
+programs(_) -> ["make"].
+
+works_as_git_dependency_of_rebar3(Config) ->
+    Dir = ?config(dir, Config),
+    rebar3_project(Dir, [{deps, [{gosocket, {git, ?config(origin, Config), {branch, ?BRANCH}}}]}]),
+    _ = ok(run(Dir, "rebar3", ["compile"])),
+    moves_data(run(Dir, "erl", ["-noshell", "-pa" | ebins(Dir)] ++ ["-s", "scratch", "main"]), Dir).
+
+works_as_checkout_of_rebar3(Config) ->
+    Dir = ?config(dir, Config),
+    rebar3_project(Dir, [{deps, [gosocket]}]),
+    clone(Config, filename:join([Dir, "_checkouts", "gosocket"])),
+    _ = ok(run(Dir, "rebar3", ["compile"])),
+    moves_data(run(Dir, "erl", ["-noshell", "-pa" | ebins(Dir)] ++ ["-s", "scratch", "main"]), Dir).
+
+%% A copy, not links into the build: the helper goes along, and is executable.
+works_in_a_release(Config) ->
+    Dir = ?config(dir, Config),
+    rebar3_project(Dir, [{deps, [{gosocket, {git, ?config(origin, Config), {branch, ?BRANCH}}}]},
+                         {relx, [{release, {scratch, "1.0.0"}, [scratch]}, {mode, prod}]}]),
+    _ = ok(run(Dir, "rebar3", ["tar"])),
+    [Tar] = filelib:wildcard(filename:join(Dir, "_build/default/rel/scratch/*.tar.gz")),
+    Release = filename:join(Dir, "unpacked"),
+    ok = erl_tar:extract(Tar, [compressed, {cwd, Release}]),
+    [Boot] = filelib:wildcard(filename:join(Release, "releases/1.0.0/start.boot")),
+    moves_data(run(Release, filename:join(filelib:wildcard(Release ++ "/erts-*/bin"), "erl"),
+                   ["-noshell", "-boot", filename:rootname(Boot), "-s", "scratch", "main"]), Release).
+
+%% Mix would download a rebar3 of its own.
+works_as_git_dependency_of_mix(Config) ->
+    Dir = ?config(dir, Config),
+    write(Dir, "mix.exs", mix_exs(?config(origin, Config))),
+    write(Dir, "lib/scratch.ex", scratch_ex()),
+    Env = [{"MIX_REBAR3", os:find_executable("rebar3")}, {"MIX_ENV", "dev"}],
+    _ = ok(run(Dir, "mix", ["deps.get"], Env)),
+    moves_data(run(Dir, "mix", ["run", "-e", "Scratch.main()"], Env), Dir).
+
+current_helper_is_not_built_again(Config) ->
+    Dir = clone(Config, filename:join(?config(dir, Config), "gosocket")),
+    _ = ok(run(Dir, "make", ["helper"])),
+    ?assertEqual({0, ""}, run(Dir, "make", ["helper", "GO=no-such-go"])).
+
+changed_source_builds_the_helper_again(Config) ->
+    Dir = clone(Config, filename:join(?config(dir, Config), "gosocket")),
+    _ = ok(run(Dir, "make", ["helper"])),
+    Main = filename:join(Dir, "cmd/gosocket/main.go"),
+    {ok, Source} = file:read_file(Main),
+    ok = file:write_file(Main, [Source, "\nthis is not Go\n"]),
+    %% a file system's clock may tick in whole seconds
+    ok = file:change_time(Main, calendar:gregorian_seconds_to_datetime(
+                                  calendar:datetime_to_gregorian_seconds(calendar:local_time()) + 5)),
+    {ok, Before} = file:read_file(filename:join(Dir, "priv/gosocket")),
+    {Status, _} = run(Dir, "make", ["helper"]),
+    ?assertNotEqual(0, Status),
+    ?assertEqual({ok, Before}, file:read_file(filename:join(Dir, "priv/gosocket"))),
+    ok = file:write_file(Main, [Source, "\nvar _ = \"another helper\"\n"]),
+    ?assertMatch({0, "gosocket: built" ++ _}, run(Dir, "make", ["helper"])).
+
+missing_go_is_named_with_the_way_out(Config) ->
+    Dir = clone(Config, filename:join(?config(dir, Config), "gosocket")),
+    {Status, Output} = run(Dir, "make", ["helper", "GO=no-such-go"]),
+    ?assertNotEqual(0, Status),
+    [?assertNotEqual(nomatch, string:find(Output, Word))
+     || Word <- ["no-such-go", "Install Go", "GOSOCKET_HELPER"]].
+
+prebuilt_helper_needs_no_go(Config) ->
+    Dir = clone(Config, filename:join(?config(dir, Config), "gosocket")),
+    ?assertEqual({0, ""}, run(Dir, "make", ["helper", "GO=no-such-go"], [{"GOSOCKET_HELPER", "/opt/gosocket"}])),
+    ?assertNot(filelib:is_file(filename:join(Dir, "priv/gosocket"))).
+
+%% ---- scratch projects ----
+
+%% The scratch program says what it received, and where its helper is.
+-spec moves_data(result(), Below :: file:filename()) -> ok.
+moves_data({Status, Output}, Below) ->
+    ct:pal("~ts", [Output]),
+    ?assertEqual(0, Status),
+    {match, [Data, Priv]} = re:run(Output, "^received (\\S+) through (\\S+)$",
+                                   [multiline, {capture, all_but_first, list}]),
+    ?assertEqual("data", Data),
+    ?assertEqual(Below, string:slice(Priv, 0, length(Below))).
+
+-spec rebar3_project(file:filename(), [term()]) -> ok.
+rebar3_project(Dir, Terms) ->
+    write(Dir, "rebar.config", [io_lib:format("~p.~n", [Term]) || Term <- Terms]),
+    write(Dir, "src/scratch.app.src",
+          "{application, scratch, [{description, \"\"}, {vsn, \"1.0.0\"}, {registered, []},"
+          " {applications, [kernel, stdlib, gosocket]}, {modules, []}]}.\n"),
+    write(Dir, "src/scratch.erl", scratch_erl()).
+
+-spec scratch_erl() -> iodata().
+scratch_erl() ->
+    "-module(scratch).\n"
+    "-export([main/0]).\n"
+    "main() ->\n"
+    "    {ok, L} = gosocket:open(inet, stream, tcp),\n"
+    "    {ok, Port} = gosocket:bind(L, #{family => inet, addr => loopback, port => 0}),\n"
+    "    ok = gosocket:listen(L),\n"
+    "    {ok, C} = gosocket:open(inet, stream, tcp),\n"
+    "    ok = gosocket:connect(C, #{family => inet, addr => loopback, port => Port}, 5000),\n"
+    "    {ok, S} = gosocket:accept(L, 5000),\n"
+    "    ok = gosocket:send(C, <<\"data\">>),\n"
+    "    {ok, Data} = gosocket:recv(S, 4, 5000),\n"
+    "    io:format(\"received ~s through ~ts~n\", [Data, filename:absname(code:priv_dir(gosocket))]),\n"
+    "    halt().\n".
+
+-spec mix_exs(Origin :: string()) -> iodata().
+mix_exs(Origin) ->
+    ["defmodule Scratch.MixProject do\n"
+     "  use Mix.Project\n"
+     "  def project, do: [app: :scratch, version: \"1.0.0\", deps: deps()]\n"
+     "  def application, do: []\n"
+     "  defp deps, do: [{:gosocket, git: \"", Origin, "\", branch: \"", ?BRANCH, "\"}]\n"
+     "end\n"].
+
+-spec scratch_ex() -> iodata().
+scratch_ex() ->
+    "defmodule Scratch do\n"
+    "  def main do\n"
+    "    {:ok, a} = :gosocket.open(:inet, :dgram, :udp)\n"
+    "    {:ok, port} = :gosocket.bind(a, %{family: :inet, addr: :loopback, port: 0})\n"
+    "    {:ok, b} = :gosocket.open(:inet, :dgram, :udp)\n"
+    "    :ok = :gosocket.sendto(b, \"data\", %{family: :inet, addr: :loopback, port: port})\n"
+    "    {:ok, {_from, data}} = :gosocket.recvfrom(a, 0, 5000)\n"
+    "    IO.puts(\"received #{data} through #{Path.expand(:code.priv_dir(:gosocket))}\")\n"
+    "  end\n"
+    "end\n".
+
+-spec clone(config(), file:filename()) -> file:filename().
+clone(Config, Dir) ->
+    ok = filelib:ensure_dir(Dir),
+    _ = ok(run(?config(priv_dir, Config), "git", ["clone", "-q", ?config(origin, Config), Dir])),
+    Dir.
+
+-spec ebins(file:filename()) -> [file:filename()].
+ebins(Dir) ->
+    filelib:wildcard(filename:join(Dir, "_build/default/{lib,checkouts}/*/ebin")).
+
+-spec write(file:filename(), file:filename(), iodata()) -> ok.
+write(Dir, Name, Content) ->
+    Path = filename:join(Dir, Name),
+    ok = filelib:ensure_dir(Path),
+    ok = file:write_file(Path, Content).
+
+%% ---- commands ----
+
+-spec ok(result()) -> string().
+ok({0, Output}) -> Output;
+ok({Status, Output}) -> ct:fail("exit status ~b~n~ts", [Status, Output]).
+
+-spec run(file:filename(), string(), [string()]) -> result().
+run(Dir, Program, Args) -> run(Dir, Program, Args, []).
+
+%% In the environment of a user: without what rebar3 and make set for this test run.
+-spec run(file:filename(), string(), [string()], [{string(), string() | false}]) -> result().
+run(Dir, Program, Args, Env) ->
+    Foreign = [{Name, false} || Name <- ["GOSOCKET_HELPER", "REBAR_PROFILE", "REBAR_CONFIG", "ERL_LIBS", "ERL_FLAGS",
+                                         "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"]],
+    Executable = case filename:pathtype(Program) of
+                     absolute -> Program;
+                     _ -> os:find_executable(Program)
+                 end,
+    Port = open_port({spawn_executable, Executable},
+                     [{cd, Dir}, {args, Args}, {env, lists:ukeymerge(1, lists:sort(Env), lists:sort(Foreign))},
+                      exit_status, stderr_to_stdout, in, hide]),
+    collect(Port, []).
+
+-spec collect(port(), [string()]) -> result().
+collect(Port, Output) ->
+    receive
+        {Port, {data, More}} -> collect(Port, [More | Output]);
+        {Port, {exit_status, Status}} -> {Status, lists:append(lists:reverse(Output))}
+    end.

@@ -52,6 +52,11 @@ func TestStreamCarriesDataBothWays(t *testing.T) {
 	c.want(c.do(send(a, 1, "hello")), "ok")
 	c.want(c.reply(waiting), `{ok,<<"hello">>}`)
 	c.want(c.do(send(b, 1, "world")), "ok")
+	c.want(c.do(recv(a, 1, 0, atom("infinity"))), `{ok,<<"world">>}`)
+	waiting = c.call(recv(a, 1, 5, atom("infinity"))) // known to be empty, never waited for
+	c.want(c.do(send(b, 1, "world")), "ok")
+	c.want(c.reply(waiting), `{ok,<<"world">>}`)
+	c.want(c.do(send(b, 1, "world")), "ok")
 	c.want(c.do(recv(a, 1, 5, atom("infinity"))), `{ok,<<"world">>}`)
 	c.want(c.do(tuple("close", a, 1)), "ok")
 	c.want(c.do(recv(b, 1, 0, atom("infinity"))), "{error,closed}")

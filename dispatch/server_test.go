@@ -16,8 +16,8 @@ import (
 // client talks to a server in this process the way a bare port user does.
 type client struct {
 	t      *testing.T
-	in     *os.File // requests
-	out    *os.File // frames
+	in     *os.File    // requests
+	out    chan []byte // frames, read whether or not the test looks at them
 	next   int
 	frames int
 	kept   []etf.Term // frames that came while others were waited for
@@ -43,7 +43,8 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run() }()
-	c := &client{t: t, in: inW, out: outR}
+	c := &client{t: t, in: inW, out: make(chan []byte, 1<<16)}
+	go c.read(outR)
 	t.Cleanup(func() {
 		inW.Close()
 		select {
@@ -93,19 +94,30 @@ func (c *client) raw(b []byte) {
 	}
 }
 
+// read takes frames off the pipe: a client that only writes would stall the server.
+func (c *client) read(r io.Reader) {
+	defer close(c.out)
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[:]))
+		if _, err := io.ReadFull(r, body); err != nil {
+			return
+		}
+		c.out <- body
+	}
+}
+
 // frame reads the next frame.
 func (c *client) frame() etf.Term {
 	c.t.Helper()
-	var head [4]byte
-	if err := c.out.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		c.t.Fatal(err)
-	}
-	if _, err := io.ReadFull(c.out, head[:]); err != nil {
-		c.t.Fatalf("no frame: %v", err)
-	}
-	body := make([]byte, binary.BigEndian.Uint32(head[:]))
-	if _, err := io.ReadFull(c.out, body); err != nil {
-		c.t.Fatal(err)
+	var body []byte
+	select {
+	case body = <-c.out:
+	case <-time.After(10 * time.Second):
+		c.t.Fatal("no frame")
 	}
 	term, err := etf.Decode(body)
 	if err != nil {
@@ -211,8 +223,8 @@ func (c *client) want(got, want string) {
 }
 
 type (
-	atom string
-	dict map[string]any
+	atom    string
+	dict    map[string]any
 	rawTerm []byte
 )
 

@@ -50,6 +50,7 @@ func (l *Loop) attempt(o *Op) Code {
 		}
 	}
 	if !s.readable && o.Mode == Wait && o.Flags&specialFlags == 0 {
+		l.want(s, readEvents) // a short read may have told, before epoll was ever asked
 		return Again
 	}
 	var c Code

@@ -34,6 +34,7 @@ func (c *client) pair() (client, server uint64) {
 	c.want(c.do(tuple("connect", client, 1, to(c.port(l)), atom("infinity"), none)), "ok")
 	server = c.socketOf(c.replyTerm(accept))
 	c.want(c.do(tuple("close", l, 1)), "ok")
+	c.event("closed")
 	return client, server
 }
 

@@ -176,9 +176,11 @@ no_messages(Socket) ->
 
 %% ---- lane and helper ----
 
+%% Where every caller finds it.
 -spec lane() -> pid().
 lane() ->
-    element(1, persistent_term:get({gosocket_lane, 1})).
+    [Lane] = [element(2, Term) || {{gosocket_lane, _}, Term} <- persistent_term:get()],
+    Lane.
 
 -spec lane_port() -> port().
 lane_port() ->

@@ -1,0 +1,393 @@
+%% Much data, many callers: order, turns, credit, and bounds.
+-module(gosocket_flow_SUITE).
+
+-export([
+    two_processes_receive_in_the_order_they_asked/1,
+    every_datagram_goes_to_one_of_many_receivers/1,
+    every_connection_goes_to_one_of_many_acceptors/1,
+    writers_do_not_interleave/1,
+    nowait_writer_gives_the_rest_to_send_again/1,
+    sendmsg_gives_the_rest_as_an_iovec/1,
+    sendmsg_of_merged_data_gives_the_rest/1,
+    more_than_iov_max_elements_are_emsgsize/1,
+    small_elements_count_as_one/1,
+    recv_of_16_mib_is_one_result/1,
+    part_of_many_mib_comes_with_the_timeout/1,
+    part_of_many_mib_comes_with_the_end_of_stream/1,
+    both_directions_at_once/1,
+    largest_udp_datagram_passes_and_one_more_byte_is_emsgsize/1,
+    datagram_of_several_windows_is_one/1,
+    send_of_64_mib_to_a_slow_reader_leaves_others_their_turn/1,
+    a_thousand_stuck_senders_do_not_stop_recv_and_close/1,
+    parked_payload_does_not_grow_the_helper/1,
+    unasked_data_stay_in_the_kernel/1,
+    many_callers_at_once_get_their_own_answers/1,
+    a_thousand_parked_receives_make_no_work/1
+]).
+
+-define(OURS, [
+    more_than_iov_max_elements_are_emsgsize, % does not return
+    sendmsg_of_merged_data_gives_the_rest,
+    parked_payload_does_not_grow_the_helper,
+    unasked_data_stay_in_the_kernel,
+    a_thousand_parked_receives_make_no_work
+]).
+-include("gosocket_test.hrl").
+
+-define(MIB, (1 bsl 20)).
+
+%% ---- turns ----
+
+two_processes_receive_in_the_order_they_asked(_) ->
+    {A, B} = pair({inet, stream}),
+    Readers = [begin
+         Reader = start(fun() -> ?S:recv(B, 2) end),
+         await_parked(B, num_readers, N),
+         Reader
+     end || N <- [1, 2]],
+    ok = ?S:send(A, <<"1122">>),
+    ?assertEqual([{ok, <<"11">>}, {ok, <<"22">>}], [result(Reader) || Reader <- Readers]),
+    close({A, B}).
+
+every_datagram_goes_to_one_of_many_receivers(_) ->
+    {A, B} = pair({local, dgram}),
+    Numbers = lists:seq(1, 800),
+    Receivers = [start(fun() -> numbers(B, []) end) || _ <- lists:seq(1, 8)],
+    [ok = ?S:send(A, <<N:32>>) || N <- Numbers ++ lists:duplicate(8, 0)],
+    Got = [result(Receiver) || Receiver <- Receivers],
+    ?assertEqual(Numbers, lists:sort(lists:append(Got))),
+    [?assertEqual(lists:sort(Some), Some) || Some <- Got],
+    close({A, B}).
+
+numbers(Socket, Got) ->
+    case ?S:recv(Socket, 0) of
+        {ok, <<0:32>>} -> lists:reverse(Got);
+        {ok, <<N:32>>} -> numbers(Socket, [N | Got])
+    end.
+
+every_connection_goes_to_one_of_many_acceptors(_) ->
+    Listener = listener({inet, stream}),
+    Address = local_address(Listener),
+    Acceptors = [start(fun() -> greet(Listener, 25) end) || _ <- lists:seq(1, 8)],
+    await_parked(Listener, num_acceptors, 8),
+    Clients = [begin
+         Client = unconnected({inet, stream}),
+         ok = ?S:connect(Client, Address),
+         Client
+     end || _ <- lists:seq(1, 200)],
+    ?assertEqual(lists:duplicate(200, {ok, <<"hello">>}), [?S:recv(Client, 5, ?PATIENCE) || Client <- Clients]),
+    ?assertEqual(lists:duplicate(8, ok), [result(Acceptor) || Acceptor <- Acceptors]),
+    close([Listener | Clients]).
+
+greet(_, 0) ->
+    ok;
+greet(Listener, Left) ->
+    {ok, Socket} = ?S:accept(Listener),
+    ok = ?S:send(Socket, <<"hello">>),
+    ok = ?S:close(Socket),
+    greet(Listener, Left - 1).
+
+%% A writer has its turn until its data are out.
+writers_do_not_interleave(_) ->
+    {A, B} = small_pair({inet, stream}),
+    Size = 700000,
+    Writers = [start(fun() -> ?S:send(A, binary:copy(<<N>>, Size)) end) || N <- lists:seq(1, 10)],
+    {ok, Data} = ?S:recv(B, 10 * Size, 60000),
+    Runs = [binary:part(Data, I * Size, Size) || I <- lists:seq(0, 9)],
+    ?assertEqual(lists:seq(1, 10), lists:sort([binary:first(Run) || Run <- Runs])),
+    [?assert(binary:copy(binary:part(Run, 0, 1), Size) =:= Run) || Run <- Runs],
+    ?assertEqual(lists:duplicate(10, ok), [result(Writer) || Writer <- Writers]),
+    close({A, B}).
+
+%% ---- the rest ----
+
+nowait_writer_gives_the_rest_to_send_again(_) ->
+    [begin
+         {A, B} = small_pair(Kind),
+         Data = random(3 * ?MIB),
+         Reader = start(fun() -> ?S:recv(B, byte_size(Data)) end),
+         Selects = send_on(A, Data, 0),
+         ?assert(Selects > 0),
+         ?assert({ok, Data} =:= result(Reader)),
+         no_messages(A),
+         close({A, B})
+     end || Kind <- stream_kinds()].
+
+send_on(Socket, Data, Selects) ->
+    case ?S:send(Socket, Data, nowait) of
+        ok ->
+            Selects;
+        {ok, {Rest, SelectInfo}} ->
+            await_select(Socket, SelectInfo),
+            send_on(Socket, Rest, Selects + 1);
+        {select, SelectInfo} ->
+            await_select(Socket, SelectInfo),
+            send_on(Socket, Data, Selects + 1)
+    end.
+
+sendmsg_gives_the_rest_as_an_iovec(_) ->
+    {A, B} = small_pair({local, stream}),
+    Elements = [random(Size) || Size <- [300, 100000, 1, 64000, 200000, 4096, 300000]],
+    Data = iolist_to_binary(Elements),
+    {ok, Rest} = ?S:sendmsg(A, #{iov => Elements}),
+    ?assert(is_list(Rest) andalso lists:all(fun is_binary/1, Rest)),
+    ?assertEqual(lists:nthtail(length(Elements) - length(Rest) + 1, Elements), tl(Rest)),
+    Reader = start(fun() -> ?S:recv(B, byte_size(Data)) end),
+    ok = sendmsg_on(A, Rest),
+    ?assert({ok, Data} =:= result(Reader)),
+    close({A, B}).
+
+sendmsg_on(Socket, Elements) ->
+    case ?S:sendmsg(Socket, #{iov => Elements}) of
+        ok -> ok;
+        {ok, Rest} -> sendmsg_on(Socket, Rest)
+    end.
+
+%% The reference cuts its rest from the caller's list although it has sent another.
+sendmsg_of_merged_data_gives_the_rest(_) ->
+    {A, B} = small_pair({local, stream}),
+    Elements = [[binary:copy(<<(N rem 256)>>, 100), "and", [N rem 256]] || N <- lists:seq(1, 10000)],
+    Data = iolist_to_binary(Elements),
+    {ok, Rest} = ?S:sendmsg(A, #{iov => Elements}),
+    Reader = start(fun() -> ?S:recv(B, byte_size(Data)) end),
+    ok = sendmsg_on(A, Rest),
+    ?assert({ok, Data} =:= result(Reader)),
+    close({A, B}).
+
+more_than_iov_max_elements_are_emsgsize(_) ->
+    Element = binary:copy(<<"e">>, 300),
+    [begin
+         {A, B} = pair(Kind),
+         [?assertEqual({Kind, Count, {error, emsgsize}},
+                       {Kind, Count, ?S:sendmsg(A, #{iov => lists:duplicate(Count, Element)}, 0)})
+          || Count <- [1025, 65536, 70000]],
+         ?assertEqual({error, timeout}, ?S:recv(B, 0, 0)),
+         close({A, B})
+     end || Kind <- [{local, stream}, {local, dgram}]].
+
+small_elements_count_as_one(_) ->
+    {A, B} = pair({local, stream}),
+    ?assertEqual(ok, ?S:sendmsg(A, #{iov => lists:duplicate(2000, <<"s">>)})),
+    ?assertEqual({ok, binary:copy(<<"s">>, 2000)}, ?S:recv(B, 2000, ?PATIENCE)),
+    Element = binary:copy(<<"e">>, 300),
+    Writer = start(fun() -> sendmsg_on(A, lists:duplicate(1024, Element)) end),
+    {ok, Data} = ?S:recv(B, 1024 * 300, ?PATIENCE),
+    ?assert(binary:copy(Element, 1024) =:= Data),
+    ?assertEqual(ok, result(Writer)),
+    close({A, B}).
+
+%% ---- much ----
+
+recv_of_16_mib_is_one_result(_) ->
+    [begin
+         {A, B} = pair(Kind),
+         Data = random(16 * ?MIB),
+         Writer = start(fun() -> ?S:send(A, Data) end),
+         {ok, Received} = ?S:recv(B, byte_size(Data), 60000),
+         ?assert(Received =:= Data),
+         ?assertEqual(ok, result(Writer)),
+         close({A, B})
+     end || Kind <- stream_kinds()].
+
+part_of_many_mib_comes_with_the_timeout(_) ->
+    {A, B} = pair({inet, stream}),
+    Data = random(5 * ?MIB + 3),
+    Writer = start(fun() -> ?S:send(A, Data) end),
+    {error, {timeout, Part}} = ?S:recv(B, byte_size(Data) + 1, 2000),
+    ?assertEqual(ok, result(Writer)),
+    ?assert(Part =:= Data),
+    close({A, B}).
+
+part_of_many_mib_comes_with_the_end_of_stream(_) ->
+    {A, B} = pair({inet, stream}),
+    Data = random(5 * ?MIB + 3),
+    Writer = start(fun() -> ok = ?S:send(A, Data), ?S:shutdown(A, write) end),
+    {error, {closed, Part}} = ?S:recv(B, byte_size(Data) + 1, 60000),
+    ?assert(Part =:= Data),
+    ?assertEqual(ok, result(Writer)),
+    close({A, B}).
+
+both_directions_at_once(_) ->
+    {A, B} = small_pair({inet, stream}),
+    Data = random(4 * ?MIB),
+    Writers = [start(fun() -> ?S:send(Socket, Data) end) || Socket <- [A, B]],
+    Readers = [start(fun() -> ?S:recv(Socket, byte_size(Data)) end) || Socket <- [A, B]],
+    [?assert({ok, Data} =:= result(Reader, 60000)) || Reader <- Readers],
+    ?assertEqual([ok, ok], [result(Writer) || Writer <- Writers]),
+    close({A, B}).
+
+largest_udp_datagram_passes_and_one_more_byte_is_emsgsize(_) ->
+    {A, B} = pair({inet, dgram}),
+    Data = random(65507),
+    ok = ?S:setopt(B, otp, rcvbuf, 65536),
+    ?assertEqual(ok, ?S:send(A, Data)),
+    ?assertEqual({ok, Data}, ?S:recv(B, 0, ?PATIENCE)),
+    ?assertEqual({error, {emsgsize, 65508}}, ?S:send(A, <<Data/binary, 0>>)),
+    ?assertEqual({error, {emsgsize, 65508}}, ?S:sendto(A, <<Data/binary, 0>>, local_address(B))),
+    ?assertEqual({error, emsgsize}, ?S:sendmsg(A, #{iov => [Data, <<0>>]})),
+    close({A, B}).
+
+datagram_of_several_windows_is_one(_) ->
+    [begin
+         {A, B} = pair(Kind),
+         ok = ?S:setopt(A, socket, sndbuf, 4 * ?MIB),
+         Data = random(?MIB + 17),
+         ok = ?S:setopt(B, otp, rcvbuf, 2 * ?MIB),
+         [begin
+              ?assertEqual(ok, Send()),
+              {ok, Received} = ?S:recv(B, 0, ?PATIENCE),
+              ?assert(Received =:= Data)
+          end || Send <- [fun() -> ?S:send(A, Data) end, fun() -> ?S:send(A, Data, nowait) end,
+                          fun() -> ?S:sendmsg(A, #{iov => [Data]}) end]],
+         close({A, B})
+     end || Kind <- [{local, dgram}, {local, seqpacket}]].
+
+%% ---- others ----
+
+%% Behind each MiB that the slow one takes another pair of sockets has its turn.
+send_of_64_mib_to_a_slow_reader_leaves_others_their_turn(_) ->
+    {A, B} = pair({inet, stream}),
+    {C, D} = pair({inet, stream}),
+    Block = random(?MIB - 4),
+    Data = << <<N:32, Block/binary>> || N <- lists:seq(1, 64) >>,
+    Writer = start(fun() -> ?S:send(A, Data) end),
+    {Hash, Longest} = lists:foldl(fun(_, {Hash, Longest}) ->
+        {ok, Part} = ?S:recv(B, ?MIB, ?PATIENCE),
+        {Elapsed, ok} = elapsed(fun() -> ping_pong(C, D, 20) end),
+        {erlang:md5_update(Hash, Part), max(Longest, Elapsed)}
+    end, {erlang:md5_init(), 0}, lists:seq(1, 64)),
+    ?assertEqual(erlang:md5(Data), erlang:md5_final(Hash)),
+    ?assertEqual(ok, result(Writer)),
+    ct:log("20 round trips of others took ~b ms at most", [Longest]),
+    ?assert(Longest < 1000),
+    close({A, B, C, D}).
+
+ping_pong(_, _, 0) ->
+    ok;
+ping_pong(A, B, N) ->
+    ok = ?S:send(A, <<"ping">>),
+    {ok, <<"ping">>} = ?S:recv(B, 4),
+    ok = ?S:send(B, <<"pong">>),
+    {ok, <<"pong">>} = ?S:recv(A, 4),
+    ping_pong(A, B, N - 1).
+
+%% More payload than the helper may hold: only the recv and close of the peers can make room.
+a_thousand_stuck_senders_do_not_stop_recv_and_close(_) ->
+    ct:timetrap({seconds, 120}),
+    Data = random(?MIB),
+    Stuck = stuck_senders(1000, Data),
+    {Received, Closed} = lists:split(500, Stuck),
+    {C, D} = pair({inet, stream}),
+    ?assertEqual(ok, ping_pong(C, D, 10)),
+    [?assert({ok, Data} =:= ?S:recv(Peer, ?MIB, 60000)) || {_, _, Peer} <- Received],
+    [?assertEqual(ok, ?S:close(Peer)) || {_, _, Peer} <- Closed],
+    [?assertEqual(ok, result(Writer)) || {Writer, _, _} <- Received],
+    [?assertMatch({error, {Reason, Left}} when (Reason =:= epipe orelse Reason =:= econnreset)
+                                               andalso Left > 0 andalso Left =< ?MIB,
+                  result(Writer)) || {Writer, _, _} <- Closed],
+    ?assertEqual(ok, ping_pong(C, D, 10)),
+    close([C, D | [Socket || {_, Socket, _} <- Stuck] ++ [Peer || {_, _, Peer} <- Received]]).
+
+stuck_senders(Count, Data) ->
+    Stuck = [begin
+         {Socket, Peer} = small_pair({local, stream}),
+         {start(fun() -> ?S:send(Socket, Data) end), Socket, Peer}
+     end || _ <- lists:seq(1, Count)],
+    [await_parked(Socket, num_writers, 1) || {_, Socket, _} <- Stuck],
+    Stuck.
+
+parked_payload_does_not_grow_the_helper(_) ->
+    Before = resident_kib(),
+    Stuck = stuck_senders(300, random(?MIB)),
+    Grown = resident_kib() - Before,
+    ct:log("300 stuck senders of 1 MiB: ~b KiB more", [Grown]),
+    ?assert(Grown < 100 * 1024),
+    [close({Socket, Peer}) || {_, Socket, Peer} <- Stuck],
+    [{error, {closed, _}} = result(Writer) || {Writer, _, _} <- Stuck],
+    ok.
+
+resident_kib() ->
+    {ok, Status} = file:read_file("/proc/" ++ integer_to_list(helper_os_pid()) ++ "/status"),
+    {match, [KiB]} = re:run(Status, "VmRSS:\\s*([0-9]+) kB", [{capture, all_but_first, list}]),
+    list_to_integer(KiB).
+
+%% Nobody asks for them: the sender has to stop.
+unasked_data_stay_in_the_kernel(_) ->
+    Listener = listener({inet, stream}, fun(Socket) -> ?S:setopt(Socket, socket, rcvbuf, 65536) end),
+    #{port := Port} = local_address(Listener),
+    {ok, Peer} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {send_timeout, 500}, {sndbuf, 65536}]),
+    {ok, Socket} = ?S:accept(Listener),
+    Before = resident_kib(),
+    ?assertEqual({error, timeout}, gen_tcp:send(Peer, binary:copy(<<"u">>, 64 * ?MIB))),
+    ?assert(resident_kib() - Before < 8 * 1024),
+    ok = gen_tcp:close(Peer),
+    close({Listener, Socket}).
+
+many_callers_at_once_get_their_own_answers(_) ->
+    Callers = [start(fun() ->
+        Socket = unconnected({inet, dgram}),
+        Own = [begin
+             ok = ?S:setopt(Socket, otp, rcvbuf, N * 1000 + I),
+             {ok, Value} = ?S:getopt(Socket, otp, rcvbuf),
+             Value =:= N * 1000 + I
+         end || I <- lists:seq(1, 50)],
+        ok = ?S:close(Socket),
+        lists:all(fun(Is) -> Is end, Own)
+    end) || N <- lists:seq(1, 500)],
+    ?assertEqual(lists:duplicate(500, true), [result(Caller) || Caller <- Callers]).
+
+%% ---- nothing polls ----
+
+-define(TRACED_SECONDS, 4).
+
+%% What remains are the lane's pings, one a second, and what Go's runtime does on its own.
+a_thousand_parked_receives_make_no_work(_) ->
+    Idle = helper_calls(),
+    Readers = [begin
+         Socket = bound({inet, dgram}),
+         {start(fun() -> ?S:recv(Socket, 0) end), Socket}
+     end || _ <- lists:seq(1, 1000)],
+    [await_parked(Socket, num_readers, 1) || {_, Socket} <- Readers],
+    Parked = helper_calls(),
+    ct:log("system calls in ~b s: ~b idle, ~b with 1000 parked receives", [?TRACED_SECONDS, Idle, Parked]),
+    ?assert(Parked =< Idle + 20 * ?TRACED_SECONDS),
+    close([Socket || {_, Socket} <- Readers]),
+    ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Reader) || {Reader, _} <- Readers]).
+
+helper_calls() ->
+    Strace = os:find_executable("strace"),
+    skip_unless(Strace =/= false, "strace is not installed"),
+    Report = filename:join("/tmp", unique()),
+    Port = open_port({spawn_executable, Strace},
+                     [{args, ["-f", "-c", "-o", Report, "-p", integer_to_list(helper_os_pid())]},
+                      stderr_to_stdout, exit_status, binary]),
+    await_attached(Port, <<>>),
+    {os_pid, OsPid} = erlang:port_info(Port, os_pid),
+    receive
+    after ?TRACED_SECONDS * 1000 -> ok
+    end,
+    signal("INT", OsPid),
+    receive
+        {Port, {exit_status, _}} -> ok
+    end,
+    {ok, Text} = file:read_file(Report),
+    ok = file:delete(Report),
+    counted(Text).
+
+await_attached(Port, Said) ->
+    receive
+        {Port, {data, More}} ->
+            case binary:match(<<Said/binary, More/binary>>, <<"attached">>) of
+                nomatch -> await_attached(Port, <<Said/binary, More/binary>>);
+                _ -> ok
+            end;
+        {Port, {exit_status, _}} ->
+            skip_unless(false, "strace may not attach: " ++ binary_to_list(Said))
+    end.
+
+%% No call at all makes an empty report.
+counted(Text) ->
+    case re:run(Text, "([0-9]+) +[0-9]* *total", [{capture, all_but_first, list}]) of
+        {match, [Total]} -> list_to_integer(Total);
+        nomatch -> 0
+    end.

@@ -1,0 +1,424 @@
+%% Whose a socket is, what the death of an owner or of a user does, and that nothing is lost with a reader.
+-module(gosocket_ownership_SUITE).
+
+-export([
+    owner_death_closes_the_socket/1,
+    owner_death_ends_every_call_of_others/1,
+    owner_death_aborts_the_selects_of_others/1,
+    owner_that_waits_on_its_own_socket_dies/1,
+    death_of_a_user_closes_nothing/1,
+    death_of_the_current_reader_activates_the_next/1,
+    death_of_a_queued_reader_is_forgotten/1,
+    death_of_the_current_writer_activates_the_next/1,
+    death_of_an_acceptor_activates_the_next/1,
+    death_of_a_connector_leaves_the_kernel_connecting/1,
+    unreferenced_socket_of_a_live_owner_stays_open/1,
+    accepted_socket_belongs_to_its_acceptor/1,
+    controlling_process_hands_the_socket_over/1,
+    controlling_process_is_the_owners_to_set/1,
+    controlling_process_takes_live_pids_only/1,
+    meta_is_the_owners_to_set_and_everybodys_to_read/1,
+    options_are_everybodys/1,
+    killed_while_opening_or_accepting_leaks_nothing/1,
+    bytes_survive_a_reader_killed_before_delivery/1,
+    bytes_for_a_reader_already_dead_survive/1,
+    part_of_a_timed_out_recv_survives_its_reader/1,
+    datagram_survives_a_reader_killed_before_delivery/1,
+    connection_survives_an_acceptor_killed_before_delivery/1,
+    handed_back_bytes_come_before_later_ones/1,
+    handed_back_data_fire_an_armed_select/1,
+    handed_back_data_are_seen_by_peek/1,
+    peeked_data_are_not_handed_back/1
+]).
+
+-define(OURS, [
+    death_of_a_connector_leaves_the_kernel_connecting,
+    killed_while_opening_or_accepting_leaks_nothing, % hangs the reference
+    bytes_survive_a_reader_killed_before_delivery,
+    bytes_for_a_reader_already_dead_survive,
+    part_of_a_timed_out_recv_survives_its_reader,
+    datagram_survives_a_reader_killed_before_delivery,
+    connection_survives_an_acceptor_killed_before_delivery,
+    handed_back_bytes_come_before_later_ones,
+    handed_back_data_fire_an_armed_select,
+    handed_back_data_are_seen_by_peek,
+    peeked_data_are_not_handed_back
+]).
+-include("gosocket_test.hrl").
+
+%% ---- owners ----
+
+owner_death_closes_the_socket(_) ->
+    [begin
+         Owner = actor(),
+         Socket = run(Owner, fun() -> unconnected({inet, stream}) end),
+         ?assertMatch(#{ctrl := Owner}, ?S:info(Socket)),
+         unlink(Owner),
+         exit(Owner, Reason),
+         await_closed(Socket),
+         ?assertMatch(#{ctrl := Owner}, ?S:info(Socket)),
+         ?assertEqual({error, closed}, ?S:close(Socket))
+     end || Reason <- [kill, shutdown]],
+    Ended = start(fun() -> unconnected({inet, stream}) end),
+    await_closed(result(Ended)).
+
+await_closed(Socket) ->
+    wait_until(fun() -> ?S:sockname(Socket) =:= {error, closed} end).
+
+owner_death_ends_every_call_of_others(_) ->
+    [begin
+         Owner = actor(),
+         Situation = run(Owner, fun() -> gosocket_test_blocked:make(Name) end),
+         Call = gosocket_test_blocked:start(Situation),
+         stop(Owner),
+         ?assertEqual({Name, gosocket_test_blocked:error(Name, closed)},
+                      {Name, gosocket_test_blocked:outcome(Name, result(Call))})
+     end || Name <- gosocket_test_blocked:names()].
+
+owner_death_aborts_the_selects_of_others(_) ->
+    [begin
+         Owner = actor(),
+         #{socket := Socket} = Situation = run(Owner, fun() -> gosocket_test_blocked:make(Name) end),
+         SelectInfo = gosocket_test_blocked:select(Situation),
+         stop(Owner),
+         await_abort(Socket, SelectInfo, closed)
+     end || Name <- gosocket_test_blocked:select_calls()].
+
+owner_that_waits_on_its_own_socket_dies(_) ->
+    Owner = actor(),
+    {A, B} = run(Owner, fun() -> pair({inet, stream}) end),
+    _ = cast(Owner, fun() -> ?S:recv(B, 0) end),
+    await_parked(B, num_readers, 1),
+    stop(Owner),
+    await_closed(A),
+    await_closed(B).
+
+unreferenced_socket_of_a_live_owner_stays_open(_) ->
+    Owner = actor(),
+    Address = run(Owner, fun() -> local_address(bound({inet, dgram})) end),
+    true = run(Owner, fun() -> erlang:garbage_collect() end),
+    Second = unconnected({inet, dgram}),
+    ?assertEqual({error, eaddrinuse}, ?S:bind(Second, Address)),
+    stop(Owner),
+    wait_until(fun() -> ?S:bind(Second, Address) =/= {error, eaddrinuse} end),
+    close(Second).
+
+accepted_socket_belongs_to_its_acceptor(_) ->
+    Listener = listener({inet, stream}),
+    Client = unconnected({inet, stream}),
+    Acceptor = actor(),
+    ok = ?S:connect(Client, local_address(Listener)),
+    {ok, Server} = run(Acceptor, fun() -> ?S:accept(Listener) end),
+    ?assertMatch(#{ctrl := Acceptor}, ?S:info(Server)),
+    stop(Acceptor),
+    ?assertEqual({error, closed}, ?S:recv(Client, 0, ?PATIENCE)),
+    await_closed(Server),
+    close({Listener, Client}).
+
+controlling_process_hands_the_socket_over(_) ->
+    First = actor(),
+    Second = actor(),
+    Socket = run(First, fun() -> unconnected({inet, stream}) end),
+    ?assertEqual(ok, run(First, fun() -> ?S:setopt(Socket, otp, controlling_process, Second) end)),
+    ?assertEqual({ok, Second}, ?S:getopt(Socket, otp, controlling_process)),
+    stop(First),
+    no_messages(Socket),
+    ?assertMatch({ok, _}, ?S:sockname(Socket)),
+    stop(Second),
+    await_closed(Socket).
+
+controlling_process_is_the_owners_to_set(_) ->
+    Owner = actor(),
+    Socket = run(Owner, fun() -> unconnected({inet, stream}) end),
+    ?assertEqual({error, not_owner}, ?S:setopt(Socket, otp, controlling_process, self())),
+    ?assertEqual({ok, Owner}, ?S:getopt(Socket, otp, controlling_process)),
+    stop(Owner).
+
+controlling_process_takes_live_pids_only(_) ->
+    Socket = unconnected({inet, stream}),
+    Dead = actor(),
+    stop(Dead),
+    ?assertEqual({error, einval}, ?S:setopt(Socket, otp, controlling_process, Dead)),
+    ?assertEqual({ok, self()}, ?S:getopt(Socket, otp, controlling_process)),
+    [?assertEqual({error, {invalid, {not_supported, {otp, controlling_process, Term}}}},
+                  outcome(fun() -> ?S:setopt(Socket, otp, controlling_process, Term) end)) || Term <- [foo, 17, make_ref()]],
+    ?assertEqual(ok, ?S:setopt(Socket, otp, controlling_process, self())),
+    close(Socket).
+
+meta_is_the_owners_to_set_and_everybodys_to_read(_) ->
+    Socket = unconnected({inet, stream}),
+    Meta = {any, [<<"term">>], #{1 => self()}},
+    ok = ?S:setopt(Socket, otp, meta, Meta),
+    Other = actor(),
+    ?assertEqual({ok, Meta}, run(Other, fun() -> ?S:getopt(Socket, otp, meta) end)),
+    ?assertEqual({error, not_owner}, run(Other, fun() -> ?S:setopt(Socket, otp, meta, mine) end)),
+    ?assertEqual({ok, Meta}, ?S:getopt(Socket, otp, meta)),
+    stop(Other),
+    close(Socket).
+
+options_are_everybodys(_) ->
+    Socket = unconnected({inet, stream}),
+    Other = actor(),
+    ?assertEqual(ok, run(Other, fun() -> ?S:setopt(Socket, otp, rcvbuf, 100) end)),
+    ?assertEqual(ok, run(Other, fun() -> ?S:setopt(Socket, socket, reuseaddr, true) end)),
+    ?assertEqual({ok, 100}, ?S:getopt(Socket, otp, rcvbuf)),
+    ?assertEqual({ok, true}, ?S:getopt(Socket, socket, reuseaddr)),
+    stop(Other),
+    close(Socket).
+
+%% ---- users ----
+
+death_of_a_user_closes_nothing(_) ->
+    {A, B} = pair({inet, stream}),
+    User = actor(),
+    ok = run(User, fun() -> ?S:send(A, <<"x">>) end),
+    _ = cast(User, fun() -> ?S:recv(A, 0) end),
+    await_parked(A, num_readers, 1),
+    stop(User),
+    await_parked(A, num_readers, 0),
+    ?assertEqual({ok, <<"x">>}, ?S:recv(B, 1, ?PATIENCE)),
+    ok = ?S:send(B, <<"y">>),
+    ?assertEqual({ok, <<"y">>}, ?S:recv(A, 1, ?PATIENCE)),
+    close({A, B}).
+
+death_of_the_current_reader_activates_the_next(_) ->
+    {A, B} = pair({inet, stream}),
+    {First, _} = start(fun() -> ?S:recv(B, 0) end),
+    await_parked(B, num_readers, 1),
+    Second = start(fun() -> ?S:recv(B, 0) end),
+    await_parked(B, num_readers, 2),
+    stop(First),
+    await_parked(B, num_readers, 1),
+    ok = ?S:send(A, <<"x">>),
+    ?assertEqual({ok, <<"x">>}, result(Second)),
+    close({A, B}).
+
+death_of_a_queued_reader_is_forgotten(_) ->
+    {A, B} = pair({inet, stream}),
+    [First, {Second, _}, Third] =
+        [begin
+             Call = start(fun() -> ?S:recv(B, 1) end),
+             await_parked(B, num_readers, N),
+             Call
+         end || N <- [1, 2, 3]],
+    stop(Second),
+    await_parked(B, num_readers, 2),
+    ok = ?S:send(A, <<"ab">>),
+    ?assertEqual([{ok, <<"a">>}, {ok, <<"b">>}], [result(First), result(Third)]),
+    close({A, B}).
+
+death_of_the_current_writer_activates_the_next(_) ->
+    {A, B} = small_pair({local, stream}),
+    {First, _} = start(fun() -> ?S:send(A, binary:copy(<<"1">>, 1 bsl 20)) end),
+    await_parked(A, num_writers, 1),
+    Second = start(fun() -> ?S:send(A, <<"22">>) end),
+    await_parked(A, num_writers, 2),
+    stop(First),
+    await_parked(A, num_writers, 1),
+    {Ones, Twos} = split_at_2(B, <<>>),
+    ?assertEqual({<<>>, <<"22">>}, {binary:replace(Ones, <<"1">>, <<>>, [global]), Twos}),
+    ?assertEqual(ok, result(Second)),
+    close({A, B}).
+
+split_at_2(Socket, Data) ->
+    case binary:match(Data, <<"22">>) of
+        {Position, 2} ->
+            split_binary(Data, Position);
+        nomatch ->
+            {ok, More} = ?S:recv(Socket, 0, ?PATIENCE),
+            split_at_2(Socket, <<Data/binary, More/binary>>)
+    end.
+
+death_of_an_acceptor_activates_the_next(_) ->
+    Listener = listener({inet, stream}),
+    {First, _} = start(fun() -> ?S:accept(Listener) end),
+    await_parked(Listener, num_acceptors, 1),
+    Second = start(fun() -> {ok, Socket} = ?S:accept(Listener), ?S:sockname(Socket) end),
+    await_parked(Listener, num_acceptors, 2),
+    stop(First),
+    await_parked(Listener, num_acceptors, 1),
+    Client = unconnected({inet, stream}),
+    ok = ?S:connect(Client, local_address(Listener)),
+    ?assertMatch({ok, #{family := inet}}, result(Second)),
+    close({Listener, Client}).
+
+death_of_a_connector_leaves_the_kernel_connecting(_) ->
+    #{socket := Socket, others := Others, call := Call} = Situation = gosocket_test_blocked:make(connect),
+    {Connector, _} = gosocket_test_blocked:start(Situation),
+    stop(Connector),
+    wait_until(fun() -> Call(nowait) =:= {error, ealready} end),
+    close([Socket | Others]).
+
+%% Whoever is killed in the middle of an open or accept owned what came of it.
+killed_while_opening_or_accepting_leaks_nothing(_) ->
+    Listener = listener({inet, stream}),
+    Address = local_address(Listener),
+    [begin
+         {Opener, _} = start(fun() -> forever(fun() -> ?S:open(inet, dgram) end) end),
+         Client = unconnected({inet, stream}),
+         {Acceptor, _} = start(fun() -> ?S:accept(Listener), forever(fun erlang:yield/0) end),
+         ok = ?S:connect(Client, Address),
+         [erlang:yield() || _ <- lists:seq(1, rand:uniform(300))],
+         stop(Opener),
+         stop(Acceptor),
+         close(Client)
+     end || _ <- lists:seq(1, 100)],
+    close(Listener).
+
+forever(Fun) ->
+    Fun(),
+    forever(Fun).
+
+%% ---- nothing is lost with its reader ----
+
+%% The lane stands still while the helper's answer reaches its mailbox and Reader dies; the other end is no socket of
+%% ours, whose calls would stand still too.
+killed_before_delivery({Reader, _}, Act) ->
+    with_lane_suspended(fun() ->
+        ok = Act(),
+        await_frame(lane()),
+        stop(Reader)
+    end).
+
+with_lane_suspended(Act) ->
+    Lane = lane(),
+    true = erlang:suspend_process(Lane),
+    try
+        Act()
+    after
+        true = erlang:resume_process(Lane)
+    end.
+
+await_frame(Lane) ->
+    wait_until(fun() ->
+        {messages, Messages} = erlang:process_info(Lane, messages),
+        [] =/= [Frame || {Port, {data, Frame}} <- Messages, is_port(Port), is_answer(binary_to_term(Frame))]
+    end).
+
+is_answer({Id, _}) -> is_integer(Id);
+is_answer(_) -> false.
+
+%% A connected socket of ours with a peer of the VM.
+tcp_with_foreign_peer() ->
+    Listener = listener({inet, stream}),
+    #{port := Port} = local_address(Listener),
+    {ok, Peer} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {nodelay, true}]),
+    {ok, Socket} = ?S:accept(Listener, ?PATIENCE),
+    close(Listener),
+    {Socket, Peer}.
+
+blocked_reader(Socket, Call) ->
+    #{num_readers := N} = ?S:info(Socket),
+    Reader = start(Call),
+    await_parked(Socket, num_readers, N + 1),
+    Reader.
+
+bytes_survive_a_reader_killed_before_delivery(_) ->
+    [begin
+         {Socket, Peer} = tcp_with_foreign_peer(),
+         Data = random(Size),
+         Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, Size) end),
+         killed_before_delivery(Reader, fun() -> gen_tcp:send(Peer, Data) end),
+         ?assertEqual({ok, Data}, ?S:recv(Socket, Size, ?PATIENCE)),
+         ok = gen_tcp:close(Peer),
+         close(Socket)
+     end || Size <- [1, 5000, 200000, 3 bsl 20]].
+
+bytes_for_a_reader_already_dead_survive(_) ->
+    {Socket, Peer} = tcp_with_foreign_peer(),
+    {Reader, _} = blocked_reader(Socket, fun() -> ?S:recv(Socket, 0) end),
+    with_lane_suspended(fun() ->
+        stop(Reader),
+        ok = gen_tcp:send(Peer, <<"data">>),
+        await_frame(lane())
+    end),
+    ?assertEqual({ok, <<"data">>}, ?S:recv(Socket, 4, ?PATIENCE)),
+    ok = gen_tcp:close(Peer),
+    close(Socket).
+
+part_of_a_timed_out_recv_survives_its_reader(_) ->
+    {Socket, Peer} = tcp_with_foreign_peer(),
+    ok = gen_tcp:send(Peer, <<"part">>),
+    Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, 10, 100) end),
+    killed_before_delivery(Reader, fun() -> ok end),
+    ok = gen_tcp:send(Peer, <<"whole!">>),
+    ?assertEqual({ok, <<"partwhole!">>}, ?S:recv(Socket, 10, ?PATIENCE)),
+    ok = gen_tcp:close(Peer),
+    close(Socket).
+
+datagram_survives_a_reader_killed_before_delivery(_) ->
+    Socket = bound({inet, dgram}),
+    #{port := Port} = local_address(Socket),
+    {ok, Peer} = gen_udp:open(0, [binary, {ip, {127, 0, 0, 1}}]),
+    {ok, PeerPort} = inet:port(Peer),
+    Source = #{family => inet, addr => {127, 0, 0, 1}, port => PeerPort},
+    [begin
+         Reader = blocked_reader(Socket, Call),
+         killed_before_delivery(Reader, fun() ->
+             ok = gen_udp:send(Peer, {127, 0, 0, 1}, Port, <<"first">>),
+             gen_udp:send(Peer, {127, 0, 0, 1}, Port, <<"second">>)
+         end),
+         ?assertEqual({ok, {Source, <<"first">>}}, ?S:recvfrom(Socket, 0, ?PATIENCE)),
+         ?assertMatch({ok, #{addr := Source, iov := [<<"second">>], flags := []}}, ?S:recvmsg(Socket, ?PATIENCE))
+     end || Call <- [fun() -> ?S:recv(Socket, 0) end, fun() -> ?S:recvfrom(Socket) end, fun() -> ?S:recvmsg(Socket) end]],
+    ok = gen_udp:close(Peer),
+    close(Socket).
+
+connection_survives_an_acceptor_killed_before_delivery(_) ->
+    Listener = listener({inet, stream}),
+    #{port := Port} = local_address(Listener),
+    Acceptor = start(fun() -> ?S:accept(Listener) end),
+    await_parked(Listener, num_acceptors, 1),
+    {ok, Peer} = killed_before_delivery_of_connection(Acceptor, Port),
+    {ok, Server} = ?S:accept(Listener, ?PATIENCE),
+    ok = gen_tcp:send(Peer, <<"hello">>),
+    ?assertEqual({ok, <<"hello">>}, ?S:recv(Server, 5, ?PATIENCE)),
+    Owner = self(),
+    ?assertMatch(#{ctrl := Owner}, ?S:info(Server)),
+    ok = gen_tcp:close(Peer),
+    close({Listener, Server}).
+
+killed_before_delivery_of_connection({Acceptor, _}, Port) ->
+    with_lane_suspended(fun() ->
+        Connected = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
+        await_frame(lane()),
+        stop(Acceptor),
+        Connected
+    end).
+
+handed_back_bytes_come_before_later_ones(_) ->
+    {Socket, Peer} = tcp_with_foreign_peer(),
+    First = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
+    Second = blocked_reader(Socket, fun() -> ?S:recv(Socket, 9) end),
+    killed_before_delivery(First, fun() -> gen_tcp:send(Peer, <<"abcdefghi">>) end),
+    ?assertEqual({ok, <<"abcdefghi">>}, result(Second)),
+    ok = gen_tcp:close(Peer),
+    close(Socket).
+
+handed_back_data_fire_an_armed_select(_) ->
+    {Socket, Peer} = tcp_with_foreign_peer(),
+    First = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
+    {select, SelectInfo} = ?S:recv(Socket, 0, nowait),
+    killed_before_delivery(First, fun() -> gen_tcp:send(Peer, <<"abc">>) end),
+    await_select(Socket, SelectInfo),
+    ?assertEqual({ok, <<"abc">>}, ?S:recv(Socket, 0, nowait)),
+    ok = gen_tcp:close(Peer),
+    close(Socket).
+
+handed_back_data_are_seen_by_peek(_) ->
+    {Socket, Peer} = tcp_with_foreign_peer(),
+    Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
+    killed_before_delivery(Reader, fun() -> gen_tcp:send(Peer, <<"abc">>) end),
+    ?assertEqual({ok, <<"ab">>}, ?S:recv(Socket, 2, [peek], ?PATIENCE)),
+    ?assertEqual({ok, <<"abc">>}, ?S:recv(Socket, 0, 0)),
+    ok = gen_tcp:close(Peer),
+    close(Socket).
+
+peeked_data_are_not_handed_back(_) ->
+    {Socket, Peer} = tcp_with_foreign_peer(),
+    Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3, [peek]) end),
+    killed_before_delivery(Reader, fun() -> gen_tcp:send(Peer, <<"abc">>) end),
+    ?assertEqual({ok, <<"abc">>}, ?S:recv(Socket, 3, ?PATIENCE)),
+    ?assertEqual({error, timeout}, ?S:recv(Socket, 0, 50)),
+    ok = gen_tcp:close(Peer),
+    close(Socket).

@@ -172,8 +172,21 @@ func appendLongOption(b []byte, s optionSocket, o *socketcore.Option, level, key
 			v := invalid("not_supported", level, key)
 			return v.append(b)
 		}
+		offerRoom(o.Type, data)
 	}
 	return appendRead(b, s, o, data)
+}
+
+// offerRoom says in the count of a list how many elements there is room for: that is
+// what IP_MSFILTER reads there.
+func offerRoom(t *socketcore.Type, data []byte) {
+	if t.Form != socketcore.Struct {
+		return
+	}
+	last := &t.Fields[len(t.Fields)-1]
+	if c := last.Type.Count; last.Type.Form == socketcore.List && c.Size == 4 {
+		storeNative(data[c.Offset:c.Offset+c.Size], uint64(len(data)-last.Offset)/uint64(last.Type.Elem.Size))
+	}
 }
 
 func appendRead(b []byte, s optionSocket, o *socketcore.Option, data []byte) []byte {

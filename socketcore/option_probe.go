@@ -1,0 +1,64 @@
+package socketcore
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Answer is what asking the running kernel for a feature gives.
+type Answer uint8
+
+// The answers. Whoever wants a yes or no takes Unsure for no.
+const (
+	Unsure Answer = iota // the kernel could not be asked: a capability is missing
+	Yes
+	No
+)
+
+var probes struct {
+	sync.Mutex
+	known map[*Option]Answer
+}
+
+// Supported asks the running kernel, once, whether it has the option: it reads it from,
+// or sets it to nothing on, a socket that is made for that.
+func (o *Option) Supported() Answer {
+	probes.Lock()
+	defer probes.Unlock()
+	a, ok := probes.known[o]
+	if !ok {
+		if probes.known == nil {
+			probes.known = make(map[*Option]Answer)
+		}
+		a = o.probe()
+		probes.known[o] = a
+	}
+	return a
+}
+
+func (o *Option) probe() Answer {
+	if o.Flags&Absent != 0 {
+		return No
+	}
+	fd, done, err := o.On.Open()
+	switch err {
+	case nil:
+	case unix.EPROTONOSUPPORT, unix.ESOCKTNOSUPPORT, unix.EAFNOSUPPORT:
+		return No
+	default:
+		return Unsure
+	}
+	defer done()
+	var e Errno
+	if r := o.Readable(); r != nil {
+		_, e = Getsockopt(fd, r.Level.Number, r.Number, make([]byte, r.Type.Capacity()))
+	} else {
+		e = Setsockopt(fd, o.Level.Number, o.Number, make([]byte, o.Type.Size))
+	}
+	// Any other refusal comes from the option itself.
+	if e == unix.ENOPROTOOPT || e == unix.EOPNOTSUPP {
+		return No
+	}
+	return Yes
+}

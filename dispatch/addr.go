@@ -16,9 +16,15 @@ const localMax = 255
 // packetTypes are the values of sll_pkttype (packet(7)). Two names share a number: the
 // first is told, both are taken.
 var packetTypes = []socketcore.Name{
-	{Name: "host", Value: 0}, {Name: "broadcast", Value: 1}, {Name: "multicast", Value: 2},
-	{Name: "otherhost", Value: 3}, {Name: "outgoing", Value: 4}, {Name: "loopback", Value: 5},
-	{Name: "user", Value: 6}, {Name: "kernel", Value: 7}, {Name: "fastroute", Value: 6},
+	{Name: "host", Value: 0},
+	{Name: "broadcast", Value: 1},
+	{Name: "multicast", Value: 2},
+	{Name: "otherhost", Value: 3},
+	{Name: "outgoing", Value: 4},
+	{Name: "loopback", Value: 5},
+	{Name: "user", Value: 6},
+	{Name: "kernel", Value: 7},
+	{Name: "fastroute", Value: 6},
 }
 
 // addrFields are the values of a sockaddr() map, as they came; nil for missing keys.

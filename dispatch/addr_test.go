@@ -150,10 +150,18 @@ func TestFlagsAreReadByTable(t *testing.T) {
 		bits int
 		want string
 	}{
-		{"[]", 0, "ok"}, {"[oob]", 1, "ok"}, {"[peek,trunc]", 0x22, "ok"}, {"[cmsg_cloexec,errqueue,peek]", 0x40002002, "ok"},
-		{"[foo]", 0, "{raise,{invalid,{flag,foo}}}"}, {"[oob,more,foo]", 1, "{raise,{invalid,{flag,more}}}"},
-		{"[1,2]", 0, "{raise,{invalid,{flag,1}}}"}, {"\"AB\"", 0, "{raise,{invalid,{flag,65}}}"}, {"[{a,b}]", 0, "{raise,{invalid,{flag,{a,b}}}}"},
-		{"[oob|peek]", 0, "{raise,function_clause}"}, {"oob", 0, "{raise,badarg}"}, {"7", 0, "{raise,badarg}"},
+		{"[]", 0, "ok"},
+		{"[oob]", 1, "ok"},
+		{"[peek,trunc]", 0x22, "ok"},
+		{"[cmsg_cloexec,errqueue,peek]", 0x40002002, "ok"},
+		{"[foo]", 0, "{raise,{invalid,{flag,foo}}}"},
+		{"[oob,more,foo]", 1, "{raise,{invalid,{flag,more}}}"},
+		{"[1,2]", 0, "{raise,{invalid,{flag,1}}}"},
+		{"\"AB\"", 0, "{raise,{invalid,{flag,65}}}"},
+		{"[{a,b}]", 0, "{raise,{invalid,{flag,{a,b}}}}"},
+		{"[oob|peek]", 0, "{raise,function_clause}"},
+		{"oob", 0, "{raise,badarg}"},
+		{"7", 0, "{raise,badarg}"},
 	} {
 		d := decoderOf(t, c.text)
 		bits, v := decodeFlags(d, socketcore.RecvFlags)

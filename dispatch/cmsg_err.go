@@ -26,16 +26,24 @@ var icmpTables = []icmpNames{
 		origin: 2, unreachable: 3, // RFC 792
 		types: []socketcore.Name{{Name: "dest_unreach", Value: 3}, {Name: "time_exceeded", Value: 11}},
 		codes: []socketcore.Name{
-			{Name: "net_unreach", Value: 0}, {Name: "host_unreach", Value: 1}, {Name: "port_unreach", Value: 3},
-			{Name: "frag_needed", Value: 4}, {Name: "net_unknown", Value: 6}, {Name: "host_unknown", Value: 7},
+			{Name: "net_unreach", Value: 0},
+			{Name: "host_unreach", Value: 1},
+			{Name: "port_unreach", Value: 3},
+			{Name: "frag_needed", Value: 4},
+			{Name: "net_unknown", Value: 6},
+			{Name: "host_unknown", Value: 7},
 		},
 	},
 	{
 		origin: 3, unreachable: 1, // RFC 4443
 		types: []socketcore.Name{{Name: "dest_unreach", Value: 1}, {Name: "pkt_toobig", Value: 2}, {Name: "time_exceeded", Value: 3}},
 		codes: []socketcore.Name{
-			{Name: "noroute", Value: 0}, {Name: "adm_prohibited", Value: 1}, {Name: "not_neighbour", Value: 2},
-			{Name: "addr_unreach", Value: 3}, {Name: "port_unreach", Value: 4}, {Name: "policy_fail", Value: 5},
+			{Name: "noroute", Value: 0},
+			{Name: "adm_prohibited", Value: 1},
+			{Name: "not_neighbour", Value: 2},
+			{Name: "addr_unreach", Value: 3},
+			{Name: "port_unreach", Value: 4},
+			{Name: "policy_fail", Value: 5},
 			{Name: "reject_route", Value: 6},
 		},
 	},

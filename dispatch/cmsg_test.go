@@ -371,12 +371,13 @@ func TestExtendedErrOfAClosedPort(t *testing.T) {
 
 // extendedErr makes the data of a recverr message.
 func extendedErr(errno uint32, origin, typ, code byte, info, data uint32, offender []byte) []byte {
-	b := make([]byte, 16)
+	b := make([]byte, 16+len(offender))
+	copy(b[16:], offender)
 	storeNative(b[0:4], uint64(errno))
 	b[4], b[5], b[6] = origin, typ, code
 	storeNative(b[8:12], uint64(info))
 	storeNative(b[12:16], uint64(data))
-	return append(b, offender...)
+	return b
 }
 
 func TestExtendedErrNames(t *testing.T) {
@@ -386,18 +387,33 @@ func TestExtendedErrNames(t *testing.T) {
 		origin, typ, code byte
 		want              string
 	}{
-		{101, 2, 3, 0, "enetunreach,icmp,dest_unreach,net_unreach"}, {113, 2, 3, 1, "ehostunreach,icmp,dest_unreach,host_unreach"},
-		{92, 2, 3, 2, "enoprotoopt,icmp,dest_unreach,2"}, {111, 2, 3, 3, "econnrefused,icmp,dest_unreach,port_unreach"},
-		{90, 2, 3, 4, "emsgsize,icmp,dest_unreach,frag_needed"}, {95, 2, 3, 5, "enotsup,icmp,dest_unreach,5"},
-		{101, 2, 3, 6, "enetunreach,icmp,dest_unreach,net_unknown"}, {112, 2, 3, 7, "ehostdown,icmp,dest_unreach,host_unknown"},
-		{113, 2, 3, 15, "ehostunreach,icmp,dest_unreach,15"}, {113, 2, 11, 0, "ehostunreach,icmp,time_exceeded,0"},
-		{71, 2, 12, 1, "eproto,icmp,12,1"}, {101, 3, 1, 0, "enetunreach,icmp6,dest_unreach,noroute"},
-		{13, 3, 1, 1, "eacces,icmp6,dest_unreach,adm_prohibited"}, {113, 3, 1, 2, "ehostunreach,icmp6,dest_unreach,not_neighbour"},
-		{113, 3, 1, 3, "ehostunreach,icmp6,dest_unreach,addr_unreach"}, {111, 3, 1, 4, "econnrefused,icmp6,dest_unreach,port_unreach"},
-		{13, 3, 1, 5, "eacces,icmp6,dest_unreach,policy_fail"}, {13, 3, 1, 6, "eacces,icmp6,dest_unreach,reject_route"},
-		{71, 3, 1, 7, "eproto,icmp6,dest_unreach,7"}, {90, 3, 2, 0, "emsgsize,icmp6,pkt_toobig,0"},
-		{113, 3, 3, 1, "ehostunreach,icmp6,time_exceeded,1"}, {71, 3, 4, 2, "eproto,icmp6,4,2"}, {71, 3, 100, 0, "eproto,icmp6,100,0"},
-		{90, 1, 0, 0, "emsgsize,local,0,0"}, {42, 4, 0, 0, "enomsg,txstatus,0,0"}, {0, 5, 0, 1, "none,5,0,1"}, {0, 0, 3, 3, "none,none,3,3"},
+		{101, 2, 3, 0, "enetunreach,icmp,dest_unreach,net_unreach"},
+		{113, 2, 3, 1, "ehostunreach,icmp,dest_unreach,host_unreach"},
+		{92, 2, 3, 2, "enoprotoopt,icmp,dest_unreach,2"},
+		{111, 2, 3, 3, "econnrefused,icmp,dest_unreach,port_unreach"},
+		{90, 2, 3, 4, "emsgsize,icmp,dest_unreach,frag_needed"},
+		{95, 2, 3, 5, "enotsup,icmp,dest_unreach,5"},
+		{101, 2, 3, 6, "enetunreach,icmp,dest_unreach,net_unknown"},
+		{112, 2, 3, 7, "ehostdown,icmp,dest_unreach,host_unknown"},
+		{113, 2, 3, 15, "ehostunreach,icmp,dest_unreach,15"},
+		{113, 2, 11, 0, "ehostunreach,icmp,time_exceeded,0"},
+		{71, 2, 12, 1, "eproto,icmp,12,1"},
+		{101, 3, 1, 0, "enetunreach,icmp6,dest_unreach,noroute"},
+		{13, 3, 1, 1, "eacces,icmp6,dest_unreach,adm_prohibited"},
+		{113, 3, 1, 2, "ehostunreach,icmp6,dest_unreach,not_neighbour"},
+		{113, 3, 1, 3, "ehostunreach,icmp6,dest_unreach,addr_unreach"},
+		{111, 3, 1, 4, "econnrefused,icmp6,dest_unreach,port_unreach"},
+		{13, 3, 1, 5, "eacces,icmp6,dest_unreach,policy_fail"},
+		{13, 3, 1, 6, "eacces,icmp6,dest_unreach,reject_route"},
+		{71, 3, 1, 7, "eproto,icmp6,dest_unreach,7"},
+		{90, 3, 2, 0, "emsgsize,icmp6,pkt_toobig,0"},
+		{113, 3, 3, 1, "ehostunreach,icmp6,time_exceeded,1"},
+		{71, 3, 4, 2, "eproto,icmp6,4,2"},
+		{71, 3, 100, 0, "eproto,icmp6,100,0"},
+		{90, 1, 0, 0, "emsgsize,local,0,0"},
+		{42, 4, 0, 0, "enomsg,txstatus,0,0"},
+		{0, 5, 0, 1, "none,5,0,1"},
+		{0, 0, 3, 3, "none,none,3,3"},
 	} {
 		got := show(t, appendExtendedErr(nil, extendedErr(c.errno, c.origin, c.typ, c.code, 1300, 7, nobody)))
 		w := strings.Split(c.want, ",")

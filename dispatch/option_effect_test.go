@@ -123,8 +123,10 @@ func TestGroupsOfIPv6AreInProc(t *testing.T) {
 		option string
 		want   bool
 	}{
-		{"ipv6 add_membership " + mreq, true}, {"ipv6 drop_membership " + mreq, false},
-		{"ipv6 join_group " + mreq, true}, {"ipv6 leave_group " + mreq, false},
+		{"ipv6 add_membership " + mreq, true},
+		{"ipv6 drop_membership " + mreq, false},
+		{"ipv6 join_group " + mreq, true},
+		{"ipv6 leave_group " + mreq, false},
 	} {
 		if sets(t, s, c.option); member() != c.want {
 			t.Errorf("after %s: %v", c.option, !c.want)
@@ -341,8 +343,11 @@ func TestPeekGoesOnFromItsOffset(t *testing.T) {
 func TestAddrformTurnsTheSocket(t *testing.T) {
 	s := open(t, socketcore.TCPMapped)
 	run(t, s, []step{
-		{"ipv6", "addrform", "inet6", "BADVAL"}, {"ipv6", "addrform", "2", "BADVAL"}, {"ipv6", "addrform", "inet", "ok"},
-		{"socket", "domain", "", "{ok,inet}"}, {"ipv6", "v6only", "", "{error,enotsup}"},
+		{"ipv6", "addrform", "inet6", "BADVAL"},
+		{"ipv6", "addrform", "2", "BADVAL"},
+		{"ipv6", "addrform", "inet", "ok"},
+		{"socket", "domain", "", "{ok,inet}"},
+		{"ipv6", "v6only", "", "{error,enotsup}"},
 	})
 }
 

@@ -298,14 +298,14 @@ func (e *valueEncoder) fields(at int, t *socketcore.Type, term []byte) {
 			e.misfit(wrongTerm)
 			return
 		}
-		e.field(at, t, short, term)
+		e.field(at, short, term)
 		return
 	}
 	for i := range t.Fields {
 		f := &t.Fields[i]
 		value := mapValue(term, f.Name)
 		if value != nil {
-			e.field(at, t, f, value)
+			e.field(at, f, value)
 		} else if !f.Optional && !e.query {
 			e.misfit(wrongTerm)
 		}
@@ -313,7 +313,7 @@ func (e *valueEncoder) fields(at int, t *socketcore.Type, term []byte) {
 }
 
 // field writes one field and the count that belongs to it.
-func (e *valueEncoder) field(at int, t *socketcore.Type, f *socketcore.Field, term []byte) {
+func (e *valueEncoder) field(at int, f *socketcore.Field, term []byte) {
 	before := len(e.b)
 	e.put(at+f.Offset, f.Type, term)
 	if f.Type.Count.Size == 0 || e.fit != fitting {
@@ -324,7 +324,7 @@ func (e *valueEncoder) field(at int, t *socketcore.Type, f *socketcore.Field, te
 	case f.Type.Form == socketcore.List:
 		n /= f.Type.Elem.Size
 	case f.Type.Size > 0:
-		n = int(binarySize(term))
+		n = binarySize(term)
 	}
 	count := f.Type.Count
 	if limit := uint64(math.MaxUint64) >> (64 - 8*count.Size); uint64(n) > limit {

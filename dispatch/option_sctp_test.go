@@ -37,7 +37,8 @@ var sctpTries = map[string][]try{
 	"sctp maxburst":               {{back: "4"}, {value: "9"}},
 	"sctp partial_delivery_point": {{value: "1000"}, {value: "4294967295", back: "!einval"}},
 	"sctp peer_addr_params": {
-		{value: "#{hbinterval=>5000,flags=>[hb_enable]}", back: anyValue}, {value: "#{flags=>[hb_enable,hb_disable]}", back: "!einval"},
+		{value: "#{hbinterval=>5000,flags=>[hb_enable]}", back: anyValue},
+		{value: "#{flags=>[hb_enable,hb_disable]}", back: "!einval"},
 		{value: "#{pathmaxrxt=>7,ipv6_flowlabel=>5,flags=>[]}", back: anyValue},
 	},
 	"sctp peer_auth_chunks":       {{back: "!eacces"}},
@@ -133,8 +134,13 @@ func TestSCTPTypesWantAllTheirKeys(t *testing.T) {
 	run(t, s, []step{
 		{"sctp", "initmsg", "#{num_outstreams=>5}", "BADVAL"},
 		{"sctp", "initmsg", "#{num_outstreams=>70000,max_instreams=>6,max_attempts=>3,max_init_timeo=>1000}", "BADVAL"},
-		{"sctp", "rtoinfo", "#{initial=>4000,max=>50000,min=>900}", "BADVAL"}, {"sctp", "events", "#{data_in=>true}", "BADVAL"},
-		{"sctp", "events", "#{}", "BADVAL"}, {"sctp", "associnfo", "17", "BADVAL"}, {"sctp", "explicit_eor", "true", "{error,einval}"},
-		{"sctp", "status", "1", "{error,einval}"}, {"sctp", "nodelay", "1", "BADVAL"}, {"sctp", "nodelay", "true", "{error,ebadf}"},
+		{"sctp", "rtoinfo", "#{initial=>4000,max=>50000,min=>900}", "BADVAL"},
+		{"sctp", "events", "#{data_in=>true}", "BADVAL"},
+		{"sctp", "events", "#{}", "BADVAL"},
+		{"sctp", "associnfo", "17", "BADVAL"},
+		{"sctp", "explicit_eor", "true", "{error,einval}"},
+		{"sctp", "status", "1", "{error,einval}"},
+		{"sctp", "nodelay", "1", "BADVAL"},
+		{"sctp", "nodelay", "true", "{error,ebadf}"},
 	})
 }

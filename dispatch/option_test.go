@@ -22,9 +22,9 @@ func (s *fakeSocket) NoteLinger(on bool, seconds int) { s.linger, s.seconds = on
 // open opens a socket of a kind, or skips the test where the system does not let it.
 func open(t testing.TB, kind socketcore.Sort) *fakeSocket {
 	t.Helper()
-	fd, done, err := kind.Open()
-	if err != nil {
-		t.Skipf("no %s socket: %v", kind, err)
+	fd, done, e := kind.Open()
+	if e != 0 {
+		t.Skipf("no %s socket: %v", kind, e)
 	}
 	t.Cleanup(done)
 	return &fakeSocket{fd: fd}
@@ -56,7 +56,7 @@ type step struct{ level, key, value, want string }
 func run(t *testing.T, s optionSocket, steps []step) {
 	t.Helper()
 	for _, c := range steps {
-		got := ""
+		var got string
 		if c.value == "" {
 			got = get(t, s, c.level, c.key)
 		} else {
@@ -73,8 +73,11 @@ func run(t *testing.T, s optionSocket, steps []step) {
 
 func TestSocketFactsAreRead(t *testing.T) {
 	run(t, open(t, socketcore.TCP), []step{
-		{"socket", "domain", "", "{ok,inet}"}, {"socket", "type", "", "{ok,stream}"}, {"socket", "protocol", "", "{ok,tcp}"},
-		{"socket", "acceptconn", "", "{ok,false}"}, {"socket", "error", "", "{ok,none}"},
+		{"socket", "domain", "", "{ok,inet}"},
+		{"socket", "type", "", "{ok,stream}"},
+		{"socket", "protocol", "", "{ok,tcp}"},
+		{"socket", "acceptconn", "", "{ok,false}"},
+		{"socket", "error", "", "{ok,none}"},
 	})
 	run(t, open(t, socketcore.UDP6), []step{
 		{"socket", "domain", "", "{ok,inet6}"}, {"socket", "type", "", "{ok,dgram}"}, {"socket", "protocol", "", "{ok,udp}"},
@@ -95,27 +98,48 @@ func TestSocketFactsAreRead(t *testing.T) {
 
 func TestValuesAreChecked(t *testing.T) {
 	run(t, open(t, socketcore.TCP), []step{
-		{"socket", "reuseaddr", "1", "BADVAL"}, {"socket", "reuseaddr", "yes", "BADVAL"}, {"socket", "reuseaddr", "\"lo\"", "BADVAL"},
-		{"socket", "rcvbuf", "true", "BADVAL"}, {"socket", "rcvbuf", "<<1,0,0,0>>", "BADVAL"}, {"socket", "rcvbuf", "default", "BADVAL"},
-		{"socket", "rcvbuf", "2147483648", "{error,einval}"}, {"socket", "rcvbuf", "-2147483649", "{error,einval}"},
-		{"socket", "rcvbuf", "1 bsl 70", "{error,einval}"}, {"socket", "rcvbuf", "-2147483648", "ok"},
-		{"socket", "linger", "{true,-1}", "BADVAL"}, {"socket", "linger", "{foo,1}", "BADVAL"}, {"socket", "linger", "{true,1,2}", "BADVAL"},
-		{"socket", "linger", "true", "BADVAL"}, {"socket", "linger", "5", "BADVAL"}, {"socket", "linger", "#{onoff=>true}", "BADVAL"},
-		{"socket", "linger", "{true,2147483648}", "{error,einval}"}, {"socket", "linger", "{true,1 bsl 40}", "{error,einval}"},
+		{"socket", "reuseaddr", "1", "BADVAL"},
+		{"socket", "reuseaddr", "yes", "BADVAL"},
+		{"socket", "reuseaddr", "\"lo\"", "BADVAL"},
+		{"socket", "rcvbuf", "true", "BADVAL"},
+		{"socket", "rcvbuf", "<<1,0,0,0>>", "BADVAL"},
+		{"socket", "rcvbuf", "default", "BADVAL"},
+		{"socket", "rcvbuf", "2147483648", "{error,einval}"},
+		{"socket", "rcvbuf", "-2147483649", "{error,einval}"},
+		{"socket", "rcvbuf", "1 bsl 70", "{error,einval}"},
+		{"socket", "rcvbuf", "-2147483648", "ok"},
+		{"socket", "linger", "{true,-1}", "BADVAL"},
+		{"socket", "linger", "{foo,1}", "BADVAL"},
+		{"socket", "linger", "{true,1,2}", "BADVAL"},
+		{"socket", "linger", "true", "BADVAL"},
+		{"socket", "linger", "5", "BADVAL"},
+		{"socket", "linger", "#{onoff=>true}", "BADVAL"},
+		{"socket", "linger", "{true,2147483648}", "{error,einval}"},
+		{"socket", "linger", "{true,1 bsl 40}", "{error,einval}"},
 		{"socket", "linger", "{true,-1 bsl 70}", "BADVAL"},
-		{"socket", "sndlowat", "true", "BADVAL"}, {"socket", "sndlowat", "1", "{error,enoprotoopt}"},
-		{"ip", "multicast_ttl", "256", "BADVAL"}, {"ip", "multicast_ttl", "-1", "BADVAL"}, {"ip", "ttl", "0", "{error,einval}"},
-		{"ip", "ttl", "1 bsl 70", "{error,einval}"}, {"ip", "tos", "foo", "BADVAL"}, {"ip", "mtu_discover", "interface", "BADVAL"},
+		{"socket", "sndlowat", "true", "BADVAL"},
+		{"socket", "sndlowat", "1", "{error,enoprotoopt}"},
+		{"ip", "multicast_ttl", "256", "BADVAL"},
+		{"ip", "multicast_ttl", "-1", "BADVAL"},
+		{"ip", "ttl", "0", "{error,einval}"},
+		{"ip", "ttl", "1 bsl 70", "{error,einval}"},
+		{"ip", "tos", "foo", "BADVAL"},
+		{"ip", "mtu_discover", "interface", "BADVAL"},
 		{"ip", "add_membership", "#{multiaddr=>{239,1,2,300},interface=>any}", "BADVAL"},
 		{"ip", "add_membership", "#{multiaddr=>{239,1,2,3}}", "BADVAL"},
 		{"ip", "add_membership", "#{multiaddr=>{239,1,2,3},interface=>loopback}", "BADVAL"},
 		{"ip", "add_membership", "#{multiaddr=>{239,1,2,3},interface=>any,x=>1}", "{error,eproto}"},
-		{"tcp", "congestion", "<<\"reno\">>", "BADVAL"}, {"tcp", "congestion", "[300]", "{error,einval}"}, {"tcp", "congestion", "\"\"", "{error,einval}"},
+		{"tcp", "congestion", "<<\"reno\">>", "BADVAL"},
+		{"tcp", "congestion", "[300]", "{error,einval}"},
+		{"tcp", "congestion", "\"\"", "{error,einval}"},
 		{"tcp", "congestion", "\"aaaaaaaaaaaaaaaaaaaa\"", "{error,enoent}"},
-		{"socket", "bindtodevice", "[foo]", "{error,einval}"}, {"socket", "bindtodevice", "\"aaaaaaaaaaaaaaaaaaaa\"", "{error,einval}"},
+		{"socket", "bindtodevice", "[foo]", "{error,einval}"},
+		{"socket", "bindtodevice", "\"aaaaaaaaaaaaaaaaaaaa\"", "{error,einval}"},
 	})
 	run(t, open(t, socketcore.UDP6), []step{
-		{"ipv6", "unicast_hops", "256", "BADVAL"}, {"ipv6", "unicast_hops", "-1", "BADVAL"}, {"ipv6", "unicast_hops", "1 bsl 40", "BADVAL"},
+		{"ipv6", "unicast_hops", "256", "BADVAL"},
+		{"ipv6", "unicast_hops", "-1", "BADVAL"},
+		{"ipv6", "unicast_hops", "1 bsl 40", "BADVAL"},
 		{"ipv6", "add_membership", "#{multiaddr=>{65301,0,0,0,0,0,1,7},interface=>-1}", "BADVAL"},
 		{"ipv6", "add_membership", "#{multiaddr=>{65301,0,0,0,0,0,1,70000},interface=>1}", "BADVAL"},
 		{"ipv6", "add_membership", "#{multiaddr=>{65301,0,0,0,0,0,1,7},interface=>1 bsl 40}", "{error,einval}"},
@@ -127,10 +151,18 @@ func TestUnknownLevelsAndOptionsRaise(t *testing.T) {
 	s := open(t, socketcore.TCP)
 	level := func(l string) string { return "{raise,{invalid,{not_supported," + l + "}}}" }
 	run(t, s, []step{
-		{"foo", "debug", "", level("foo")}, {"foo", "debug", "1", level("foo")}, {"{a}", "2", "<<>>", level("{a}")}, {"\"foo\"", "x", "", level("\"foo\"")},
-		{"socket", "nope", "", level("{socket,nope}")}, {"socket", "nope", "1", level("{socket,nope}")},
-		{"socket", "\"x\"", "1", level("{socket,\"x\"}")}, {"ipv6", "faith", "", level("{ipv6,faith}")}, {"ip", "sndsrcaddr", "true", level("{ip,sndsrcaddr}")},
-		{"socket", "\"x\"", "", "{raise,badarg}"}, {"socket", "{debug}", "", "{raise,badarg}"}, {"socket", "2", "", "{raise,badarg}"},
+		{"foo", "debug", "", level("foo")},
+		{"foo", "debug", "1", level("foo")},
+		{"{a}", "2", "<<>>", level("{a}")},
+		{"\"foo\"", "x", "", level("\"foo\"")},
+		{"socket", "nope", "", level("{socket,nope}")},
+		{"socket", "nope", "1", level("{socket,nope}")},
+		{"socket", "\"x\"", "1", level("{socket,\"x\"}")},
+		{"ipv6", "faith", "", level("{ipv6,faith}")},
+		{"ip", "sndsrcaddr", "true", level("{ip,sndsrcaddr}")},
+		{"socket", "\"x\"", "", "{raise,badarg}"},
+		{"socket", "{debug}", "", "{raise,badarg}"},
+		{"socket", "2", "", "{raise,badarg}"},
 		{"socket", "2", "true", level("{socket,2}")},
 	})
 }
@@ -138,42 +170,76 @@ func TestUnknownLevelsAndOptionsRaise(t *testing.T) {
 func TestOptionsThatLinuxLacksAreEinval(t *testing.T) {
 	s := open(t, socketcore.TCP)
 	run(t, s, []step{
-		{"socket", "acceptfilter", "", "{error,einval}"}, {"socket", "acceptfilter", "foo", "{error,einval}"},
-		{"ip", "dontfrag", "", "{error,einval}"}, {"ip", "dontfrag", "true", "{error,einval}"}, {"ip", "dontfrag", "1", "BADVAL"},
-		{"ipv6", "portrange", "3", "{error,einval}"}, {"tcp", "noopt", "", "{error,einval}"},
+		{"socket", "acceptfilter", "", "{error,einval}"},
+		{"socket", "acceptfilter", "foo", "{error,einval}"},
+		{"ip", "dontfrag", "", "{error,einval}"},
+		{"ip", "dontfrag", "true", "{error,einval}"},
+		{"ip", "dontfrag", "1", "BADVAL"},
+		{"ipv6", "portrange", "3", "{error,einval}"},
+		{"tcp", "noopt", "", "{error,einval}"},
 	})
 }
 
 func TestChecksComeBeforeTheClosedSocket(t *testing.T) {
 	s := &fakeSocket{fd: -1, closed: true}
 	run(t, s, []step{
-		{"socket", "reuseaddr", "true", "{error,closed}"}, {"socket", "reuseaddr", "17", "BADVAL"}, {"socket", "type", "17", "{error,einval}"},
-		{"socket", "reuseaddr", "", "{error,closed}"}, {"socket", "rcvbufforce", "", "{error,closed}"}, {"1", "2", "<<1,0,0,0>>", "{error,closed}"},
-		{"1", "{2,int}", "", "{error,closed}"}, {"foo", "2", "", "{raise,{invalid,{not_supported,foo}}}"},
+		{"socket", "reuseaddr", "true", "{error,closed}"},
+		{"socket", "reuseaddr", "17", "BADVAL"},
+		{"socket", "type", "17", "{error,einval}"},
+		{"socket", "reuseaddr", "", "{error,closed}"},
+		{"socket", "rcvbufforce", "", "{error,closed}"},
+		{"1", "2", "<<1,0,0,0>>", "{error,closed}"},
+		{"1", "{2,int}", "", "{error,closed}"},
+		{"foo", "2", "", "{raise,{invalid,{not_supported,foo}}}"},
 	})
 }
 
 func TestReadOnlyAndWriteOnlyOptions(t *testing.T) {
 	run(t, open(t, socketcore.UDP), []step{
-		{"socket", "type", "dgram", "{error,einval}"}, {"socket", "domain", "true", "{error,einval}"}, {"socket", "error", "0", "{error,einval}"},
-		{"socket", "rcvbufforce", "", "{error,einval}"}, {"ip", "add_membership", "", "{error,einval}"}, {"ip", "mtu", "1500", "{error,einval}"},
+		{"socket", "type", "dgram", "{error,einval}"},
+		{"socket", "domain", "true", "{error,einval}"},
+		{"socket", "error", "0", "{error,einval}"},
+		{"socket", "rcvbufforce", "", "{error,einval}"},
+		{"ip", "add_membership", "", "{error,einval}"},
+		{"ip", "mtu", "1500", "{error,einval}"},
 	})
 }
 
 func TestNativeOptions(t *testing.T) {
 	s := open(t, socketcore.TCP)
 	run(t, s, []step{
-		{"1", "{2,int}", "", "{ok,0}"}, {"1", "2", "<<1,0,0,0>>", "ok"}, {"1", "{2,int}", "", "{ok,1}"}, {"1", "{2,bool}", "", "{ok,true}"},
-		{"1", "{2,4}", "", "{ok,<<1,0,0,0>>}"}, {"1", "{2,100}", "", "{ok,<<1,0,0,0>>}"}, {"1", "{2,2}", "", "{ok,<<1,0>>}"},
-		{"socket", "{2,int}", "", "{ok,1}"}, {"socket", "2", "<<0,0,0,0,9,9>>", "ok"}, {"socket", "reuseaddr", "", "{ok,false}"},
-		{"1", "2", "<<1>>", "{error,einval}"}, {"1", "9999", "<<1,0,0,0>>", "{error,enoprotoopt}"}, {"1", "{9999,int}", "", "{error,enoprotoopt}"},
-		{"1", "{2,0}", "", "ok"}, {"1", "{25,0}", "", "ok"}, {"1", "{13,8}", "", "{ok,<<0,0,0,0,0,0,0,0>>}"},
-		{"1", "2", "true", "{raise,{invalid,{not_supported,1}}}"}, {"1", "foo", "<<1,0,0,0>>", "{raise,{invalid,{not_supported,1}}}"},
-		{"-1", "2", "<<1,0,0,0>>", "{error,enoprotoopt}"}, {"-1", "2", "true", "{raise,{invalid,{not_supported,-1}}}"},
-		{"-1", "{2,int}", "", "{raise,badarg}"}, {"1", "2147483648", "<<1,0,0,0>>", "{raise,badarg}"}, {"1", "{2147483648,int}", "", "{raise,badarg}"},
-		{"8589934592", "2", "<<1,0,0,0>>", "{raise,badarg}"}, {"1", "-2", "<<1,0,0,0>>", "{error,enoprotoopt}"},
-		{"1", "2", "", "{raise,badarg}"}, {"1", "{2,foo}", "", "{raise,badarg}"}, {"1", "{2,-1}", "", "{raise,badarg}"}, {"1", "{2}", "", "{raise,badarg}"},
-		{"tcp", "{1,int}", "", "{ok,0}"}, {"tcp", "1", "<<1,0,0,0>>", "ok"}, {"6", "{1,bool}", "", "{ok,true}"},
+		{"1", "{2,int}", "", "{ok,0}"},
+		{"1", "2", "<<1,0,0,0>>", "ok"},
+		{"1", "{2,int}", "", "{ok,1}"},
+		{"1", "{2,bool}", "", "{ok,true}"},
+		{"1", "{2,4}", "", "{ok,<<1,0,0,0>>}"},
+		{"1", "{2,100}", "", "{ok,<<1,0,0,0>>}"},
+		{"1", "{2,2}", "", "{ok,<<1,0>>}"},
+		{"socket", "{2,int}", "", "{ok,1}"},
+		{"socket", "2", "<<0,0,0,0,9,9>>", "ok"},
+		{"socket", "reuseaddr", "", "{ok,false}"},
+		{"1", "2", "<<1>>", "{error,einval}"},
+		{"1", "9999", "<<1,0,0,0>>", "{error,enoprotoopt}"},
+		{"1", "{9999,int}", "", "{error,enoprotoopt}"},
+		{"1", "{2,0}", "", "ok"},
+		{"1", "{25,0}", "", "ok"},
+		{"1", "{13,8}", "", "{ok,<<0,0,0,0,0,0,0,0>>}"},
+		{"1", "2", "true", "{raise,{invalid,{not_supported,1}}}"},
+		{"1", "foo", "<<1,0,0,0>>", "{raise,{invalid,{not_supported,1}}}"},
+		{"-1", "2", "<<1,0,0,0>>", "{error,enoprotoopt}"},
+		{"-1", "2", "true", "{raise,{invalid,{not_supported,-1}}}"},
+		{"-1", "{2,int}", "", "{raise,badarg}"},
+		{"1", "2147483648", "<<1,0,0,0>>", "{raise,badarg}"},
+		{"1", "{2147483648,int}", "", "{raise,badarg}"},
+		{"8589934592", "2", "<<1,0,0,0>>", "{raise,badarg}"},
+		{"1", "-2", "<<1,0,0,0>>", "{error,enoprotoopt}"},
+		{"1", "2", "", "{raise,badarg}"},
+		{"1", "{2,foo}", "", "{raise,badarg}"},
+		{"1", "{2,-1}", "", "{raise,badarg}"},
+		{"1", "{2}", "", "{raise,badarg}"},
+		{"tcp", "{1,int}", "", "{ok,0}"},
+		{"tcp", "1", "<<1,0,0,0>>", "ok"},
+		{"6", "{1,bool}", "", "{ok,true}"},
 	})
 }
 

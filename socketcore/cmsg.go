@@ -50,14 +50,18 @@ var inetCmsgs = []Cmsg{
 	{Level: unix.SOL_IP, Type: unix.IP_RECVTTL, Name: "recvttl", Recv: int32Type, Flags: NoSend},
 	{Level: unix.SOL_IP, Type: unix.IP_PKTINFO, Name: "pktinfo", Recv: inPktinf, Flags: NoSend},
 	{Level: unix.SOL_IP, Type: unix.IP_ORIGDSTADDR, Name: "origdstaddr", Recv: inetAddr, Flags: NoSend},
-	{Level: unix.SOL_IP, Type: unix.IP_RECVERR, Name: "recverr", Flags: NoSend,
-		Recv: &Type{Form: ExtendedErr, Size: sizeExtendedErr + sizeInet}},
+	{
+		Level: unix.SOL_IP, Type: unix.IP_RECVERR, Name: "recverr", Flags: NoSend,
+		Recv: &Type{Form: ExtendedErr, Size: sizeExtendedErr + sizeInet},
+	},
 
 	{Level: unix.SOL_IPV6, Type: unix.IPV6_HOPLIMIT, Name: "hoplimit", Other: "hoplevel", Recv: int32Type, Send: int32Type},
 	{Level: unix.SOL_IPV6, Type: unix.IPV6_PKTINFO, Name: "pktinfo", Recv: pktinfo6, Flags: NoSend},
 	{Level: unix.SOL_IPV6, Type: unix.IPV6_TCLASS, Name: "tclass", Recv: int32Type, Send: int32Type},
-	{Level: unix.SOL_IPV6, Type: unix.IPV6_RECVERR, Name: "recverr", Flags: NoSend,
-		Recv: &Type{Form: ExtendedErr, Size: sizeExtendedErr + sizeInet6}},
+	{
+		Level: unix.SOL_IPV6, Type: unix.IPV6_RECVERR, Name: "recverr", Flags: NoSend,
+		Recv: &Type{Form: ExtendedErr, Size: sizeExtendedErr + sizeInet6},
+	},
 }
 
 // cmsgLevels are the levels that have a name in control messages. Those of tcp are left

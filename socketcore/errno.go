@@ -8,6 +8,8 @@ import (
 )
 
 // Errno is the number that a system call failed with; 0 means that it did not.
+//
+//nolint:errname // errno(3) has no other name
 type Errno = syscall.Errno
 
 // Errnos that callers of this package give as answers of their own.
@@ -24,12 +26,12 @@ const (
 	ENOTCONN        = unix.ENOTCONN
 )
 
-// lastErrno is the highest number that Linux uses (include/uapi/asm-generic/errno.h).
-const lastErrno = unix.EHWPOISON
+// errnoLimit is the highest number that Linux uses (include/uapi/asm-generic/errno.h).
+const errnoLimit = int(unix.EHWPOISON)
 
 // errnoNames is indexed by number. Where two names share a number x/sys/unix has the
 // one that Erlang uses as well: eagain, edeadlk, enotsup.
-var errnoNames = func() (names [lastErrno + 1]string) {
+var errnoNames = func() (names [errnoLimit + 1]string) {
 	for e := range names {
 		names[e] = strings.ToLower(unix.ErrnoName(Errno(e)))
 	}

@@ -41,16 +41,15 @@ func (o *Option) probe() Answer {
 	if o.Flags&Absent != 0 {
 		return No
 	}
-	fd, done, err := o.On.Open()
-	switch err {
-	case nil:
+	fd, done, e := o.On.Open()
+	switch e {
+	case 0:
 	case unix.EPROTONOSUPPORT, unix.ESOCKTNOSUPPORT, unix.EAFNOSUPPORT:
 		return No
 	default:
 		return Unsure
 	}
 	defer done()
-	var e Errno
 	if r := o.Readable(); r != nil {
 		_, e = Getsockopt(fd, r.Level.Number, r.Number, make([]byte, r.Type.Capacity()))
 	} else {

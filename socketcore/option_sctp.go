@@ -84,54 +84,100 @@ var (
 		assocIDMust, {Name: "initial", Offset: 4, Type: uint32T}, {Name: "max", Offset: 8, Type: uint32T}, {Name: "min", Offset: 12, Type: uint32T},
 	}}
 	sctpAssocparams = &Type{Form: Struct, Size: 20, Fields: []Field{
-		assocIDMust, {Name: "max_rxt", Offset: 4, Type: uint16T}, {Name: "num_peer_dests", Offset: 6, Type: uint16T},
-		{Name: "peer_rwnd", Offset: 8, Type: uint32T}, {Name: "local_rwnd", Offset: 12, Type: uint32T}, {Name: "cookie_life", Offset: 16, Type: uint32T},
+		assocIDMust,
+		{Name: "max_rxt", Offset: 4, Type: uint16T},
+		{Name: "num_peer_dests", Offset: 6, Type: uint16T},
+		{Name: "peer_rwnd", Offset: 8, Type: uint32T},
+		{Name: "local_rwnd", Offset: 12, Type: uint32T},
+		{Name: "cookie_life", Offset: 16, Type: uint32T},
 	}}
 	sctpInitmsgT = &Type{Form: Struct, Size: 8, Fields: []Field{
-		{Name: "num_outstreams", Type: uint16T}, {Name: "max_instreams", Offset: 2, Type: uint16T},
-		{Name: "max_attempts", Offset: 4, Type: uint16T}, {Name: "max_init_timeo", Offset: 6, Type: uint16T},
+		{Name: "num_outstreams", Type: uint16T},
+		{Name: "max_instreams", Offset: 2, Type: uint16T},
+		{Name: "max_attempts", Offset: 4, Type: uint16T},
+		{Name: "max_init_timeo", Offset: 6, Type: uint16T},
 	}}
 	// The man page says uint16() for the fields that have 32 bits.
 	sctpSndrcvinfo = &Type{Form: Struct, Size: 32, Fields: []Field{
-		{Name: "stream", Type: uint16T}, {Name: "ssn", Offset: 2, Type: uint16T}, {Name: "flags", Offset: 4, Type: uint16T},
-		{Name: "ppid", Offset: 8, Type: uint32T}, {Name: "context", Offset: 12, Type: uint32T}, {Name: "timetolive", Offset: 16, Type: uint32T},
-		{Name: "tsn", Offset: 20, Type: uint32T}, {Name: "cumtsn", Offset: 24, Type: uint32T}, {Name: "assoc_id", Offset: 28, Type: int32Type},
+		{Name: "stream", Type: uint16T},
+		{Name: "ssn", Offset: 2, Type: uint16T},
+		{Name: "flags", Offset: 4, Type: uint16T},
+		{Name: "ppid", Offset: 8, Type: uint32T},
+		{Name: "context", Offset: 12, Type: uint32T},
+		{Name: "timetolive", Offset: 16, Type: uint32T},
+		{Name: "tsn", Offset: 20, Type: uint32T},
+		{Name: "cumtsn", Offset: 24, Type: uint32T},
+		{Name: "assoc_id", Offset: 28, Type: int32Type},
 	}}
 	sctpEventSubscribe = &Type{Form: Struct, Size: 14, Fields: inOrder(0, []Field{
-		{Name: "data_in", Type: boolean8}, {Name: "association", Type: boolean8}, {Name: "address", Type: boolean8},
-		{Name: "send_failure", Type: boolean8}, {Name: "peer_error", Type: boolean8}, {Name: "shutdown", Type: boolean8},
-		{Name: "partial_delivery", Type: boolean8}, {Name: "adaptation_layer", Type: boolean8}, {Name: "authentication", Type: boolean8},
-		{Name: "sender_dry", Type: boolean8}, {Name: "stream_reset", Type: boolean8, Optional: true},
-		{Name: "assoc_reset", Type: boolean8, Optional: true}, {Name: "stream_change", Type: boolean8, Optional: true},
+		{Name: "data_in", Type: boolean8},
+		{Name: "association", Type: boolean8},
+		{Name: "address", Type: boolean8},
+		{Name: "send_failure", Type: boolean8},
+		{Name: "peer_error", Type: boolean8},
+		{Name: "shutdown", Type: boolean8},
+		{Name: "partial_delivery", Type: boolean8},
+		{Name: "adaptation_layer", Type: boolean8},
+		{Name: "authentication", Type: boolean8},
+		{Name: "sender_dry", Type: boolean8},
+		{Name: "stream_reset", Type: boolean8, Optional: true},
+		{Name: "assoc_reset", Type: boolean8, Optional: true},
+		{Name: "stream_change", Type: boolean8, Optional: true},
 		{Name: "send_failure_event", Type: boolean8, Optional: true},
 	})}
 	sctpPaddrparams = &Type{Form: Struct, Size: 156, Fields: []Field{ // packed
-		assocID, {Name: "address", Offset: 4, Type: storage, Optional: true},
-		{Name: "hbinterval", Offset: 132, Type: uint32T, Optional: true}, {Name: "pathmaxrxt", Offset: 136, Type: uint16T, Optional: true},
-		{Name: "pathmtu", Offset: 138, Type: uint32T, Optional: true}, {Name: "sackdelay", Offset: 142, Type: uint32T, Optional: true},
+		assocID,
+		{Name: "address", Offset: 4, Type: storage, Optional: true},
+		{Name: "hbinterval", Offset: 132, Type: uint32T, Optional: true},
+		{Name: "pathmaxrxt", Offset: 136, Type: uint16T, Optional: true},
+		{Name: "pathmtu", Offset: 138, Type: uint32T, Optional: true},
+		{Name: "sackdelay", Offset: 142, Type: uint32T, Optional: true},
 		{Name: "flags", Offset: 146, Optional: true, Type: &Type{Form: Bits, Size: 4, Names: []Name{
-			{"hb_enable", 1}, {"hb_disable", 2}, {"hb_demand", 4}, {"pmtud_enable", 8}, {"pmtud_disable", 16}, {"sackdelay_enable", 32},
-			{"sackdelay_disable", 64}, {"hb_time_is_zero", 128}, {"ipv6_flowlabel", 256}, {"dscp", 512},
+			{"hb_enable", 1},
+			{"hb_disable", 2},
+			{"hb_demand", 4},
+			{"pmtud_enable", 8},
+			{"pmtud_disable", 16},
+			{"sackdelay_enable", 32},
+			{"sackdelay_disable", 64},
+			{"hb_time_is_zero", 128},
+			{"ipv6_flowlabel", 256},
+			{"dscp", 512},
 		}}},
-		{Name: "ipv6_flowlabel", Offset: 150, Type: uint32T, Optional: true}, {Name: "dscp", Offset: 154, Type: uint8Type, Optional: true},
+		{Name: "ipv6_flowlabel", Offset: 150, Type: uint32T, Optional: true},
+		{Name: "dscp", Offset: 154, Type: uint8Type, Optional: true},
 	}}
 	sctpPaddrinfo = &Type{Form: Struct, Size: 152, Fields: []Field{ // packed
-		assocID, {Name: "address", Offset: 4, Type: storage},
+		assocID,
+		{Name: "address", Offset: 4, Type: storage},
 		{Name: "state", Offset: 132, Type: &Type{Form: Enum, Size: 4, Names: []Name{
 			{"inactive", 0}, {"potentially_failed", 1}, {"active", 2}, {"unconfirmed", 3},
 		}}},
-		{Name: "cwnd", Offset: 136, Type: uint32T}, {Name: "srtt", Offset: 140, Type: uint32T},
-		{Name: "rto", Offset: 144, Type: uint32T}, {Name: "mtu", Offset: 148, Type: uint32T},
+		{Name: "cwnd", Offset: 136, Type: uint32T},
+		{Name: "srtt", Offset: 140, Type: uint32T},
+		{Name: "rto", Offset: 144, Type: uint32T},
+		{Name: "mtu", Offset: 148, Type: uint32T},
 	}}
 	sctpStatusT = &Type{Form: Struct, Size: 176, Fields: []Field{
 		assocID,
 		{Name: "state", Offset: 4, Type: &Type{Form: Enum, Size: 4, Names: []Name{
-			{"empty", 0}, {"closed", 1}, {"cookie_wait", 2}, {"cookie_echoed", 3}, {"established", 4}, {"shutdown_pending", 5},
-			{"shutdown_sent", 6}, {"shutdown_received", 7}, {"shutdown_ack_sent", 8},
+			{"empty", 0},
+			{"closed", 1},
+			{"cookie_wait", 2},
+			{"cookie_echoed", 3},
+			{"established", 4},
+			{"shutdown_pending", 5},
+			{"shutdown_sent", 6},
+			{"shutdown_received", 7},
+			{"shutdown_ack_sent", 8},
 		}}},
-		{Name: "rwnd", Offset: 8, Type: uint32T}, {Name: "unackdata", Offset: 12, Type: uint16T}, {Name: "penddata", Offset: 14, Type: uint16T},
-		{Name: "instrms", Offset: 16, Type: uint16T}, {Name: "outstrms", Offset: 18, Type: uint16T},
-		{Name: "fragmentation_point", Offset: 20, Type: uint32T}, {Name: "primary", Offset: 24, Type: sctpPaddrinfo},
+		{Name: "rwnd", Offset: 8, Type: uint32T},
+		{Name: "unackdata", Offset: 12, Type: uint16T},
+		{Name: "penddata", Offset: 14, Type: uint16T},
+		{Name: "instrms", Offset: 16, Type: uint16T},
+		{Name: "outstrms", Offset: 18, Type: uint16T},
+		{Name: "fragmentation_point", Offset: 20, Type: uint32T},
+		{Name: "primary", Offset: 24, Type: sctpPaddrinfo},
 	}}
 	sctpPrim  = &Type{Form: Struct, Size: 132, Fields: []Field{assocID, {Name: "addr", Offset: 4, Type: storage}}} // packed
 	sctpKeyID = &Type{Form: Struct, Size: 8, Short: "keynumber", Fields: []Field{assocID, {Name: "keynumber", Offset: 4, Type: uint16T}}}
@@ -146,7 +192,8 @@ var (
 		assocID, {Name: "delay", Offset: 4, Type: uint32T}, {Name: "freq", Offset: 8, Type: uint32T, Optional: true},
 	}}
 	sctpResetT = &Type{Form: Struct, Size: 8, Fields: []Field{
-		assocID, {Name: "flags", Offset: 4, Type: &Type{Form: Bits, Size: 2, Names: []Name{{"incoming", 1}, {"outgoing", 2}}}},
+		assocID,
+		{Name: "flags", Offset: 4, Type: &Type{Form: Bits, Size: 2, Names: []Name{{"incoming", 1}, {"outgoing", 2}}}},
 		{Name: "streams", Offset: 8, Type: &Type{Form: List, Elem: uint16T, Count: Count{6, 2}}},
 	}}
 	sctpAddStreamsT = &Type{Form: Struct, Size: 8, Fields: []Field{
@@ -159,15 +206,21 @@ var (
 	sctpThldsV2 = &Type{Form: Struct, Size: 144, Fields: sctpThldFields}
 
 	sctpThldFields = []Field{
-		assocID, {Name: "address", Offset: 8, Type: storage, Optional: true}, {Name: "pathmaxrxt", Offset: 136, Type: uint16T, Optional: true},
-		{Name: "pathpfthld", Offset: 138, Type: uint16T, Optional: true}, {Name: "pathcpthld", Offset: 140, Type: uint16T, Optional: true},
+		assocID,
+		{Name: "address", Offset: 8, Type: storage, Optional: true},
+		{Name: "pathmaxrxt", Offset: 136, Type: uint16T, Optional: true},
+		{Name: "pathpfthld", Offset: 138, Type: uint16T, Optional: true},
+		{Name: "pathcpthld", Offset: 140, Type: uint16T, Optional: true},
 	}
 	sctpPrinfoT = &Type{Form: Struct, Size: 12, Fields: []Field{ // struct sctp_default_prinfo
 		assocID, {Name: "value", Offset: 4, Type: uint32T}, {Name: "policy", Offset: 8, Type: prPolicy},
 	}}
 	sctpPrstatus = &Type{Form: Struct, Size: 24, Fields: []Field{
-		assocID, {Name: "sid", Offset: 4, Type: uint16T}, {Name: "policy", Offset: 6, Type: prPolicy},
-		{Name: "abandoned_unsent", Offset: 8, Type: uint64T}, {Name: "abandoned_sent", Offset: 16, Type: uint64T},
+		assocID,
+		{Name: "sid", Offset: 4, Type: uint16T},
+		{Name: "policy", Offset: 6, Type: prPolicy},
+		{Name: "abandoned_unsent", Offset: 8, Type: uint64T},
+		{Name: "abandoned_sent", Offset: 16, Type: uint64T},
 	}}
 	sctpEncaps = &Type{Form: Struct, Size: 144, Fields: []Field{
 		assocID, {Name: "address", Offset: 8, Type: storage, Optional: true}, {Name: "port", Offset: 136, Type: &Type{Form: Network, Size: 2}},
@@ -184,24 +237,45 @@ var (
 	sctpStats = &Type{Form: Struct, Size: 256, Fields: append([]Field{
 		assocID, {Name: "obs_rto_ipaddr", Offset: 8, Type: storage},
 	}, inOrder(136, []Field{
-		{Name: "maxrto", Type: uint64T}, {Name: "isacks", Type: uint64T}, {Name: "osacks", Type: uint64T}, {Name: "opackets", Type: uint64T},
-		{Name: "ipackets", Type: uint64T}, {Name: "rtxchunks", Type: uint64T}, {Name: "outofseqtsns", Type: uint64T},
-		{Name: "idupchunks", Type: uint64T}, {Name: "gapcnt", Type: uint64T}, {Name: "ouodchunks", Type: uint64T},
-		{Name: "iuodchunks", Type: uint64T}, {Name: "oodchunks", Type: uint64T}, {Name: "iodchunks", Type: uint64T},
-		{Name: "octrlchunks", Type: uint64T}, {Name: "ictrlchunks", Type: uint64T},
+		{Name: "maxrto", Type: uint64T},
+		{Name: "isacks", Type: uint64T},
+		{Name: "osacks", Type: uint64T},
+		{Name: "opackets", Type: uint64T},
+		{Name: "ipackets", Type: uint64T},
+		{Name: "rtxchunks", Type: uint64T},
+		{Name: "outofseqtsns", Type: uint64T},
+		{Name: "idupchunks", Type: uint64T},
+		{Name: "gapcnt", Type: uint64T},
+		{Name: "ouodchunks", Type: uint64T},
+		{Name: "iuodchunks", Type: uint64T},
+		{Name: "oodchunks", Type: uint64T},
+		{Name: "iodchunks", Type: uint64T},
+		{Name: "octrlchunks", Type: uint64T},
+		{Name: "ictrlchunks", Type: uint64T},
 	})...)}
 	sctpSndinfo = &Type{Form: Struct, Size: 16, Fields: []Field{
-		{Name: "sid", Type: uint16T}, {Name: "flags", Offset: 2, Type: uint16T, Optional: true}, {Name: "ppid", Offset: 4, Type: uint32T, Optional: true},
-		{Name: "context", Offset: 8, Type: uint32T, Optional: true}, {Name: "assoc_id", Offset: 12, Type: int32Type, Optional: true},
+		{Name: "sid", Type: uint16T},
+		{Name: "flags", Offset: 2, Type: uint16T, Optional: true},
+		{Name: "ppid", Offset: 4, Type: uint32T, Optional: true},
+		{Name: "context", Offset: 8, Type: uint32T, Optional: true},
+		{Name: "assoc_id", Offset: 12, Type: int32Type, Optional: true},
 	}}
 	sctpRcvinfo = &Type{Form: Struct, Size: 28, Fields: []Field{
-		{Name: "sid", Type: uint16T}, {Name: "ssn", Offset: 2, Type: uint16T}, {Name: "flags", Offset: 4, Type: uint16T},
-		{Name: "ppid", Offset: 8, Type: uint32T}, {Name: "tsn", Offset: 12, Type: uint32T}, {Name: "cumtsn", Offset: 16, Type: uint32T},
-		{Name: "context", Offset: 20, Type: uint32T}, {Name: "assoc_id", Offset: 24, Type: int32Type},
+		{Name: "sid", Type: uint16T},
+		{Name: "ssn", Offset: 2, Type: uint16T},
+		{Name: "flags", Offset: 4, Type: uint16T},
+		{Name: "ppid", Offset: 8, Type: uint32T},
+		{Name: "tsn", Offset: 12, Type: uint32T},
+		{Name: "cumtsn", Offset: 16, Type: uint32T},
+		{Name: "context", Offset: 20, Type: uint32T},
+		{Name: "assoc_id", Offset: 24, Type: int32Type},
 	}}
 	sctpNxtinfo = &Type{Form: Struct, Size: 16, Fields: []Field{
-		{Name: "sid", Type: uint16T}, {Name: "flags", Offset: 2, Type: uint16T}, {Name: "ppid", Offset: 4, Type: uint32T},
-		{Name: "length", Offset: 8, Type: uint32T}, {Name: "assoc_id", Offset: 12, Type: int32Type},
+		{Name: "sid", Type: uint16T},
+		{Name: "flags", Offset: 2, Type: uint16T},
+		{Name: "ppid", Offset: 4, Type: uint32T},
+		{Name: "length", Offset: 8, Type: uint32T},
+		{Name: "assoc_id", Offset: 12, Type: int32Type},
 	}}
 	sctpPrinfoCmsg = &Type{Form: Struct, Size: 8, Fields: []Field{
 		{Name: "policy", Type: prPolicy}, {Name: "value", Offset: 4, Type: uint32T, Optional: true},
@@ -211,9 +285,19 @@ var (
 	sctpEventT = &Type{Form: Struct, Size: 8, Fields: []Field{
 		assocID,
 		{Name: "type", Offset: 4, Type: &Type{Form: Enum, Size: 2, Names: []Name{
-			{"data_io", 0x8000}, {"assoc_change", 0x8001}, {"peer_addr_change", 0x8002}, {"send_failed", 0x8003}, {"remote_error", 0x8004},
-			{"shutdown_event", 0x8005}, {"partial_delivery_event", 0x8006}, {"adaptation_indication", 0x8007}, {"authentication_event", 0x8008},
-			{"sender_dry_event", 0x8009}, {"stream_reset_event", 0x800a}, {"assoc_reset_event", 0x800b}, {"stream_change_event", 0x800c},
+			{"data_io", 0x8000},
+			{"assoc_change", 0x8001},
+			{"peer_addr_change", 0x8002},
+			{"send_failed", 0x8003},
+			{"remote_error", 0x8004},
+			{"shutdown_event", 0x8005},
+			{"partial_delivery_event", 0x8006},
+			{"adaptation_indication", 0x8007},
+			{"authentication_event", 0x8008},
+			{"sender_dry_event", 0x8009},
+			{"stream_reset_event", 0x800a},
+			{"assoc_reset_event", 0x800b},
+			{"stream_change_event", 0x800c},
 			{"send_failed_event", 0x800d},
 		}}},
 		{Name: "on", Offset: 6, Type: boolean8},

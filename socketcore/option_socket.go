@@ -12,11 +12,25 @@ const (
 
 // timestampingFlags are the bits of SO_TIMESTAMPING (include/uapi/linux/net_tstamp.h).
 var timestampingFlags = []Name{
-	{"tx_hardware", 1 << 0}, {"tx_software", 1 << 1}, {"rx_hardware", 1 << 2}, {"rx_software", 1 << 3},
-	{"software", 1 << 4}, {"sys_hardware", 1 << 5}, {"raw_hardware", 1 << 6}, {"opt_id", 1 << 7},
-	{"tx_sched", 1 << 8}, {"tx_ack", 1 << 9}, {"opt_cmsg", 1 << 10}, {"opt_tsonly", 1 << 11},
-	{"opt_stats", 1 << 12}, {"opt_pktinfo", 1 << 13}, {"opt_tx_swhw", 1 << 14}, {"bind_phc", 1 << 15},
-	{"opt_id_tcp", 1 << 16}, {"opt_rx_filter", 1 << 17}, {"tx_completion", 1 << 18},
+	{"tx_hardware", 1 << 0},
+	{"tx_software", 1 << 1},
+	{"rx_hardware", 1 << 2},
+	{"rx_software", 1 << 3},
+	{"software", 1 << 4},
+	{"sys_hardware", 1 << 5},
+	{"raw_hardware", 1 << 6},
+	{"opt_id", 1 << 7},
+	{"tx_sched", 1 << 8},
+	{"tx_ack", 1 << 9},
+	{"opt_cmsg", 1 << 10},
+	{"opt_tsonly", 1 << 11},
+	{"opt_stats", 1 << 12},
+	{"opt_pktinfo", 1 << 13},
+	{"opt_tx_swhw", 1 << 14},
+	{"bind_phc", 1 << 15},
+	{"opt_id_tcp", 1 << 16},
+	{"opt_rx_filter", 1 << 17},
+	{"tx_completion", 1 << 18},
 }
 
 var (
@@ -30,10 +44,14 @@ var (
 		{Name: "flags", Offset: 4, Type: &Type{Form: Bits, Size: 4, Names: []Name{{"deadline", 1}, {"report_errors", 2}}}},
 	}}
 	meminfo = &Type{Form: Struct, Size: 36, Fields: []Field{ // SK_MEMINFO_* of linux/sock_diag.h
-		{Name: "rmem_alloc", Type: uint32T}, {Name: "rcvbuf", Offset: 4, Type: uint32T},
-		{Name: "wmem_alloc", Offset: 8, Type: uint32T}, {Name: "sndbuf", Offset: 12, Type: uint32T},
-		{Name: "fwd_alloc", Offset: 16, Type: uint32T}, {Name: "wmem_queued", Offset: 20, Type: uint32T},
-		{Name: "optmem", Offset: 24, Type: uint32T}, {Name: "backlog", Offset: 28, Type: uint32T},
+		{Name: "rmem_alloc", Type: uint32T},
+		{Name: "rcvbuf", Offset: 4, Type: uint32T},
+		{Name: "wmem_alloc", Offset: 8, Type: uint32T},
+		{Name: "sndbuf", Offset: 12, Type: uint32T},
+		{Name: "fwd_alloc", Offset: 16, Type: uint32T},
+		{Name: "wmem_queued", Offset: 20, Type: uint32T},
+		{Name: "optmem", Offset: 24, Type: uint32T},
+		{Name: "backlog", Offset: 28, Type: uint32T},
 		{Name: "drops", Offset: 32, Type: uint32T},
 	}}
 	lingerType = &Type{Form: Linger, Size: unix.SizeofLinger}

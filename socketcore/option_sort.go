@@ -61,32 +61,30 @@ func (s Sort) String() string { return sorts[s].name }
 
 // Open opens a socket of the kind, for nothing but its options; done closes it and
 // what it is connected to. Raw and packet sockets need CAP_NET_RAW.
-func (s Sort) Open() (fd int, done func(), err error) {
+func (s Sort) Open() (fd int, done func(), e Errno) {
 	a := &sorts[s]
-	if a.domain == 0 {
-		return -1, nil, unix.EPROTONOSUPPORT
-	}
-	fd, err = unix.Socket(a.domain, a.typ|unix.SOCK_CLOEXEC, a.protocol)
-	if err != nil {
-		return -1, nil, err
-	}
-	if !a.pair {
-		return fd, func() { sysClose(fd) }, nil
-	}
-	peer, err := unix.Socket(a.peerDomain, a.typ|unix.SOCK_CLOEXEC, a.protocol)
-	if err != nil {
-		sysClose(fd)
-		return -1, nil, err
-	}
-	done = func() {
-		sysClose(fd)
-		sysClose(peer)
-	}
-	if e := pair(fd, peer, a); e != 0 {
-		done()
+	if fd, e = sysSocket(a.domain, a.typ|unix.SOCK_CLOEXEC, a.protocol); e != 0 {
 		return -1, nil, e
 	}
-	return fd, done, nil
+	if !a.pair {
+		return fd, func() { closeAll(fd) }, 0
+	}
+	peer, e := sysSocket(a.peerDomain, a.typ|unix.SOCK_CLOEXEC, a.protocol)
+	if e != 0 {
+		closeAll(fd)
+		return -1, nil, e
+	}
+	if e = pair(fd, peer, a); e != 0 {
+		closeAll(fd, peer)
+		return -1, nil, e
+	}
+	return fd, func() { closeAll(fd, peer) }, 0
+}
+
+func closeAll(fds ...int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd)
+	}
 }
 
 // pair connects a socket to another one on loopback.
@@ -98,7 +96,7 @@ func pair(fd, peer int, a *sortArgs) Errno {
 	case unix.AF_INET6:
 		local.SetInet6([16]byte{15: 1}, 0, 0, 0)
 	default:
-		local.SetLocal(nil) // the kernel chooses an abstract name (unix(7), autobind)
+		local.set(FamilyLocal, sizeFamily) // the kernel chooses an abstract name (unix(7), autobind)
 	}
 	if e := sysBind(peer, &local); e != 0 {
 		return e

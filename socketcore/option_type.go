@@ -109,10 +109,6 @@ var (
 		{Name: "sec", Type: &Type{Form: Int, Size: 8}},
 		{Name: "usec", Offset: 8, Type: &Type{Form: Int, Size: 8}},
 	}}
-	timespec = &Type{Form: Struct, Size: 16, Fields: []Field{
-		{Name: "sec", Type: &Type{Form: Int, Size: 8}},
-		{Name: "nsec", Offset: 8, Type: &Type{Form: Int, Size: 8}},
-	}}
 	ucred = &Type{Form: Struct, Size: unix.SizeofUcred, Fields: []Field{
 		{Name: "pid", Type: int32Type}, {Name: "uid", Offset: 4, Type: uint32T}, {Name: "gid", Offset: 8, Type: uint32T},
 	}}
@@ -123,8 +119,13 @@ var (
 	domains   = &Type{Form: Named, Size: 4, Names: Domains}
 	types     = &Type{Form: Named, Size: 4, Names: slices.Concat(Types, []Name{{"rdm", unix.SOCK_RDM}})}
 	protocols = &Type{Form: Named, Size: 4, Names: []Name{
-		{"default", 0}, {"icmp", unix.IPPROTO_ICMP}, {"igmp", unix.IPPROTO_IGMP}, {"tcp", unix.IPPROTO_TCP},
-		{"udp", unix.IPPROTO_UDP}, {"sctp", unix.IPPROTO_SCTP}, {"raw", unix.IPPROTO_RAW},
+		{"default", 0},
+		{"icmp", unix.IPPROTO_ICMP},
+		{"igmp", unix.IPPROTO_IGMP},
+		{"tcp", unix.IPPROTO_TCP},
+		{"udp", unix.IPPROTO_UDP},
+		{"sctp", unix.IPPROTO_SCTP},
+		{"raw", unix.IPPROTO_RAW},
 	}}
 
 	// The four services of RFC 1349; the two low bits are not theirs.

@@ -20,8 +20,10 @@ var (
 	packetMreq = &Type{Form: Struct, Size: unix.SizeofPacketMreq, Fields: []Field{
 		{Name: "ifindex", Type: int32Type},
 		{Name: "type", Offset: 4, Type: &Type{Form: Enum, Size: 2, Names: []Name{
-			{"multicast", unix.PACKET_MR_MULTICAST}, {"promisc", unix.PACKET_MR_PROMISC},
-			{"allmulti", unix.PACKET_MR_ALLMULTI}, {"unicast", unix.PACKET_MR_UNICAST},
+			{"multicast", unix.PACKET_MR_MULTICAST},
+			{"promisc", unix.PACKET_MR_PROMISC},
+			{"allmulti", unix.PACKET_MR_ALLMULTI},
+			{"unicast", unix.PACKET_MR_UNICAST},
 		}}},
 		{Name: "addr", Offset: 8, Type: &Type{Form: Binary, Size: 8, Count: Count{6, 2}}, Optional: true},
 	}}

@@ -162,7 +162,7 @@ func TestErrnoNamesFollowErlang(t *testing.T) {
 
 func TestEveryErrnoNameLeadsBack(t *testing.T) {
 	named := 0
-	for e := Errno(1); e <= lastErrno; e++ {
+	for e := Errno(1); int(e) <= errnoLimit; e++ {
 		name := ErrnoName(e)
 		if name == "unknown" {
 			continue

@@ -9,7 +9,7 @@
 %% beside two processes of this node that never rest).
 -module(bench).
 
--export([main/0]).
+-export([main/0, number/2]).
 
 -type unit() :: microseconds | per_second | mib_per_second.
 
@@ -211,6 +211,7 @@ prefixes(Name) -> fun(Prefix) -> lists:prefix(Prefix, Name) end.
 -spec words(string(), string()) -> [string()].
 words(Variable, Default) -> string:lexemes(os:getenv(Variable, Default), " ,").
 
+%% @doc A number from the environment.
 -spec number(string(), number()) -> number().
 number(Variable, Default) ->
     case os:getenv(Variable, "") of

@@ -4,6 +4,7 @@
 -export([describe/0,
          load_average/0,
          cpu_time/0,
+         children/1,
          start_load/1,
          stop_load/1]).
 
@@ -31,6 +32,11 @@ load_average() ->
 -spec cpu_time() -> float().
 cpu_time() ->
     lists:sum([ticks(Pid) || Pid <- with_children(os:getpid())]) / ?TICKS_PER_SECOND.
+
+%% @doc Process ids of the programs of this name below this VM.
+-spec children(Program :: string()) -> [string()].
+children(Program) ->
+    [Pid || Pid <- with_children(os:getpid()), string:trim(read("/proc/" ++ Pid ++ "/comm")) =:= Program].
 
 -spec with_children(string()) -> [string()].
 with_children(Pid) ->

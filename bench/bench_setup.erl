@@ -2,7 +2,7 @@
 %% program its lane drives.
 -module(bench_setup).
 
--export([use/1, off/0, spin_us/0, contender/1]).
+-export([use/1, spin_us/0, echo_port/0, contender/1]).
 
 -export_type([contender/0, settings/0]).
 

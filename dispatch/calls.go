@@ -198,7 +198,7 @@ func (c *call) close() {
 func (c *call) getopt() {
 	s := c.socket()
 	args := *c.d
-	if string(args.Raw()) == otpLevel {
+	if string(atomOf(args.Raw())) == otpLevel {
 		c.d.Skip()
 		c.getOTP(s)
 		return
@@ -212,7 +212,7 @@ func (c *call) setopt() {
 	s := c.socket()
 	process := c.d.Raw()
 	args := *c.d
-	if string(args.Raw()) == otpLevel {
+	if string(atomOf(args.Raw())) == otpLevel {
 		c.d.Skip()
 		c.setOTP(s, process)
 		return

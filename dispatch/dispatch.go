@@ -210,6 +210,8 @@ func appendReason(b []byte, code socketcore.Code) []byte {
 		return etf.AppendAtom(b, "closed")
 	case socketcore.Timeout:
 		return etf.AppendAtom(b, "timeout")
+	case socketcore.NoMemory:
+		return etf.AppendAtom(b, "exalloc")
 	}
 	return etf.AppendAtom(b, socketcore.ErrnoName(socketcore.Errno(code)))
 }

@@ -119,17 +119,8 @@ func (c *call) receive(kind socketcore.Kind) {
 	c.submit(s, o, v)
 }
 
-// size reads a size in bytes; what no memory could hold is as good as the largest.
-func (c *call) size() int {
-	raw := c.d.Raw()
-	if n, ok := uintOf(raw, maxSize); ok {
-		return int(n)
-	}
-	if kindOf(raw) != etf.KindInt || raw[len(raw)-1]&0x80 != 0 && raw[0] == 98 {
-		c.d.Fail(errItem)
-	}
-	return maxSize
-}
+// size reads a size in bytes.
+func (c *call) size() int { return int(min(c.d.Uint(), maxSize)) }
 
 const maxSize = 1<<62 - 1
 

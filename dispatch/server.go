@@ -268,8 +268,7 @@ func (s *Server) writable(events uint32) {
 	}
 	if done {
 		s.stalled.Store(false)
-		front := s.dispatchers[0].loop
-		_ = front.Relisten(s.in, socketcore.Input)
+		s.listenToClient()
 		for _, x := range s.dispatchers {
 			x.loop.Post(x.loop.Resume)
 		}
@@ -297,7 +296,20 @@ func (x *Dispatcher) write() {
 		x.remember(flush{x.total, last})
 	}
 	if !before && s.stalled.Load() {
-		s.dispatchers[0].loop.Post(func() { _ = s.dispatchers[0].loop.Relisten(s.in, 0) })
 		x.loop.Pause()
+		if x == s.dispatchers[0] {
+			s.listenToClient()
+		} else {
+			s.dispatchers[0].loop.Post(s.listenToClient)
+		}
 	}
+}
+
+// listenToClient reads requests unless replies wait for the client.
+func (s *Server) listenToClient() {
+	events := socketcore.Input
+	if s.stalled.Load() {
+		events = 0
+	}
+	_ = s.dispatchers[0].loop.Relisten(s.in, events)
 }

@@ -13,6 +13,7 @@ const (
 	Again                    // would block: only inside the package
 	Held                     // the last reader's result is not confirmed yet: only inside the package
 	Hungry                   // a send has no bytes left here but more to come: only inside the package
+	NoMemory                 // more is asked for than any memory holds
 	Already                  // the process waits here already and asks again with a time-out
 )
 

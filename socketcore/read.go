@@ -23,6 +23,7 @@ const (
 	stepMax    = 256 << 10
 	moreSize   = 1 << 20 // a receive of more than this arrives in parts
 	messageMax = 8 << 20 // largest buffer of one message
+	sizeLimit  = 1 << 46 // more than this no address space holds
 )
 
 const specialFlags = unix.MSG_PEEK | unix.MSG_OOB | unix.MSG_ERRQUEUE
@@ -48,6 +49,12 @@ func (l *Loop) attempt(o *Op) Code {
 				return c
 			}
 		}
+	} else if o.Flags == unix.MSG_PEEK && len(s.returned) > 0 {
+		s.peekReturned(o)
+		return 0
+	}
+	if max(o.Length, o.CtrlSize) > sizeLimit {
+		return NoMemory
 	}
 	if !s.readable && o.Mode == Wait && o.Flags&specialFlags == 0 {
 		l.want(s, readEvents) // a short read may have told, before epoll was ever asked
@@ -357,6 +364,16 @@ func (s *Socket) giveBack(r Returned) {
 	s.returned = append(s.returned, Returned{})
 	copy(s.returned[at+1:], s.returned[at:])
 	s.returned[at] = r
+}
+
+// peekReturned shows what came back and leaves it there.
+func (s *Socket) peekReturned(o *Op) {
+	r := &s.returned[0]
+	limit := o.Length
+	if limit == 0 {
+		limit = s.RcvBuf
+	}
+	o.Result, o.From, o.Extra = r.Data[:min(len(r.Data), limit)], r.From, r.Extra
 }
 
 // fromReturned serves a receive from what came back. Again means that it wants more than

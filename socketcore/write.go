@@ -92,6 +92,7 @@ func (l *Loop) took(o *Op, n int) {
 	o.Data = o.Data[n:]
 	if o.kept {
 		l.parked.Add(-int64(n))
+		o.kept = len(o.Data) > 0
 	}
 	o.sock.Counters[WriteByte] += uint64(n)
 	o.To, o.Ctrl = nil, nil // they went with the first byte

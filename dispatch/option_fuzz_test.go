@@ -11,10 +11,19 @@ import (
 // they are, there is an answer that is a term, and the kernel is asked about no socket.
 func FuzzArguments(f *testing.F) {
 	for _, seed := range [][]string{
-		{"socket", "linger", "{true,5}"}, {"ip", "msfilter", filter("include", "{1,2,3,4}")}, {"sctp", "hmac_ident", "[sha1,2]"},
-		{"sctp", "{get_peer_addr_info,#{address=>" + v4 + "}}"}, {"1", "{2,int}"}, {"ip", "{msfilter,#{multiaddr=>{239,1,2,3}}}"},
-		{"ipv6", "pktoptions", "[#{level=>ipv6,type=>tclass,data=>1}]"}, {"tcp", "congestion", "\"reno\""}, {"socket", "timestamping", "[software,1]"},
-		{"#{family=>local,path=>[8364,0]}"}, {"#{family=>inet6,addr=>{1,2,3,4,5,6,7,8}}"}, {"[peek,oob]"}, {"[1,2|3]"},
+		{"socket", "linger", "{true,5}"},
+		{"ip", "msfilter", filter("include", "{1,2,3,4}")},
+		{"sctp", "hmac_ident", "[sha1,2]"},
+		{"sctp", "{get_peer_addr_info,#{address=>" + v4 + "}}"},
+		{"1", "{2,int}"},
+		{"ip", "{msfilter,#{multiaddr=>{239,1,2,3}}}"},
+		{"ipv6", "pktoptions", "[#{level=>ipv6,type=>tclass,data=>1}]"},
+		{"tcp", "congestion", "\"reno\""},
+		{"socket", "timestamping", "[software,1]"},
+		{"#{family=>local,path=>[8364,0]}"},
+		{"#{family=>inet6,addr=>{1,2,3,4,5,6,7,8}}"},
+		{"[peek,oob]"},
+		{"[1,2|3]"},
 		{"[#{level=>socket,type=>rights,data=><<1,0,0,0>>}]"},
 	} {
 		var b []byte

@@ -14,16 +14,9 @@ type Errno = syscall.Errno
 
 // Errnos that callers of this package give as answers of their own.
 const (
-	EBADF           = unix.EBADF
-	EINVAL          = unix.EINVAL
-	EAGAIN          = unix.EAGAIN
-	EALREADY        = unix.EALREADY
-	EAFNOSUPPORT    = unix.EAFNOSUPPORT
-	EPROTONOSUPPORT = unix.EPROTONOSUPPORT
-	EMSGSIZE        = unix.EMSGSIZE
-	ENOTSUP         = unix.ENOTSUP
-	ENOPROTOOPT     = unix.ENOPROTOOPT
-	ENOTCONN        = unix.ENOTCONN
+	EINVAL       = unix.EINVAL
+	EAFNOSUPPORT = unix.EAFNOSUPPORT
+	ENOTSUP      = unix.ENOTSUP
 )
 
 // errnoLimit is the highest number that Linux uses (include/uapi/asm-generic/errno.h).

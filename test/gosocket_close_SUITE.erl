@@ -66,7 +66,7 @@ close_aborts_every_select(_) ->
          ?assertEqual(ok, ?S:close(Socket)),
          ?assertEqual(ok, run(Actor, fun() -> await_abort(Socket, SelectInfo, closed) end)),
          ?assertEqual(ok, run(Actor, fun() -> no_messages(Socket) end)),
-         stop(Actor),
+         kill(Actor),
          close(Others)
      end || Name <- gosocket_test_blocked:select_calls()].
 

@@ -70,7 +70,7 @@ owner_death_ends_every_call_of_others(_) ->
          Owner = actor(),
          Situation = run(Owner, fun() -> gosocket_test_blocked:make(Name) end),
          Call = gosocket_test_blocked:start(Situation),
-         stop(Owner),
+         kill(Owner),
          ?assertEqual({Name, gosocket_test_blocked:error(Name, closed)},
                       {Name, gosocket_test_blocked:outcome(Name, result(Call))})
      end || Name <- gosocket_test_blocked:names()].
@@ -80,7 +80,7 @@ owner_death_aborts_the_selects_of_others(_) ->
          Owner = actor(),
          #{socket := Socket} = Situation = run(Owner, fun() -> gosocket_test_blocked:make(Name) end),
          SelectInfo = gosocket_test_blocked:select(Situation),
-         stop(Owner),
+         kill(Owner),
          await_abort(Socket, SelectInfo, closed)
      end || Name <- gosocket_test_blocked:select_calls()].
 
@@ -89,7 +89,7 @@ owner_that_waits_on_its_own_socket_dies(_) ->
     {A, B} = run(Owner, fun() -> pair({inet, stream}) end),
     _ = cast(Owner, fun() -> ?S:recv(B, 0) end),
     await_parked(B, num_readers, 1),
-    stop(Owner),
+    kill(Owner),
     await_closed(A),
     await_closed(B).
 
@@ -99,7 +99,7 @@ unreferenced_socket_of_a_live_owner_stays_open(_) ->
     true = run(Owner, fun() -> erlang:garbage_collect() end),
     Second = unconnected({inet, dgram}),
     ?assertEqual({error, eaddrinuse}, ?S:bind(Second, Address)),
-    stop(Owner),
+    kill(Owner),
     wait_until(fun() -> ?S:bind(Second, Address) =/= {error, eaddrinuse} end),
     close(Second).
 
@@ -110,7 +110,7 @@ accepted_socket_belongs_to_its_acceptor(_) ->
     ok = ?S:connect(Client, local_address(Listener)),
     {ok, Server} = run(Acceptor, fun() -> ?S:accept(Listener) end),
     ?assertMatch(#{ctrl := Acceptor}, ?S:info(Server)),
-    stop(Acceptor),
+    kill(Acceptor),
     ?assertEqual({error, closed}, ?S:recv(Client, 0, ?PATIENCE)),
     await_closed(Server),
     close({Listener, Client}).
@@ -121,10 +121,10 @@ controlling_process_hands_the_socket_over(_) ->
     Socket = run(First, fun() -> unconnected({inet, stream}) end),
     ?assertEqual(ok, run(First, fun() -> ?S:setopt(Socket, otp, controlling_process, Second) end)),
     ?assertEqual({ok, Second}, ?S:getopt(Socket, otp, controlling_process)),
-    stop(First),
+    kill(First),
     no_messages(Socket),
     ?assertMatch({ok, _}, ?S:sockname(Socket)),
-    stop(Second),
+    kill(Second),
     await_closed(Socket).
 
 controlling_process_is_the_owners_to_set(_) ->
@@ -132,12 +132,12 @@ controlling_process_is_the_owners_to_set(_) ->
     Socket = run(Owner, fun() -> unconnected({inet, stream}) end),
     ?assertEqual({error, not_owner}, ?S:setopt(Socket, otp, controlling_process, self())),
     ?assertEqual({ok, Owner}, ?S:getopt(Socket, otp, controlling_process)),
-    stop(Owner).
+    kill(Owner).
 
 controlling_process_takes_live_pids_only(_) ->
     Socket = unconnected({inet, stream}),
     Dead = actor(),
-    stop(Dead),
+    kill(Dead),
     ?assertEqual({error, einval}, ?S:setopt(Socket, otp, controlling_process, Dead)),
     ?assertEqual({ok, self()}, ?S:getopt(Socket, otp, controlling_process)),
     [?assertEqual({error, {invalid, {not_supported, {otp, controlling_process, Term}}}},
@@ -153,7 +153,7 @@ meta_is_the_owners_to_set_and_everybodys_to_read(_) ->
     ?assertEqual({ok, Meta}, run(Other, fun() -> ?S:getopt(Socket, otp, meta) end)),
     ?assertEqual({error, not_owner}, run(Other, fun() -> ?S:setopt(Socket, otp, meta, mine) end)),
     ?assertEqual({ok, Meta}, ?S:getopt(Socket, otp, meta)),
-    stop(Other),
+    kill(Other),
     close(Socket).
 
 options_are_everybodys(_) ->
@@ -163,7 +163,7 @@ options_are_everybodys(_) ->
     ?assertEqual(ok, run(Other, fun() -> ?S:setopt(Socket, socket, reuseaddr, true) end)),
     ?assertEqual({ok, 100}, ?S:getopt(Socket, otp, rcvbuf)),
     ?assertEqual({ok, true}, ?S:getopt(Socket, socket, reuseaddr)),
-    stop(Other),
+    kill(Other),
     close(Socket).
 
 %% ---- users ----
@@ -174,7 +174,7 @@ death_of_a_user_closes_nothing(_) ->
     ok = run(User, fun() -> ?S:send(A, <<"x">>) end),
     _ = cast(User, fun() -> ?S:recv(A, 0) end),
     await_parked(A, num_readers, 1),
-    stop(User),
+    kill(User),
     await_parked(A, num_readers, 0),
     ?assertEqual({ok, <<"x">>}, ?S:recv(B, 1, ?PATIENCE)),
     ok = ?S:send(B, <<"y">>),
@@ -187,7 +187,7 @@ death_of_the_current_reader_activates_the_next(_) ->
     await_parked(B, num_readers, 1),
     Second = start(fun() -> ?S:recv(B, 0) end),
     await_parked(B, num_readers, 2),
-    stop(First),
+    kill(First),
     await_parked(B, num_readers, 1),
     ok = ?S:send(A, <<"x">>),
     ?assertEqual({ok, <<"x">>}, result(Second)),
@@ -201,7 +201,7 @@ death_of_a_queued_reader_is_forgotten(_) ->
              await_parked(B, num_readers, N),
              Call
          end || N <- [1, 2, 3]],
-    stop(Second),
+    kill(Second),
     await_parked(B, num_readers, 2),
     ok = ?S:send(A, <<"ab">>),
     ?assertEqual([{ok, <<"a">>}, {ok, <<"b">>}], [result(First), result(Third)]),
@@ -213,7 +213,7 @@ death_of_the_current_writer_activates_the_next(_) ->
     await_parked(A, num_writers, 1),
     Second = start(fun() -> ?S:send(A, <<"22">>) end),
     await_parked(A, num_writers, 2),
-    stop(First),
+    kill(First),
     await_parked(A, num_writers, 1),
     {Ones, Twos} = split_at_2(B, <<>>),
     ?assertEqual({<<>>, <<"22">>}, {binary:replace(Ones, <<"1">>, <<>>, [global]), Twos}),
@@ -235,7 +235,7 @@ death_of_an_acceptor_activates_the_next(_) ->
     await_parked(Listener, num_acceptors, 1),
     Second = start(fun() -> {ok, Socket} = ?S:accept(Listener), ?S:sockname(Socket) end),
     await_parked(Listener, num_acceptors, 2),
-    stop(First),
+    kill(First),
     await_parked(Listener, num_acceptors, 1),
     Client = unconnected({inet, stream}),
     ok = ?S:connect(Client, local_address(Listener)),
@@ -245,7 +245,7 @@ death_of_an_acceptor_activates_the_next(_) ->
 death_of_a_connector_leaves_the_kernel_connecting(_) ->
     #{socket := Socket, others := Others, call := Call} = Situation = gosocket_test_blocked:make(connect),
     {Connector, _} = gosocket_test_blocked:start(Situation),
-    stop(Connector),
+    kill(Connector),
     wait_until(fun() -> Call(nowait) =:= {error, ealready} end),
     close([Socket | Others]).
 
@@ -259,8 +259,8 @@ killed_while_opening_or_accepting_leaks_nothing(_) ->
          {Acceptor, _} = start(fun() -> ?S:accept(Listener), forever(fun erlang:yield/0) end),
          ok = ?S:connect(Client, Address),
          [erlang:yield() || _ <- lists:seq(1, rand:uniform(300))],
-         stop(Opener),
-         stop(Acceptor),
+         kill(Opener),
+         kill(Acceptor),
          close(Client)
      end || _ <- lists:seq(1, 100)],
     close(Listener).
@@ -277,7 +277,7 @@ killed_before_delivery({Reader, _}, Act) ->
     with_lane_suspended(fun() ->
         ok = Act(),
         await_frame(lane()),
-        stop(Reader)
+        kill(Reader)
     end).
 
 with_lane_suspended(Act) ->
@@ -328,7 +328,7 @@ bytes_for_a_reader_already_dead_survive(_) ->
     {Socket, Peer} = tcp_with_foreign_peer(),
     {Reader, _} = blocked_reader(Socket, fun() -> ?S:recv(Socket, 0) end),
     with_lane_suspended(fun() ->
-        stop(Reader),
+        kill(Reader),
         ok = gen_tcp:send(Peer, <<"data">>),
         await_frame(lane())
     end),
@@ -382,7 +382,7 @@ killed_before_delivery_of_connection({Acceptor, _}, Port) ->
     with_lane_suspended(fun() ->
         Connected = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
         await_frame(lane()),
-        stop(Acceptor),
+        kill(Acceptor),
         Connected
     end).
 

@@ -7,7 +7,7 @@
 %% suites
 -export([cases/1, init_case/3]).
 %% processes
--export([start/1, result/1, result/2, actor/0, run/2, cast/2, answer/1, stop/1, outcome/1, elapsed/1]).
+-export([start/1, result/1, result/2, actor/0, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1]).
 %% waiting
 -export([wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, no_messages/1]).
 %% lane and helper
@@ -75,8 +75,6 @@ actor_loop(Parent, Monitor) ->
             Parent ! {Tag, outcome(Fun)},
             actor_loop(Parent, Monitor);
         {'DOWN', Monitor, process, Parent, _} ->
-            ok;
-        actor_stop ->
             ok
     end.
 
@@ -100,8 +98,8 @@ answer({Actor, Tag}) ->
         ct:fail({no_answer, erlang:process_info(Actor, [current_stacktrace, messages])})
     end.
 
--spec stop(pid()) -> ok.
-stop(Actor) ->
+-spec kill(pid()) -> ok.
+kill(Actor) ->
     Monitor = erlang:monitor(process, Actor),
     unlink(Actor),
     exit(Actor, kill),

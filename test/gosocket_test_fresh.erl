@@ -1,0 +1,102 @@
+%% What the suites run in fresh nodes.
+-module(gosocket_test_fresh).
+
+-include("gosocket_test.hrl").
+
+-export([open/0, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, stops/0, stop_node/0]).
+%% The application that opens a socket while its node stops.
+-export([start/2, prep_stop/1, stop/1]).
+
+open() ->
+    case ?S:open(inet, stream) of
+        {ok, Socket} -> {opened, ?S:close(Socket)};
+        Error -> Error
+    end.
+
+%% The log is out when the node ends.
+open_twice() ->
+    Results = [open(), open()],
+    ok = logger_std_h:filesync(default),
+    Results.
+
+%% Until no process with this command line is left.
+open_till_gone(Words) ->
+    Timed = gosocket_test_lib:elapsed(fun open/0),
+    CommandLine = iolist_to_binary([[Word, 0] || Word <- Words]),
+    gosocket_test_lib:wait_until(fun() ->
+        not lists:any(fun(File) -> file:read_file(File) =:= {ok, CommandLine} end, filelib:wildcard("/proc/[0-9]*/cmdline"))
+    end),
+    Timed.
+
+opens(N) ->
+    Calls = [gosocket_test_lib:start(fun() ->
+        {ok, Socket} = ?S:open(inet, dgram),
+        {ok, _} = ?S:bind(Socket, loopback),
+        ?S:getopt(Socket, socket, type)
+    end) || _ <- lists:seq(1, N)],
+    Results = [gosocket_test_lib:result(Call) || Call <- Calls],
+    {lists:usort(Results), children_of_this_node()}.
+
+%% Helpers are children of erl_child_setup, whose parent is the VM (proc(5), stat: field 4).
+children_of_this_node() ->
+    Helper = integer_to_list(gosocket_test_lib:helper_os_pid()),
+    {ok, Program} = file:read_link("/proc/" ++ Helper ++ "/exe"),
+    Setup = parent(Helper),
+    length([Pid || Directory <- filelib:wildcard("/proc/[0-9]*"), Pid <- [filename:basename(Directory)],
+                   file:read_link(Directory ++ "/exe") =:= {ok, Program}, parent(Pid) =:= Setup]).
+
+parent(Pid) ->
+    case file:read_file("/proc/" ++ Pid ++ "/stat") of
+        {ok, Stat} ->
+            [_, Rest] = binary:split(Stat, <<") ">>),
+            lists:nth(2, binary:split(Rest, <<" ">>, [global]));
+        {error, _} ->
+            none
+    end.
+
+later(Spawn, Fun) ->
+    Parent = self(),
+    Spawn(fun() -> Parent ! {opened, Fun()} end),
+    receive {opened, Result} -> Result end.
+
+exchange() ->
+    [begin
+         {A, B} = gosocket_test_net:pair(Kind),
+         ok = ?S:send(A, <<"x">>),
+         {ok, <<"x">>} = ?S:recv(B, 0, 1000),
+         gosocket_test_net:close({A, B})
+     end || Kind <- gosocket_test_net:kinds()].
+
+talk() ->
+    ok = lists:foreach(fun(ok) -> ok end, exchange()),
+    io:format("helper ~b~n", [gosocket_test_lib:helper_os_pid()]),
+    receive stop -> ok end.
+
+stops() ->
+    {opened, ok} = open(),
+    Helper = gosocket_test_lib:helper_os_pid(),
+    Listener = gosocket_test_net:listener({inet, stream}),
+    Acceptor = gosocket_test_lib:start(fun() -> ?S:accept(Listener) end),
+    gosocket_test_lib:await_parked(Listener, num_acceptors, 1),
+    ok = application:stop(gosocket),
+    Result = gosocket_test_lib:result(Acceptor),
+    gosocket_test_lib:wait_until(fun() -> not gosocket_test_lib:helper_alive(Helper) end),
+    {Result, ?S:sockname(Listener), open()}.
+
+%% This module as an application that opens a socket when its node stops.
+stop_node() ->
+    ok = application:load({application, ?MODULE, [{mod, {?MODULE, []}}, {applications, [kernel, stdlib]}]}),
+    ok = application:start(?MODULE),
+    init:stop(),
+    receive never -> ok end.
+
+start(normal, []) ->
+    {ok, spawn_link(fun() -> receive stop -> ok end end)}.
+
+prep_stop(State) ->
+    {Elapsed, Result} = gosocket_test_lib:elapsed(fun open/0),
+    io:format(user, "answered ~w~n", [{Result, Elapsed}]),
+    State.
+
+stop(_) ->
+    ok.

@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([open/0, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, stops/0, stop_node/0]).
+-export([open/0, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, waits/0, stops/0, stop_node/0]).
 %% The application that opens a socket while its node stops.
 -export([start/2, prep_stop/1, stop/1]).
 
@@ -71,6 +71,14 @@ talk() ->
     ok = lists:foreach(fun(ok) -> ok end, exchange()),
     io:format("helper ~b~n", [gosocket_test_lib:helper_os_pid()]),
     receive stop -> ok end.
+
+%% A call that times out later, and whether it was one and the same helper.
+waits() ->
+    {A, _} = gosocket_test_net:pair({inet, stream}),
+    Call = gosocket_test_lib:start(fun() -> ?S:recv(A, 0, 12000) end),
+    gosocket_test_lib:await_parked(A, num_readers, 1),
+    io:format("helper ~b~n", [gosocket_test_lib:helper_os_pid()]),
+    {gosocket_test_lib:result(Call, 60000), gosocket_test_lib:helper_os_pid()}.
 
 stops() ->
     {opened, ok} = open(),

@@ -1,0 +1,347 @@
+%% Helper killed, helper stopped, lane killed, code loaded again: everybody who waits has an answer, and the next open works.
+-module(gosocket_crash_SUITE).
+
+-export([
+    killed_helper_ends_every_blocking_call/1,
+    killed_lane_ends_every_blocking_call/1,
+    stopped_helper_ends_every_blocking_call_within_six_seconds/1,
+    killed_helper_aborts_every_select_once/1,
+    killed_lane_aborts_every_select_once/1,
+    stopped_helper_aborts_every_select_within_six_seconds/1,
+    fired_and_cancelled_selects_are_not_aborted/1,
+    old_handles_say_closed_in_every_call/1,
+    old_handles_keep_their_info/1,
+    next_open_works_at_once/1,
+    fifty_deaths_in_a_row_wear_nothing_out/1,
+    calls_racing_with_the_death_of_the_helper_all_end/1,
+    opens_racing_with_the_death_of_the_helper_all_end/1,
+    frames_received_of_a_recv_are_returned/1,
+    send_tells_what_was_not_reported_taken/1,
+    stopped_helper_with_full_pipes_holds_nobody_longer/1,
+    helper_stopped_for_two_seconds_goes_on/1,
+    helper_ignores_the_signals_of_service_managers/1,
+    killed_lane_leaves_no_helper_behind/1,
+    killed_node_leaves_no_helper_behind/1,
+    node_stopped_for_seven_seconds_keeps_its_helper/1,
+    reload_of_the_waiting_code_kills_no_caller/1,
+    reload_of_the_lane_kills_nobody/1,
+    reload_of_all_modules_keeps_sockets_open/1
+]).
+
+-define(OURS, []).
+-include("gosocket_test.hrl").
+
+%% From a stopped helper to the last answer, with something for a busy machine.
+-define(SIX_SECONDS, 6500).
+
+%% ---- blocking calls ----
+
+killed_helper_ends_every_blocking_call(_) ->
+    ends_every_blocking_call(fun kill_helper/0).
+
+killed_lane_ends_every_blocking_call(_) ->
+    ends_every_blocking_call(fun kill_lane/0).
+
+stopped_helper_ends_every_blocking_call_within_six_seconds(_) ->
+    {Elapsed, ok} = elapsed(fun() -> ends_every_blocking_call(fun stop_helper/0) end),
+    ct:log("~b ms with the set-up", [Elapsed]).
+
+kill_helper() ->
+    signal("KILL", helper_os_pid()).
+
+stop_helper() ->
+    signal("STOP", helper_os_pid()).
+
+kill_lane() ->
+    exit(lane(), kill),
+    ok.
+
+ends_every_blocking_call(Break) ->
+    Calls = [{Name, gosocket_test_blocked:start(gosocket_test_blocked:make(Name), Timeout)}
+             || Name <- gosocket_test_blocked:names(), Timeout <- [infinity, 600000]],
+    ok = Break(),
+    {Elapsed, Results} = elapsed(fun() ->
+        [{Name, gosocket_test_blocked:outcome(Name, result(Call))} || {Name, Call} <- Calls]
+    end),
+    ?assertEqual([{Name, after_death(Name)} || {Name, _} <- Calls], Results),
+    ?assert(Elapsed =< ?SIX_SECONDS),
+    works_again().
+
+%% What had been read for a recv was still in the helper.
+after_death(recv_part) -> {error, closed};
+after_death(Name) -> gosocket_test_blocked:error(Name, closed).
+
+works_again() ->
+    {A, B} = pair({inet, stream}),
+    ok = ?S:send(A, <<"again">>),
+    ?assertEqual({ok, <<"again">>}, ?S:recv(B, 5, ?PATIENCE)),
+    close({A, B}).
+
+%% ---- selects ----
+
+killed_helper_aborts_every_select_once(_) ->
+    aborts_every_select_once(fun kill_helper/0).
+
+killed_lane_aborts_every_select_once(_) ->
+    aborts_every_select_once(fun kill_lane/0).
+
+stopped_helper_aborts_every_select_within_six_seconds(_) ->
+    aborts_every_select_once(fun stop_helper/0).
+
+aborts_every_select_once(Break) ->
+    Situations = [gosocket_test_blocked:make(Name) || Name <- gosocket_test_blocked:select_calls()],
+    Selects = [{Socket, gosocket_test_blocked:select(Situation)} || #{socket := Socket} = Situation <- Situations],
+    ok = Break(),
+    {Elapsed, _} = elapsed(fun() ->
+        [await_abort(Socket, SelectInfo, closed) || {Socket, SelectInfo} <- Selects]
+    end),
+    ?assert(Elapsed =< ?SIX_SECONDS),
+    works_again(),
+    ?assertEqual(none, receive {'$socket', _, _, _} = Message -> Message after 0 -> none end).
+
+fired_and_cancelled_selects_are_not_aborted(_) ->
+    {A, B} = pair({inet, stream}),
+    {C, D} = pair({inet, stream}),
+    {select, Fired} = ?S:recv(B, 0, nowait),
+    ok = ?S:send(A, <<"x">>),
+    await_select(B, Fired),
+    {select, Cancelled} = ?S:recv(D, 0, nowait),
+    ok = ?S:cancel(D, Cancelled),
+    {select, Armed} = ?S:recv(C, 0, nowait),
+    ok = kill_lane(),
+    await_abort(C, Armed, closed),
+    works_again(),
+    ?assertEqual(none, receive {'$socket', _, _, _} = Message -> Message after 0 -> none end).
+
+%% ---- afterwards ----
+
+old_handles_say_closed_in_every_call(_) ->
+    Address = #{family => inet, addr => loopback, port => 9},
+    Calls = [{bind, [loopback]}, {connect, [Address]}, {connect, [Address, nowait]}, {connect, []}, {listen, []}, {accept, []},
+             {accept, [nowait]}, {recv, []}, {recv, [0, nowait]}, {recvfrom, []}, {recvmsg, []}, {send, [<<"x">>]},
+             {send, [<<"x">>, nowait]}, {sendto, [<<"x">>, Address]}, {sendmsg, [#{iov => [<<"x">>]}]}, {shutdown, [write]},
+             {sockname, []}, {peername, []}, {getopt, [otp, rcvbuf]}, {getopt, [socket, type]}, {setopt, [otp, rcvbuf, 1]},
+             {cancel, [{select_info, recv, make_ref()}]}, {close, []}],
+    [begin
+         Socket = unconnected({inet, stream}),
+         ok = Break(),
+         works_eventually(),
+         [?assertEqual({Function, closed(Function)}, {Function, apply(?S, Function, [Socket | Arguments])})
+          || {Function, Arguments} <- Calls]
+     end || Break <- [fun kill_helper/0, fun kill_lane/0]].
+
+closed(Function) when Function =:= send; Function =:= sendto -> {error, {closed, 1}};
+closed(_) -> {error, closed}.
+
+%% The death of the helper is no call: an open may come before the node knows of it.
+works_eventually() ->
+    wait_until(fun() ->
+        case ?S:open(inet, stream) of
+            {ok, Socket} -> ?S:close(Socket) =:= ok;
+            {error, closed} -> false
+        end
+    end).
+
+old_handles_keep_their_info(_) ->
+    {A, B} = pair({inet, stream}),
+    ok = kill_helper(),
+    ?assertEqual({error, closed}, ?S:recv(B, 0)),
+    ?assertMatch(#{domain := inet, type := stream, protocol := tcp, ctype := normal, ctrl := undefined, num_readers := 0,
+                   num_writers := 0, num_acceptors := 0, readable := false, writable := false, counters := #{}}, ?S:info(A)).
+
+next_open_works_at_once(_) ->
+    [begin
+         ok = Break(),
+         {ok, Socket} = ?S:open(inet, stream),
+         ok = ?S:close(Socket)
+     end || Break <- [fun kill_and_await/0, fun kill_lane_and_await/0]].
+
+kill_and_await() ->
+    Monitor = erlang:monitor(process, lane()),
+    ok = kill_helper(),
+    receive {'DOWN', Monitor, process, _, _} -> ok end.
+
+kill_lane_and_await() ->
+    Monitor = erlang:monitor(process, lane()),
+    ok = kill_lane(),
+    receive {'DOWN', Monitor, process, _, _} -> ok end.
+
+fifty_deaths_in_a_row_wear_nothing_out(_) ->
+    [begin
+         {ok, Socket} = ?S:open(inet, stream),
+         ok = Break(),
+         ?assertEqual({error, closed}, ?S:close(Socket))
+     end || _ <- lists:seq(1, 25), Break <- [fun kill_and_await/0, fun kill_lane_and_await/0]],
+    works_again().
+
+%% ---- races ----
+
+calls_racing_with_the_death_of_the_helper_all_end(_) ->
+    [begin
+         Callers = [start(fun() -> call_till_closed(unconnected({inet, dgram})) end) || _ <- lists:seq(1, 200)],
+         wait_until(fun() -> length(?S:which_sockets()) >= 200 end),
+         ok = Break(),
+         ?assertEqual(lists:duplicate(200, {error, closed}), [result(Caller) || Caller <- Callers]),
+         works_eventually()
+     end || Break <- [fun kill_helper/0, fun kill_lane/0, fun kill_helper/0, fun kill_lane/0]].
+
+call_till_closed(Socket) ->
+    case ?S:getopt(Socket, otp, rcvbuf) of
+        {ok, _} -> call_till_closed(Socket);
+        Other -> Other
+    end.
+
+opens_racing_with_the_death_of_the_helper_all_end(_) ->
+    [begin
+         Test = self(),
+         Openers = [start(fun() -> {ok, _} = ?S:open(inet, dgram), Test ! opened, open_till_closed() end)
+                    || _ <- lists:seq(1, 50)],
+         [receive opened -> ok end || _ <- Openers],
+         ok = Break(),
+         [{error, closed} = result(Opener) || Opener <- Openers],
+         works_eventually()
+     end || Break <- [fun kill_helper/0, fun kill_lane/0, fun kill_helper/0, fun kill_lane/0]].
+
+open_till_closed() ->
+    case ?S:open(inet, dgram) of
+        {ok, Socket} ->
+            case ?S:close(Socket) of
+                ok -> open_till_closed();
+                Error -> Error
+            end;
+        Error ->
+            Error
+    end.
+
+%% ---- data on their way ----
+
+%% More than a MiB arrives in parts: those that the caller has are its result.
+frames_received_of_a_recv_are_returned(_) ->
+    {A, B} = pair({inet, stream}),
+    Data = random(5 bsl 20),
+    Reader = start(fun() -> ?S:recv(B, byte_size(Data) + 1) end),
+    ok = ?S:send(A, Data),
+    wait_until(fun() -> maps:get(read_byte, maps:get(counters, ?S:info(B))) =:= byte_size(Data) end),
+    ok = kill_helper(),
+    {error, {closed, Part}} = result(Reader),
+    ?assert(byte_size(Part) >= 1 bsl 20),
+    ?assert(binary:part(Data, 0, byte_size(Part)) =:= Part).
+
+send_tells_what_was_not_reported_taken(_) ->
+    {A, B} = small_pair({inet, stream}),
+    Size = 4 bsl 20,
+    Writer = start(fun() -> ?S:send(A, binary:copy(<<"s">>, Size)) end),
+    {ok, _} = ?S:recv(B, 2 bsl 20),
+    ok = kill_helper(),
+    {error, {closed, Left}} = result(Writer),
+    ?assert(Left >= Size - (3 bsl 20) andalso Left =< Size).
+
+%% The pipe to a stopped helper fills up: nobody may be suspended in it.
+stopped_helper_with_full_pipes_holds_nobody_longer(_) ->
+    Pairs = [pair({inet, stream}) || _ <- lists:seq(1, 20)],
+    Data = random(8 bsl 20),
+    ok = stop_helper(),
+    Writers = [start(fun() -> ?S:send(A, Data) end) || {A, _} <- Pairs],
+    Callers = [start(fun() -> ?S:getopt(B, otp, rcvbuf) end) || {_, B} <- Pairs, _ <- lists:seq(1, 50)],
+    {Elapsed, _} = elapsed(fun() ->
+        [?assertEqual({error, closed}, result(Caller)) || Caller <- Callers],
+        [?assertEqual({error, {closed, byte_size(Data)}}, result(Writer)) || Writer <- Writers]
+    end),
+    ?assert(Elapsed =< ?SIX_SECONDS),
+    works_again().
+
+%% ---- what is no death ----
+
+helper_stopped_for_two_seconds_goes_on(_) ->
+    {A, B} = pair({inet, stream}),
+    Reader = start(fun() -> ?S:recv(B, 3) end),
+    await_parked(B, num_readers, 1),
+    Helper = helper_os_pid(),
+    ok = signal("STOP", Helper),
+    Writer = start(fun() -> ?S:send(A, <<"abc">>) end),
+    receive
+    after 2000 -> ok
+    end,
+    ok = signal("CONT", Helper),
+    ?assertEqual(ok, result(Writer)),
+    ?assertEqual({ok, <<"abc">>}, result(Reader)),
+    ?assertEqual(Helper, helper_os_pid()),
+    close({A, B}).
+
+helper_ignores_the_signals_of_service_managers(_) ->
+    {A, B} = pair({inet, stream}),
+    Helper = helper_os_pid(),
+    [begin
+         ok = signal(Signal, Helper),
+         ok = ?S:send(A, <<"x">>),
+         ?assertEqual({Signal, {ok, <<"x">>}}, {Signal, ?S:recv(B, 1, ?PATIENCE)})
+     end || Signal <- ["TERM", "INT", "HUP", "TSTP", "PIPE"]],
+    ?assertEqual(Helper, helper_os_pid()),
+    close({A, B}).
+
+killed_lane_leaves_no_helper_behind(_) ->
+    works_again(),
+    Helper = helper_os_pid(),
+    ok = kill_lane(),
+    wait_until(fun() -> not helper_alive(Helper) end),
+    works_again().
+
+killed_node_leaves_no_helper_behind(_) ->
+    Node = gosocket_test_node:start(gosocket_test_fresh, talk, [], []),
+    {Helper, Talking} = gosocket_test_node:await_said(Node, "helper"),
+    true = helper_alive(list_to_integer(Helper)),
+    ok = signal("KILL", gosocket_test_node:os_pid(Node)),
+    {{exit_status, _}, _} = gosocket_test_node:wait(Talking),
+    wait_until(fun() -> not helper_alive(list_to_integer(Helper)) end).
+
+%% A node that was stopped has not heard of its helper for long: that is no sign of its death.
+node_stopped_for_seven_seconds_keeps_its_helper(_) ->
+    Node = gosocket_test_node:start(gosocket_test_fresh, waits, [], []),
+    {Helper, Waiting} = gosocket_test_node:await_said(Node, "helper"),
+    OsPid = gosocket_test_node:os_pid(Node),
+    ok = signal("STOP", OsPid),
+    receive
+    after 7000 -> ok
+    end,
+    ok = signal("CONT", OsPid),
+    {{returned, Result}, _} = gosocket_test_node:wait(Waiting, 30000),
+    ?assertEqual({{error, timeout}, list_to_integer(Helper)}, Result).
+
+%% ---- code ----
+
+%% Twice: the second load ends whoever still runs the oldest code.
+reload_of_the_waiting_code_kills_no_caller(_) ->
+    reload_kills_nobody([gosocket_wait]).
+
+reload_of_the_lane_kills_nobody(_) ->
+    reload_kills_nobody([gosocket_lane]).
+
+reload_of_all_modules_keeps_sockets_open(_) ->
+    {ok, Modules} = application:get_key(gosocket, modules),
+    reload_kills_nobody(Modules).
+
+reload_kills_nobody(Modules) ->
+    Pairs = [pair({local, stream}) || _ <- lists:seq(1, 100)],
+    Readers = [start(fun() -> ?S:recv(B, 2) end) || {_, B} <- Pairs],
+    [await_parked(B, num_readers, 1) || {_, B} <- Pairs],
+    Lane = lane(),
+    Helper = helper_os_pid(),
+    Talker = start(fun() -> talk_till(stop, pair({inet, stream})) end),
+    [[begin
+          code:purge(Module),
+          {module, Module} = code:load_file(Module)
+      end || Module <- Modules] || _ <- [1, 2, 3]],
+    [ok = ?S:send(A, <<"ok">>) || {A, _} <- Pairs],
+    ?assertEqual(lists:duplicate(100, {ok, <<"ok">>}), [result(Reader) || Reader <- Readers]),
+    element(1, Talker) ! stop,
+    ?assertEqual(ok, result(Talker)),
+    ?assertEqual({Lane, Helper}, {lane(), helper_os_pid()}),
+    close([Socket || {A, B} <- Pairs, Socket <- [A, B]]).
+
+talk_till(Stop, {A, B} = Pair) ->
+    ok = ?S:send(A, <<"talk">>),
+    {ok, <<"talk">>} = ?S:recv(B, 4),
+    receive
+        Stop -> ok
+    after 0 -> talk_till(Stop, Pair)
+    end.

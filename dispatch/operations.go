@@ -97,8 +97,7 @@ func (c *call) connect() {
 		}
 		return
 	}
-	v := decodeSockaddr(c.d, &c.to)
-	o.To = &c.to
+	v := c.address(s, o)
 	c.timing(o)
 	c.submit(s, o, v)
 }
@@ -131,9 +130,20 @@ func (c *call) send() {
 
 func (c *call) sendto() {
 	s, o := c.operation(socketcore.Sendto)
+	v := c.address(s, o)
+	c.sendRest(s, o, v)
+}
+
+// address reads the address that an operation is for. Those of packet sockets are addresses
+// for packet sockets only.
+func (c *call) address(s *socketcore.Socket, o *socketcore.Op) verdict {
+	term := *c.d
 	v := decodeSockaddr(c.d, &c.to)
 	o.To = &c.to
-	c.sendRest(s, o, v)
+	if v.ok() && socketcore.IsPacket(c.to.Family()) && (s == nil || !socketcore.IsPacket(s.Domain())) {
+		return invalid("address", term.Raw())
+	}
+	return v
 }
 
 func (c *call) sendmsg() {
@@ -143,8 +153,7 @@ func (c *call) sendmsg() {
 	if string(atomOf(to.Raw())) == "undefined" {
 		c.d.Skip()
 	} else {
-		v = decodeSockaddr(c.d, &c.to)
-		o.To = &c.to
+		v = c.address(s, o)
 	}
 	limit := socketcore.DefaultSettings.SndCtrlBuf
 	if s != nil {

@@ -44,24 +44,26 @@ priv/gosocket: $(GO_SOURCES)
 compile: ## the Erlang application and its helper
 	@$(REBAR3) compile
 
-.PHONY: deps
-deps: ## install what tests, demo and benchmarks need and this machine lacks
-	@.ci/deps
+.PHONY: deps deps-demo deps-bench
+deps: ## install what tests, demo and benchmark need and this machine lacks
+	@.ci/deps test
+deps-demo deps-bench:
+	@.ci/deps $(@:deps-%=%)
 
 .PHONY: test
 test: deps helper ## every check there is; STEPS="lint ct" runs some of them
 	@.ci/check $(STEPS)
 
 .PHONY: demo
-demo: deps compile ## two nodes exchange data through the helper, with a report
+demo: deps-demo compile ## two nodes exchange data through the helper, with a report
 	@examples/run demo
 
 .PHONY: bench
-bench: deps compile ## CASES="pingpong latency" ROUNDS=7 SECONDS=0.4 LOADS="idle busy"; all optional
+bench: deps-bench compile ## CASES="pingpong latency" ROUNDS=7 SECONDS=0.4 LOADS="idle busy"; all optional
 	@bench/run main
 
 .PHONY: bench-profile
-bench-profile: deps compile ## where the time of a call goes, hop by hop
+bench-profile: deps-bench compile ## where the time of a call goes, hop by hop
 	@bench/run profile
 
 .PHONY: clean

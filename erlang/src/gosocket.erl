@@ -77,11 +77,6 @@
 -define(DEFAULT_BACKLOG, 5).
 %% IOV_MAX of Linux
 -define(IOV_MAX, 1024).
-%% A deadline is nanoseconds in 64 bits; who waits longer than a hundred years waits for ever.
--define(LONGEST, 100 * 365 * 24 * 60 * 60 * 1000).
-
--compile({inline, [until/1, reference/1]}).
-
 %% ---- Open, bind, connect, listen, accept
 
 %% @equiv open(FD, #{})
@@ -153,8 +148,8 @@ connect(Socket, SockAddr) ->
 -spec connect(socket(), sockaddr(), timeout()) -> ok | {error, errcode() | closed | timeout};
              (socket(), sockaddr(), nowait) -> ok | {select, select_info()} | {error, errcode() | closed}.
 connect({'$socket', S}, SockAddr, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
-    Ref = reference(Timeout),
-    gosocket_wait:call(connect, Ref, {connect, S, self(), SockAddr, until(Timeout), Ref});
+    Ref = gosocket_arg:select_ref(Timeout),
+    gosocket_wait:call(connect, Ref, {connect, S, self(), SockAddr, gosocket_arg:until(Timeout), Ref});
 connect(Socket, SockAddr, Timeout) ->
     erlang:error(badarg, [Socket, SockAddr, Timeout]).
 
@@ -178,8 +173,8 @@ accept(LSocket) ->
             (LSocket :: socket(), nowait) ->
                 {ok, socket()} | {select, select_info()} | {error, errcode() | closed}.
 accept({'$socket', S}, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
-    Ref = reference(Timeout),
-    gosocket_wait:call(accept, Ref, {accept, S, self(), until(Timeout), Ref});
+    Ref = gosocket_arg:select_ref(Timeout),
+    gosocket_wait:call(accept, Ref, {accept, S, self(), gosocket_arg:until(Timeout), Ref});
 accept(LSocket, Timeout) ->
     erlang:error(badarg, [LSocket, Timeout]).
 
@@ -208,8 +203,8 @@ send(Socket, Data, Timeout) -> send(Socket, Data, [], Timeout).
         | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
 send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Payload = iolist_to_binary(Data),
-    Ref = reference(Timeout),
-    gosocket_wait:send(Ref, {send, S, self(), Flags, until(Timeout), Ref, byte_size(Payload)},
+    Ref = gosocket_arg:select_ref(Timeout),
+    gosocket_wait:send(Ref, {send, S, self(), Flags, gosocket_arg:until(Timeout), Ref, byte_size(Payload)},
                        Payload, undefined);
 send(Socket, Data, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Data, Flags, Timeout]).
@@ -239,8 +234,8 @@ sendto(Socket, Data, Dest, Timeout) -> sendto(Socket, Data, Dest, [], Timeout).
 sendto({'$socket', S}, Data, Dest, Flags, Timeout)
   when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Payload = iolist_to_binary(Data),
-    Ref = reference(Timeout),
-    gosocket_wait:send(Ref, {sendto, S, self(), Dest, Flags, until(Timeout), Ref, byte_size(Payload)},
+    Ref = gosocket_arg:select_ref(Timeout),
+    gosocket_wait:send(Ref, {sendto, S, self(), Dest, Flags, gosocket_arg:until(Timeout), Ref, byte_size(Payload)},
                        Payload, undefined);
 sendto(Socket, Data, Dest, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Data, Dest, Flags, Timeout]).
@@ -282,9 +277,9 @@ sendmsg(_S, #{ctrl := Ctrl}, _Iovec, _Flags, _Timeout) when not is_list(Ctrl) ->
     {error, einval};
 sendmsg(S, MsgHdr, Iovec, Flags, Timeout) ->
     Payload = iolist_to_binary(Iovec),
-    Ref = reference(Timeout),
+    Ref = gosocket_arg:select_ref(Timeout),
     gosocket_wait:send(Ref, {sendmsg, S, self(), maps:get(addr, MsgHdr, undefined),
-                             maps:get(ctrl, MsgHdr, []), Flags, until(Timeout), Ref, byte_size(Payload)},
+                             maps:get(ctrl, MsgHdr, []), Flags, gosocket_arg:until(Timeout), Ref, byte_size(Payload)},
                        Payload, Iovec).
 
 %% ---- Receive
@@ -325,9 +320,9 @@ recv(Socket, Length, Timeout) -> recv(Socket, Length, [], Timeout).
       Reason :: errcode() | closed.
 recv({'$socket', S}, Length, Flags, Timeout)
   when is_reference(S), ?IS_LENGTH(Length), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
-    Ref = reference(Timeout),
-    gosocket_wait:call(read_class(Flags), Ref,
-                       {recv, S, self(), Length, Flags, until(Timeout), Ref});
+    Ref = gosocket_arg:select_ref(Timeout),
+    gosocket_wait:call(gosocket_arg:read_class(Flags), Ref,
+                       {recv, S, self(), Length, Flags, gosocket_arg:until(Timeout), Ref});
 recv(Socket, Length, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Length, Flags, Timeout]).
 
@@ -367,9 +362,9 @@ recvfrom(Socket, BufSz, Timeout) -> recvfrom(Socket, BufSz, [], Timeout).
         | {error, errcode() | closed}.
 recvfrom({'$socket', S}, BufSz, Flags, Timeout)
   when is_reference(S), ?IS_BUFFER_SIZE(BufSz), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
-    Ref = reference(Timeout),
-    gosocket_wait:call(read_class(Flags), Ref,
-                       {recvfrom, S, self(), BufSz, Flags, until(Timeout), Ref});
+    Ref = gosocket_arg:select_ref(Timeout),
+    gosocket_wait:call(gosocket_arg:read_class(Flags), Ref,
+                       {recvfrom, S, self(), BufSz, Flags, gosocket_arg:until(Timeout), Ref});
 recvfrom(Socket, BufSz, Flags, Timeout) ->
     erlang:error(badarg, [Socket, BufSz, Flags, Timeout]).
 
@@ -405,9 +400,9 @@ recvmsg(Socket, BufSz, CtrlSz) when is_integer(BufSz), is_integer(CtrlSz) ->
 recvmsg({'$socket', S}, BufSz, CtrlSz, Flags, Timeout)
   when is_reference(S), ?IS_BUFFER_SIZE(BufSz), ?IS_BUFFER_SIZE(CtrlSz), is_list(Flags),
        ?IS_TIMEOUT(Timeout) ->
-    Ref = reference(Timeout),
-    gosocket_wait:call(read_class(Flags), Ref,
-                       {recvmsg, S, self(), BufSz, CtrlSz, Flags, until(Timeout), Ref});
+    Ref = gosocket_arg:select_ref(Timeout),
+    gosocket_wait:call(gosocket_arg:read_class(Flags), Ref,
+                       {recvmsg, S, self(), BufSz, CtrlSz, Flags, gosocket_arg:until(Timeout), Ref});
 recvmsg(Socket, BufSz, CtrlSz, Flags, Timeout) ->
     erlang:error(badarg, [Socket, BufSz, CtrlSz, Flags, Timeout]).
 
@@ -495,36 +490,3 @@ which_sockets(Filter) -> gosocket_registry:sockets(Filter).
 %% @doc Whether sockets opened from now on go into the registry, unless their open says otherwise.
 -spec use_registry(boolean()) -> ok.
 use_registry(Use) when is_boolean(Use) -> gosocket_registry:use(Use).
-
-%% ---- Arguments
-
-%% Time spent in queues counts: a call carries the moment when its time is up.
--spec until(timeout() | nowait) -> infinity | nowait | 0 | {at, Nanoseconds :: integer()}.
-until(0) -> 0;
-until(Timeout) when is_atom(Timeout); Timeout > ?LONGEST -> never(Timeout);
-until(Timeout) -> {at, os:perf_counter(nanosecond) + Timeout * 1000000}.
-
--spec never(timeout() | nowait) -> infinity | nowait.
-never(nowait) -> nowait;
-never(_) -> infinity.
-
-%% Names a select; made here because the process may hear of it before the call returns.
--spec reference(timeout() | nowait) -> reference() | [].
-reference(nowait) -> make_ref();
-reference(_) -> [].
-
-%% What was only looked at, or is no data of the stream, is not put back when its reader is dead.
--spec read_class(recv_flags()) -> read | peek.
-read_class([]) ->
-    read;
-read_class(Flags) ->
-    case [Flag || Flag <- [peek, oob, errqueue], is_member(Flag, Flags)] of
-        [] -> read;
-        _ -> peek
-    end.
-
-%% The helper is to complain about an improper list.
--spec is_member(recv_flag(), maybe_improper_list()) -> boolean().
-is_member(Flag, [Flag | _]) -> true;
-is_member(Flag, [_ | Flags]) -> is_member(Flag, Flags);
-is_member(_, _) -> false.

@@ -12,3 +12,9 @@
 
 -define(LANE(Number), {gosocket_lane, Number}).
 -define(DEFAULT_LANE, 0).
+
+%% Bytes of frames that are matched without making a term: the head of a final answer {Id, Result},
+%% the result ok, and the head of the result {ok, _}.
+-define(ANSWER(Id), 131, 104, 2, 98, Id:32).
+-define(OK, 119, 2, "ok").
+-define(OK_HEAD, 104, 2, ?OK).

@@ -1,13 +1,14 @@
 %% @private
 %% @doc Outlives the lanes: holds the table of armed selects of each. A process with an armed select
 %% waits in code of its own and monitors nobody, so when a lane is gone, however it went, the guardian
-%% sends it the abort.
+%% sends it the abort. A lane that did not end in order leaves its helper to the guardian, too: one that is
+%% stopped would never see that its input has ended.
 -module(gosocket_guardian).
 
 -behaviour(gen_server).
 
 -export([start_link/0,
-         enroll/1]).
+         enroll/2]).
 
 -export([init/1,
          handle_call/3,
@@ -17,17 +18,22 @@
 
 -include("gosocket.hrl").
 
--type lane() :: {Number :: non_neg_integer(), pid(), ets:table()}.
--type state() :: #{Monitor :: reference() => lane()}.
+-record(lane,
+        {number :: non_neg_integer(),
+         pid :: pid(),
+         os_pid :: pos_integer(),
+         selects :: ets:table()}).
+
+-type state() :: #{Monitor :: reference() => #lane{}}.
 
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @doc Called by a lane: a table for its selects, rows `{Ref, Pid, Slot, Socket}'.
--spec enroll(Number :: non_neg_integer()) -> ets:table().
-enroll(Number) ->
-    gen_server:call(?MODULE, {enroll, Number}, infinity).
+-spec enroll(Number :: non_neg_integer(), OsPid :: pos_integer()) -> ets:table().
+enroll(Number, OsPid) ->
+    gen_server:call(?MODULE, {enroll, Number, OsPid}, infinity).
 
 -spec init([]) -> {ok, state()}.
 init([]) ->
@@ -35,37 +41,44 @@ init([]) ->
     process_flag(trap_exit, true),
     {ok, #{}}.
 
--spec handle_call({enroll, non_neg_integer()}, gen_server:from(), state()) ->
+-spec handle_call({enroll, non_neg_integer(), pos_integer()}, {pid(), term()}, state()) ->
           {reply, ets:table(), state()}.
-handle_call({enroll, Number}, {Lane, _Tag}, Lanes) ->
-    Table = ets:new(gosocket_selects, [public]),
-    {reply, Table, Lanes#{monitor(process, Lane) => {Number, Lane, Table}}}.
+handle_call({enroll, Number, OsPid}, {Pid, _Tag}, Lanes) ->
+    Selects = ets:new(gosocket_selects, [public]),
+    Lane = #lane{number = Number, pid = Pid, os_pid = OsPid, selects = Selects},
+    {reply, Selects, Lanes#{monitor(process, Pid) => Lane}}.
 
 -spec handle_cast(term(), state()) -> {noreply, state()}.
 handle_cast(_Request, Lanes) ->
     {noreply, Lanes}.
 
 -spec handle_info(term(), state()) -> {noreply, state()}.
-handle_info({'DOWN', Monitor, process, _Pid, _Reason}, Lanes) ->
+handle_info({'DOWN', Monitor, process, _Pid, Reason}, Lanes) ->
     {Lane, Rest} = maps:take(Monitor, Lanes),
     gone(Lane),
+    is_orderly(Reason) orelse gosocket_helper:kill(Lane#lane.os_pid),
     {noreply, Rest};
 handle_info(_Other, Lanes) ->
     {noreply, Lanes}.
+
+-spec is_orderly(Reason :: term()) -> boolean().
+is_orderly(shutdown) -> true;
+is_orderly({shutdown, _}) -> true;
+is_orderly(_) -> false.
 
 %% The lanes are stopped before their guardian.
 -spec terminate(term(), state()) -> ok.
 terminate(_Reason, Lanes) ->
     lists:foreach(fun gone/1, maps:values(Lanes)).
 
--spec gone(lane()) -> true.
-gone({Number, Pid, Table}) ->
+-spec gone(#lane{}) -> true.
+gone(#lane{number = Number, pid = Pid, selects = Selects}) ->
     withdraw(?LANE(Number), Pid),
     ets:foldl(fun({Ref, Process, _Slot, Socket}, ok) ->
                       Process ! {'$socket', Socket, abort, {Ref, closed}},
                       ok
-              end, ok, Table),
-    ets:delete(Table).
+              end, ok, Selects),
+    ets:delete(Selects).
 
 %% A new run of the lane may have put its own term there already.
 -spec withdraw(?LANE(non_neg_integer()), pid()) -> boolean().

@@ -10,27 +10,26 @@
 -export([new/3,
          find/1,
          close/3,
-         is_closed/1,
          kind/1,
          final_info/1]).
 
 -export_type([home/0]).
 
-%% Words of the array. Values stay below 2^59 where calls read them: no big integers on their way.
--define(CHECK, 1).
--define(HOME, 2).                               % lane number and incarnation
--define(SOCKET, 3).                             % the helper's number
--define(DOMAIN, 4).
--define(TYPE, 5).
--define(PROTOCOL, 6).
--define(CTYPE, 7).
--define(CLOSED, 8).
--define(OWNER, 9).                              % only of a socket that its owner's death closed
--define(COUNTERS, 10).                          % the first of many
+%% Words of the array. The two that every call reads stay below 2^59: no big integers on its way.
+-define(HOME, 1).                               % check value, lane number, incarnation
+-define(SOCKET, 2).                             % the helper's number
+-define(DOMAIN, 3).
+-define(TYPE, 4).
+-define(PROTOCOL, 5).
+-define(CTYPE, 6).
+-define(OWNER, 7).                              % only of a socket that its owner's death closed
+-define(COUNTERS, 8).                           % the first of many
 -define(WORDS, (?COUNTERS + length(?COUNTER_NAMES) - 1)).
 
--define(CHECK_VALUE, 16#5f3a_c0de_50c4).
--define(INCARNATION_BITS, 40).
+%% What tells a handle from any other array of atomics.
+-define(CHECK_VALUE, 16#50c4).
+-define(LANE_BITS, 8).
+-define(INCARNATION_BITS, 32).
 
 -define(COUNTER_NAMES,
         [read_byte, read_fails, read_pkg, read_pkg_max, read_tries, read_waits,
@@ -45,45 +44,42 @@
 -spec new(home(), Socket :: non_neg_integer(), kind()) -> reference().
 new({Lane, Incarnation}, Socket, {Domain, Type, Protocol, CType}) ->
     Handle = atomics:new(?WORDS, [{signed, false}]),
-    atomics:put(Handle, ?HOME, Lane bsl ?INCARNATION_BITS bor Incarnation),
     atomics:put(Handle, ?SOCKET, Socket),
     atomics:put(Handle, ?DOMAIN, Domain),
     atomics:put(Handle, ?TYPE, Type),
     atomics:put(Handle, ?PROTOCOL, Protocol),
     atomics:put(Handle, ?CTYPE, CType),
-    atomics:put(Handle, ?CHECK, ?CHECK_VALUE),
+    <<Home:64>> = <<?CHECK_VALUE:(64 - ?LANE_BITS - ?INCARNATION_BITS), Lane:?LANE_BITS,
+                    Incarnation:?INCARNATION_BITS>>,
+    atomics:put(Handle, ?HOME, Home),
     Handle.
 
 %% @doc The running lane and the socket's number there. A closed socket of a running lane is found
 %% as well: the helper checks the arguments before it says closed. Any other reference is a badarg.
 -spec find(reference()) -> {#gosocket_lane{}, Socket :: non_neg_integer()} | closed.
 find(Handle) ->
-    check(Handle),
-    Home = atomics:get(Handle, ?HOME),
+    Home = home(Handle),
     Incarnation = Home band (1 bsl ?INCARNATION_BITS - 1),
-    case persistent_term:get(?LANE(Home bsr ?INCARNATION_BITS), none) of
+    Number = (Home bsr ?INCARNATION_BITS) band (1 bsl ?LANE_BITS - 1),
+    case persistent_term:get(?LANE(Number), none) of
         #gosocket_lane{incarnation = Incarnation} = Lane ->
             {Lane, atomics:get(Handle, ?SOCKET)};
         _ ->
             closed
     end.
 
--spec check(reference()) -> true.
-check(Handle) ->
-    atomics:get(Handle, ?CHECK) =:= ?CHECK_VALUE orelse erlang:error(badarg).
+-spec home(reference()) -> non_neg_integer().
+home(Handle) ->
+    Home = atomics:get(Handle, ?HOME),
+    Home bsr (?LANE_BITS + ?INCARNATION_BITS) =:= ?CHECK_VALUE orelse erlang:error(badarg),
+    Home.
 
 %% @doc Writes down what outlives the socket.
 -spec close(reference(), Owner :: pid() | undefined, Counters :: tuple()) -> ok.
 close(Handle, Owner, Counters) ->
-    [atomics:put(Handle, ?COUNTERS + I - 1, element(I, Counters))
-     || I <- lists:seq(1, length(?COUNTER_NAMES))],
-    atomics:put(Handle, ?OWNER, pack(Owner)),
-    atomics:put(Handle, ?CLOSED, 1).
-
--spec is_closed(reference()) -> boolean().
-is_closed(Handle) ->
-    check(Handle),
-    atomics:get(Handle, ?CLOSED) =:= 1.
+    lists:foldl(fun(Count, Word) -> atomics:put(Handle, Word, Count), Word + 1 end,
+                ?COUNTERS, tuple_to_list(Counters)),
+    atomics:put(Handle, ?OWNER, pack(Owner)).
 
 %% @doc Domain, type and protocol as the man page names them.
 -spec kind(reference()) -> {Domain, Type, Protocol} when

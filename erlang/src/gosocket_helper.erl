@@ -4,13 +4,15 @@
 
 -export([start/0,
          hello/1,
-         kill/2,
+         os_pid/1,
+         kill/1,
          log_failure/1]).
 
 -export_type([hello/0]).
 
 -define(PROTOCOL, 0).
 -define(HELLO_TIMEOUT, 5000).
+-define(KILL_TIMEOUT, 500).
 
 -type hello() :: #{protocol := 0,
                    pid := pos_integer(),
@@ -91,30 +93,33 @@ check_hello(Frame) ->
         error:badarg -> {error, eproto}
     end.
 
-%% @doc Ends a helper that does not end at end of file, because it is stopped or is no helper. SIGKILL
-%% works in any case; the VM has no call for it. Returns at once.
--spec kill(port(), hello() | undefined) -> ok.
-kill(Port, Hello) ->
-    case {Hello, erlang:port_info(Port, os_pid)} of
-        {#{pid := Pid}, _} -> spawn(fun() -> sigkill(Pid) end);
-        {_, {os_pid, Pid}} -> spawn(fun() -> sigkill(Pid) end);
-        _ -> ok
-    end,
-    ok.
+-spec os_pid(port()) -> pos_integer() | undefined.
+os_pid(Port) ->
+    case erlang:port_info(Port, os_pid) of
+        {os_pid, Pid} -> Pid;
+        undefined -> undefined
+    end.
 
--spec sigkill(OsPid :: pos_integer()) -> ok.
-sigkill(OsPid) ->
+%% @doc Ends a helper that may not end at end of file, because it is stopped or is no helper. SIGKILL
+%% works in any case; the VM has no call for it.
+-spec kill(OsPid :: pos_integer() | undefined) -> ok.
+kill(undefined) ->
+    ok;
+kill(OsPid) ->
     Pid = integer_to_list(OsPid),
     case os:find_executable("kill") of
         false ->
-            os:cmd("kill -9 " ++ Pid);
+            _ = os:cmd("kill -9 " ++ Pid),
+            ok;
         Kill ->
-            Port = open_port({spawn_executable, Kill}, [exit_status, {args, ["-9", Pid]}]),
+            Port = open_port({spawn_executable, Kill},
+                             [exit_status, stderr_to_stdout, {args, ["-9", Pid]}]),
             receive
                 {Port, {exit_status, _}} -> ok
+            after ?KILL_TIMEOUT ->
+                ok
             end
-    end,
-    ok.
+    end.
 
 -spec log_failure(Posix :: atom()) -> ok.
 log_failure(Posix) ->

@@ -34,10 +34,6 @@
 -define(DEFAULT_LANE_SPIN, 60).
 -define(DEFAULT_CALLER_SPIN, 15).
 
-%% The head of a final answer, and the result `{ok, _}'.
--define(ANSWER(Id), 131, 104, 2, 98, Id:32).
--define(OK(Element), 104, 2, 119, 2, "ok", Element).
-
 -record(lane,
         {parent :: pid(),
          home :: gosocket_handle:home(),
@@ -54,6 +50,9 @@
          undelivered = false :: boolean(),
          sockets = #{} :: #{non_neg_integer() => {reference(), Registered :: boolean()}},
          watched = #{} :: #{pid() => reference()},
+         %% whether processes died since the last tick, and calls of dead processes
+         deaths = false :: boolean(),
+         orphans = [] :: [non_neg_integer()],
          ticking = false :: boolean(),
          heard = 0 :: non_neg_integer(),
          silent = 0 :: non_neg_integer()}).
@@ -75,7 +74,7 @@ on_load() ->
 -spec start_link(Number :: non_neg_integer()) -> {ok, pid()} | {error, term()}.
 start_link(Number) ->
     proc_lib:start_link(?MODULE, init, [self(), Number], infinity,
-                        [{message_queue_data, off_heap}, {fullsweep_after, 100}]).
+                        [{message_queue_data, off_heap}, {min_heap_size, 10000}, {fullsweep_after, 100}]).
 
 -spec init(pid(), non_neg_integer()) -> no_return().
 init(Parent, Number) ->
@@ -92,10 +91,10 @@ init(Parent, Number) ->
 
 -spec greeted(pid(), non_neg_integer(), port(), Hello) -> no_return() when
       Hello :: {ok, gosocket_helper:hello()} | {error, atom()}.
-greeted(Parent, Number, Port, {ok, #{window := Window, frame_limit := Limit} = Hello}) ->
+greeted(Parent, Number, Port, {ok, #{pid := OsPid, window := Window, frame_limit := Limit} = Hello}) ->
     Incarnation = erlang:unique_integer([positive, monotonic]),
     Quiet = gosocket_quiet:new(),
-    Table = gosocket_guardian:enroll(Number),
+    Table = gosocket_guardian:enroll(Number, OsPid),
     persistent_term:put(?LANE(Number),
                         #gosocket_lane{pid = self(),
                                        incarnation = Incarnation,
@@ -112,7 +111,7 @@ greeted(Parent, Number, Port, {ok, #{window := Window, frame_limit := Limit} = H
                spin = variable(lane_spin, ?DEFAULT_LANE_SPIN)});
 greeted(_Parent, _Number, Port, {error, Posix}) ->
     gosocket_helper:log_failure(Posix),
-    gosocket_helper:kill(Port, undefined),
+    gosocket_helper:kill(gosocket_helper:os_pid(Port)),
     exit({shutdown, {no_helper, Posix}}).
 
 -spec variable(atom(), non_neg_integer()) -> non_neg_integer().
@@ -234,7 +233,10 @@ enqueue(Item, Outbox) -> gosocket_outbox:payload(Item, Outbox).
 
 -spec frame(binary(), lane()) -> lane() | no_return().
 frame(<<?ANSWER(Id), _/binary>> = Frame, #lane{calls = Calls} = Lane) ->
-    answer(erase(Id), Frame, Lane#lane{calls = Calls - 1});
+    case erase(Id) of
+        undefined -> Lane;
+        Entry -> answer(Entry, Frame, Lane#lane{calls = Calls - 1})
+    end;
 frame(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>> = Frame, Lane) ->
     forward(get(Id), Frame, Lane);
 frame(Frame, Lane) ->
@@ -244,16 +246,16 @@ frame(Frame, Lane) ->
 answer({Pid, Monitor, plain, _, _}, Frame, Lane) ->
     Pid ! {Monitor, Frame},
     Lane;
-answer({_, _, open, _, Registered} = Entry, <<?ANSWER(_), ?OK(_), _/binary>> = Frame, Lane) ->
+answer({_, _, open, _, Registered} = Entry, <<?ANSWER(_), ?OK_HEAD, _/binary>> = Frame, Lane) ->
     {_Handle, Lane1} = new_socket(Entry, Registered, Frame, Lane),
     Lane1;
-answer({_, _, accept, _, _} = Entry, <<?ANSWER(_), ?OK(_), _/binary>> = Frame, Lane) ->
+answer({_, _, accept, _, _} = Entry, <<?ANSWER(_), ?OK_HEAD, _/binary>> = Frame, Lane) ->
     accepted(Entry, Frame, settle(Entry, Frame, Lane));
 answer(Entry, Frame, Lane) ->
     forward(Entry, Frame, settle(Entry, Frame, Lane)).
 
 %% Only a process that was alive after the sending can have got the message.
--spec forward(entry(), binary(), lane()) -> lane().
+-spec forward(entry() | undefined, binary(), lane()) -> lane().
 forward({Pid, Monitor, read, _, Socket}, Frame, Lane) ->
     Pid ! {Monitor, Frame},
     case is_process_alive(Pid) of
@@ -262,6 +264,8 @@ forward({Pid, Monitor, read, _, Socket}, Frame, Lane) ->
     end;
 forward({Pid, Monitor, _, _, _}, Frame, Lane) ->
     Pid ! {Monitor, Frame},
+    Lane;
+forward(undefined, _Frame, Lane) ->
     Lane.
 
 -spec handback(Socket :: non_neg_integer(), binary(), lane()) -> lane().
@@ -326,67 +330,30 @@ event({bad, _, _} = Bad, _, Lane) ->
 
 -spec message(non_neg_integer(), pid(), reference(), {select | abort, term()}, lane()) -> lane().
 message(Socket, Process, Ref, {Tag, Info}, #lane{sockets = Sockets, selects = Selects} = Lane) ->
-    #{Socket := {Handle, _}} = Sockets,
+    {Handle, _} = maps:get(Socket, Sockets),
     Process ! {'$socket', {'$socket', Handle}, Tag, Info},
     Lane#lane{selects = gosocket_selects:fired(Ref, Selects)}.
 
 -spec died(pid(), lane()) -> lane().
 died(Process, #lane{watched = Watched, selects = Selects} = Lane) ->
     tell({died, Process}, Lane#lane{watched = maps:remove(Process, Watched),
-                                    selects = gosocket_selects:dead(Process, Selects)}).
-
-%% ---- Selects: what an answer did to the process's armed one
+                                    selects = gosocket_selects:dead(Process, Selects),
+                                    deaths = true}).
 
 -spec settle(entry(), binary(), lane()) -> lane().
-settle({_, _, cancel, Ref, _}, <<?ANSWER(_), 119, 2, "ok">>, #lane{selects = Selects} = Lane) ->
-    Lane#lane{selects = gosocket_selects:fired(Ref, Selects)};
-settle({_, _, cancel, _, _}, _Frame, Lane) ->
-    Lane;
 settle({Pid, _, Class, Ref, Socket}, Frame, #lane{selects = Selects, sockets = Sockets} = Lane) ->
     case Ref =:= [] andalso gosocket_selects:is_empty(Selects) of
         true ->
             Lane;
         false ->
-            Armed = case {select_state(Ref, Frame), Sockets} of
-                        {armed, #{Socket := {Handle, _}}} -> {armed, {'$socket', Handle}};
-                        {armed, _} -> over;
-                        {State, _} -> State
-                    end,
-            Lane#lane{selects = gosocket_selects:settle(Pid, {Socket, slot(Class)}, Ref, Armed, Selects)}
+            case Sockets of
+                #{Socket := {Handle, _}} ->
+                    Settled = gosocket_selects:settle({Pid, Class, Ref, Socket}, Handle, Frame, Selects),
+                    Lane#lane{selects = Settled};
+                _ ->
+                    Lane
+            end
     end.
-
--spec slot(gosocket_wait:class()) -> atom().
-slot(peek) -> read;
-slot(Class) -> Class.
-
-%% Of the data in an answer only the length is looked at.
--spec select_state(Ref :: reference() | [], binary()) -> armed | unchanged | over.
-select_state(_, <<?ANSWER(_), 104, 2, 119, 6, "select", _/binary>>) ->
-    armed;
-select_state(Ref, <<?ANSWER(_), ?OK(104), 2, 109, Size:32, _:Size/binary, Info/binary>>) when Ref =/= [] ->
-    info_state(Info);
-select_state(Ref, <<?ANSWER(_), ?OK(104), 2, 97, _, Info/binary>>) when Ref =/= [] ->
-    info_state(Info);
-select_state(Ref, <<?ANSWER(_), ?OK(104), 2, 98, _:32, Info/binary>>) when Ref =/= [] ->
-    info_state(Info);
-select_state(_, <<?ANSWER(_), 104, 2, 119, 5, "error", _/binary>> = Frame) ->
-    {_Id, {error, Reason}} = binary_to_term(Frame),
-    error_state(Reason);
-select_state(_, <<?ANSWER(_), 104, 2, 119, 5, "raise", _/binary>>) ->
-    unchanged;
-select_state(_, _) ->
-    over.
-
--spec info_state(binary()) -> armed | over.
-info_state(<<104, 3, 119, 11, "select_info", _/binary>>) -> armed;
-info_state(_) -> over.
-
-%% A second call of a process that waits already, or one that cannot be tried, leaves the first alone.
--spec error_state(Reason :: term()) -> unchanged | over.
-error_state({Reason, _}) -> error_state(Reason);
-error_state(ealready) -> unchanged;
-error_state(einval) -> unchanged;
-error_state(_) -> over.
 
 %% ---- Is the helper alive?
 
@@ -402,19 +369,34 @@ next_tick(Lane) ->
     Lane.
 
 -spec tick(lane()) -> lane() | no_return().
-tick(#lane{calls = 0, selects = Selects} = Lane) ->
-    case gosocket_selects:is_empty(Selects) of
-        true -> Lane#lane{ticking = false};
-        false -> listen(Lane)
-    end;
 tick(Lane) ->
-    listen(Lane).
+    case bury(Lane) of
+        #lane{calls = 0, selects = Selects} = Lane1 ->
+            case gosocket_selects:is_empty(Selects) of
+                true -> Lane1#lane{ticking = false};
+                false -> listen(Lane1)
+            end;
+        Lane1 ->
+            listen(Lane1)
+    end.
+
+%% The helper drops what dead processes wait for without an answer. An answer that was on its way when
+%% the process died is still to be handed back: such a call is forgotten one tick after it was found.
+-spec bury(lane()) -> lane().
+bury(#lane{deaths = false, orphans = []} = Lane) ->
+    Lane;
+bury(#lane{deaths = Deaths, orphans = Orphans, calls = Calls} = Lane) ->
+    Buried = length([Id || Id <- Orphans, erase(Id) =/= undefined]),
+    Lane#lane{calls = Calls - Buried,
+              deaths = false,
+              orphans = [Id || Deaths, {Id, {Pid, _, _, _, _}} <- get(), is_integer(Id),
+                               not is_process_alive(Pid)]}.
 
 -spec listen(lane()) -> lane() | no_return().
 listen(#lane{frames = Frames, heard = Heard} = Lane) when Frames =/= Heard ->
     ping(Lane#lane{heard = Frames, silent = 0});
-listen(#lane{silent = ?LAST_PING, port = Port, hello = Hello} = Lane) ->
-    gosocket_helper:kill(Port, Hello),
+listen(#lane{silent = ?LAST_PING, hello = #{pid := OsPid}} = Lane) ->
+    gosocket_helper:kill(OsPid),
     gone(etimedout, Lane);
 listen(#lane{silent = Silent} = Lane) ->
     ping(Lane#lane{silent = Silent + 1}).

@@ -35,10 +35,6 @@
                | {sendmsg, target(), binary(), erlang:iovec()}
                | {open, Call :: tuple(), Registered :: boolean(), Attempts :: non_neg_integer()}.
 
-%% The head of every final answer: a tuple of the call's id and the result.
--define(RESULT(Result), 131, 104, 2, 98, _:32, Result).
--define(OK, 119, 2, "ok").
-
 %% Where the chunks of a send go.
 -type target() :: {Lane :: pid(), Socket :: non_neg_integer()}.
 
@@ -156,13 +152,13 @@ await(Monitor, Shape) ->
 %% Results first, the frequent ones without a term in between. Other frames do not end the call. What is
 %% no binary comes from the lane itself.
 -spec answer(term(), reference(), shape()) -> term().
-answer(<<?RESULT(?OK)>>, Monitor, Shape) ->
+answer(<<?ANSWER(_), ?OK>>, Monitor, Shape) ->
     demonitor(Monitor, [flush]),
     finish(Shape, ok);
-answer(<<?RESULT(104), 2, ?OK, 109, Size:32, Data:Size/binary>>, Monitor, Shape) ->
+answer(<<?ANSWER(_), ?OK_HEAD, 109, Size:32, Data:Size/binary>>, Monitor, Shape) ->
     demonitor(Monitor, [flush]),
     finish(Shape, {ok, Data});
-answer(<<?RESULT(_), _/binary>> = Frame, Monitor, Shape) ->
+answer(<<?ANSWER(_), _/binary>> = Frame, Monitor, Shape) ->
     demonitor(Monitor, [flush]),
     {_Id, Result} = binary_to_term(Frame),
     finish(Shape, Result);

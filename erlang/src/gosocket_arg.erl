@@ -1,0 +1,41 @@
+%% @private
+%% @doc Arguments of the API's functions as the protocol's calls carry them.
+-module(gosocket_arg).
+
+-export([until/1,
+         select_ref/1,
+         read_class/1]).
+
+%% A deadline is nanoseconds in 64 bits; who waits longer than a hundred years waits for ever.
+-define(LONGEST, 100 * 365 * 24 * 60 * 60 * 1000).
+
+%% Time spent in queues counts: a call carries the moment when its time is up.
+-spec until(timeout() | nowait) -> infinity | nowait | 0 | {at, Nanoseconds :: integer()}.
+until(0) -> 0;
+until(Timeout) when is_atom(Timeout); Timeout > ?LONGEST -> never(Timeout);
+until(Timeout) -> {at, os:perf_counter(nanosecond) + Timeout * 1000000}.
+
+-spec never(timeout() | nowait) -> infinity | nowait.
+never(nowait) -> nowait;
+never(_) -> infinity.
+
+%% Names a select; made here because the process may hear of it before the call returns.
+-spec select_ref(timeout() | nowait) -> reference() | [].
+select_ref(nowait) -> make_ref();
+select_ref(_) -> [].
+
+%% What was only looked at, or is no data of the stream, is not put back when its reader is dead.
+-spec read_class(gosocket:recv_flags()) -> read | peek.
+read_class([]) ->
+    read;
+read_class(Flags) ->
+    case [Flag || Flag <- [peek, oob, errqueue], is_member(Flag, Flags)] of
+        [] -> read;
+        _ -> peek
+    end.
+
+%% The helper is to complain about an improper list.
+-spec is_member(gosocket:recv_flag(), maybe_improper_list()) -> boolean().
+is_member(Flag, [Flag | _]) -> true;
+is_member(Flag, [_ | Flags]) -> is_member(Flag, Flags);
+is_member(_, _) -> false.

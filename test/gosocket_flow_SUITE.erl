@@ -347,7 +347,7 @@ many_callers_at_once_get_their_own_answers(_) ->
 
 %% ---- nothing polls ----
 
--define(TRACED_SECONDS, 4).
+-define(TRACED_SECONDS, 3).
 
 %% With one parked receive the lane's pings begin, one a second, each waking the threads of Go's runtime.
 a_thousand_parked_receives_make_no_work(_) ->
@@ -370,7 +370,11 @@ park(Socket) ->
     await_parked(Socket, num_readers, 1),
     Call.
 
+%% The smaller of two counts: a garbage collection behind what the test did before is no polling.
 helper_calls() ->
+    min(traced_calls(), traced_calls()).
+
+traced_calls() ->
     Strace = os:find_executable("strace"),
     skip_unless(Strace =/= false, "strace is not installed"),
     Report = filename:join("/tmp", unique()),

@@ -13,7 +13,7 @@
          kind/1,
          final_info/1]).
 
--export_type([home/0]).
+-export_type([handle/0, home/0]).
 
 %% Words of the array. The two that every call reads stay below 2^59: no big integers on its way.
 -define(HOME, 1).                               % check value, lane number, incarnation
@@ -36,12 +36,15 @@
          write_byte, write_fails, write_pkg, write_pkg_max, write_tries, write_waits,
          acc_success, acc_fails, acc_tries, acc_waits]).
 
+%% A reference, as every array of atomics.
+-type handle() :: atomics:atomics_ref().
+
 -type home() :: {LaneNumber :: non_neg_integer(), Incarnation :: pos_integer()}.
 
 %% The integers of `{ok, {Socket, Domain, Type, Protocol, CType}}': AF_*, SOCK_*, IPPROTO_*.
 -type kind() :: {non_neg_integer(), non_neg_integer(), non_neg_integer(), non_neg_integer()}.
 
--spec new(home(), Socket :: non_neg_integer(), kind()) -> reference().
+-spec new(home(), Socket :: non_neg_integer(), kind()) -> handle().
 new({Lane, Incarnation}, Socket, {Domain, Type, Protocol, CType}) ->
     Handle = atomics:new(?WORDS, [{signed, false}]),
     atomics:put(Handle, ?SOCKET, Socket),
@@ -56,7 +59,7 @@ new({Lane, Incarnation}, Socket, {Domain, Type, Protocol, CType}) ->
 
 %% @doc The running lane and the socket's number there. A closed socket of a running lane is found
 %% as well: the helper checks the arguments before it says closed. Any other reference is a badarg.
--spec find(reference()) -> {#gosocket_lane{}, Socket :: non_neg_integer()} | closed.
+-spec find(handle()) -> {#gosocket_lane{}, Socket :: non_neg_integer()} | closed.
 find(Handle) ->
     Home = home(Handle),
     Incarnation = Home band (1 bsl ?INCARNATION_BITS - 1),
@@ -68,21 +71,21 @@ find(Handle) ->
             closed
     end.
 
--spec home(reference()) -> non_neg_integer().
+-spec home(handle()) -> non_neg_integer().
 home(Handle) ->
     Home = atomics:get(Handle, ?HOME),
     Home bsr (?LANE_BITS + ?INCARNATION_BITS) =:= ?CHECK_VALUE orelse erlang:error(badarg),
     Home.
 
 %% @doc Writes down what outlives the socket.
--spec close(reference(), Owner :: pid() | undefined, Counters :: tuple()) -> ok.
+-spec close(handle(), Owner :: pid() | undefined, Counters :: tuple()) -> ok.
 close(Handle, Owner, Counters) ->
     lists:foldl(fun(Count, Word) -> atomics:put(Handle, Word, Count), Word + 1 end,
                 ?COUNTERS, tuple_to_list(Counters)),
     atomics:put(Handle, ?OWNER, pack(Owner)).
 
 %% @doc Domain, type and protocol as the man page names them.
--spec kind(reference()) -> {Domain, Type, Protocol} when
+-spec kind(handle()) -> {Domain, Type, Protocol} when
       Domain :: gosocket:domain() | integer(),
       Type :: gosocket:type() | integer(),
       Protocol :: gosocket:protocol() | integer().
@@ -92,7 +95,7 @@ kind(Handle) ->
      protocol(atomics:get(Handle, ?PROTOCOL))}.
 
 %% @doc The answer of `gosocket:info/1' when there is nobody left to ask.
--spec final_info(reference()) -> map().
+-spec final_info(handle()) -> map().
 final_info(Handle) ->
     {Domain, Type, Protocol} = kind(Handle),
     #{domain => Domain,
@@ -107,7 +110,7 @@ final_info(Handle) ->
       readable => false,
       writable => false}.
 
--spec counters(reference()) -> #{atom() => non_neg_integer()}.
+-spec counters(handle()) -> #{atom() => non_neg_integer()}.
 counters(Handle) ->
     Words = lists:seq(?COUNTERS, ?WORDS),
     maps:from_list([{Name, atomics:get(Handle, Word)}

@@ -48,7 +48,7 @@
          %% frames received, the hello included, and whether the helper has to learn their number
          frames = 1 :: pos_integer(),
          undelivered = false :: boolean(),
-         sockets = #{} :: #{non_neg_integer() => {reference(), Registered :: boolean()}},
+         sockets = #{} :: #{non_neg_integer() => {gosocket_handle:handle(), Registered :: boolean()}},
          watched = #{} :: #{pid() => reference()},
          %% whether processes died since the last tick, and calls of dead processes
          deaths = false :: boolean(),
@@ -420,7 +420,7 @@ reload(?MODULE, Loader, Lane) ->
 reload(_Module, Loader, Lane) ->
     Callers = [{Pid, Monitor} || {Id, {Pid, Monitor, _, _, _}} <- get(), is_integer(Id)],
     Loader ! {told, self(), length(Callers)},
-    [Pid ! {Monitor, {leave, Loader}} || {Pid, Monitor} <- Callers],
+    lists:foreach(fun({Pid, Monitor}) -> Pid ! {Monitor, {leave, Loader}} end, Callers),
     drain(Lane).
 
 -spec system_continue(pid(), [sys:dbg_opt()], lane()) -> no_return().

@@ -47,7 +47,7 @@ rule(Rule) when is_function(Rule, 1) -> Rule.
 is(Key, Value) ->
     fun(Info) -> maps:get(Key, Info) =:= Value end.
 
--spec all() -> [{reference(), Registered :: boolean()}].
+-spec all() -> [{Handle :: term(), Registered :: boolean()}].
 all() ->
     case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
         none ->

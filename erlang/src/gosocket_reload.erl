@@ -20,10 +20,9 @@
 on_load(Module) ->
     Lanes = [{Lane, monitor(process, Lane)}
              || {?LANE(_), #gosocket_lane{pid = Lane}} <- persistent_term:get()],
-    [Lane ! {reload, Module, self()} || {Lane, _} <- Lanes],
+    lists:foreach(fun({Lane, _}) -> Lane ! {reload, Module, self()} end, Lanes),
     Deadline = erlang:monotonic_time(millisecond) + ?PATIENCE,
-    [await_lane(Lane, Deadline) || Lane <- Lanes],
-    ok.
+    lists:foreach(fun(Lane) -> await_lane(Lane, Deadline) end, Lanes).
 
 -spec await_lane({pid(), reference()}, integer()) -> ok.
 await_lane({Lane, Monitor}, Deadline) ->

@@ -32,7 +32,7 @@ is_empty(#selects{slots = Slots}) ->
 
 %% @doc What the answer of a call did to its process's select. To be called before the answer is passed
 %% on: should the lane be killed, an abort of a select nobody has heard of does less harm than none.
--spec settle(call(), Handle :: reference(), Answer :: binary(), selects()) -> selects().
+-spec settle(call(), gosocket_handle:handle(), Answer :: binary(), selects()) -> selects().
 settle({_, cancel, Ref, _}, _Handle, <<?ANSWER(_), ?OK>>, Selects) ->
     fired(Ref, Selects);
 settle({_, cancel, _, _}, _Handle, _Answer, Selects) ->
@@ -49,7 +49,7 @@ settle({Pid, Class, Ref, Socket}, Handle, Answer, Selects) ->
 slot(peek) -> read;
 slot(Class) -> Class.
 
--spec arm(pid(), slot(), reference(), gosocket:socket(), selects()) -> selects().
+-spec arm(pid(), slot(), reference(), {'$socket', gosocket_handle:handle()}, selects()) -> selects().
 arm(Pid, Slot, Ref, Socket, #selects{table = Table, slots = Slots} = Selects) ->
     ets:insert(Table, {Ref, Pid, Slot, Socket}),
     Mine = maps:get(Pid, Slots, #{}),

@@ -5,6 +5,9 @@
 
 -export([lane/1]).
 
+%% The process that starts.
+-export([run/1]).
+
 %% While the node stops, or from another application's prep_stop/1, the application controller never
 %% answers.
 -define(PATIENCE, 5000).
@@ -12,7 +15,7 @@
 %% @doc The lane of this number; its helper may still have its hello to say.
 -spec lane(Number :: non_neg_integer()) -> {ok, pid()} | {error, atom()}.
 lane(Number) ->
-    {Starter, Monitor} = spawn_monitor(fun() -> exit({?MODULE, start(Number)}) end),
+    {Starter, Monitor} = spawn_monitor(?MODULE, run, [Number]),
     receive
         {'DOWN', Monitor, process, Starter, {?MODULE, Result}} -> Result;
         {'DOWN', Monitor, process, Starter, _} -> {error, closed}
@@ -21,6 +24,10 @@ lane(Number) ->
         exit(Starter, kill),
         {error, closed}
     end.
+
+-spec run(non_neg_integer()) -> no_return().
+run(Number) ->
+    exit({?MODULE, start(Number)}).
 
 -spec start(non_neg_integer()) -> {ok, pid()} | {error, atom()}.
 start(Number) ->

@@ -29,7 +29,7 @@
 %% How to read the answer.
 -type shape() :: atom()
                | {recv, [binary()]}
-               | {info, reference()}
+               | {info, gosocket_handle:handle()}
                | {cancel, gosocket:socket(), reference()}
                | {send, target(), binary()}
                | {sendmsg, target(), binary(), erlang:iovec()}

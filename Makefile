@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := helper
 .DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
 
 GO ?= go
 REBAR3 ?= rebar3

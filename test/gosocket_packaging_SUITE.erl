@@ -77,12 +77,14 @@ programs(works_in_a_release) -> ["rebar3"];
 programs(works_as_git_dependency_of_mix) -> ["mix", "rebar3"];
 programs(_) -> ["make"].
 
+-spec works_as_git_dependency_of_rebar3(config()) -> ok.
 works_as_git_dependency_of_rebar3(Config) ->
     Dir = ?config(dir, Config),
     rebar3_project(Dir, [{deps, [{gosocket, {git, ?config(origin, Config), {branch, ?BRANCH}}}]}]),
     _ = ok(run(Dir, "rebar3", ["compile"])),
     moves_data(run(Dir, "erl", ["-noshell", "-pa" | ebins(Dir)] ++ ["-s", "scratch", "main"]), Dir).
 
+-spec works_as_checkout_of_rebar3(config()) -> ok.
 works_as_checkout_of_rebar3(Config) ->
     Dir = ?config(dir, Config),
     rebar3_project(Dir, [{deps, [gosocket]}]),
@@ -91,6 +93,7 @@ works_as_checkout_of_rebar3(Config) ->
     moves_data(run(Dir, "erl", ["-noshell", "-pa" | ebins(Dir)] ++ ["-s", "scratch", "main"]), Dir).
 
 %% A copy, not links into the build: the helper goes along, and is executable.
+-spec works_in_a_release(config()) -> ok.
 works_in_a_release(Config) ->
     Dir = ?config(dir, Config),
     rebar3_project(Dir, [{deps, [{gosocket, {git, ?config(origin, Config), {branch, ?BRANCH}}}]},
@@ -104,6 +107,7 @@ works_in_a_release(Config) ->
                    ["-noshell", "-boot", filename:rootname(Boot), "-s", "scratch", "main"]), Release).
 
 %% Mix would download a rebar3 of its own.
+-spec works_as_git_dependency_of_mix(config()) -> ok.
 works_as_git_dependency_of_mix(Config) ->
     Dir = ?config(dir, Config),
     write(Dir, "mix.exs", mix_exs(?config(origin, Config))),
@@ -112,11 +116,13 @@ works_as_git_dependency_of_mix(Config) ->
     _ = ok(run(Dir, "mix", ["deps.get"], Env)),
     moves_data(run(Dir, "mix", ["run", "-e", "Scratch.main()"], Env), Dir).
 
+-spec current_helper_is_not_built_again(config()) -> ok.
 current_helper_is_not_built_again(Config) ->
     Dir = clone(Config, filename:join(?config(dir, Config), "gosocket")),
     _ = ok(run(Dir, "make", ["helper"])),
     ?assertEqual({0, ""}, run(Dir, "make", ["helper", "GO=no-such-go"])).
 
+-spec changed_source_builds_the_helper_again(config()) -> ok.
 changed_source_builds_the_helper_again(Config) ->
     Dir = clone(Config, filename:join(?config(dir, Config), "gosocket")),
     _ = ok(run(Dir, "make", ["helper"])),
@@ -133,13 +139,15 @@ changed_source_builds_the_helper_again(Config) ->
     ok = file:write_file(Main, [Source, "\nvar _ = \"another helper\"\n"]),
     ?assertMatch({0, "gosocket: built" ++ _}, run(Dir, "make", ["helper"])).
 
+-spec missing_go_is_named_with_the_way_out(config()) -> ok.
 missing_go_is_named_with_the_way_out(Config) ->
     Dir = clone(Config, filename:join(?config(dir, Config), "gosocket")),
     {Status, Output} = run(Dir, "make", ["helper", "GO=no-such-go"]),
     ?assertNotEqual(0, Status),
-    [?assertNotEqual(nomatch, string:find(Output, Word))
-     || Word <- ["no-such-go", "Install Go", "GOSOCKET_HELPER"]].
+    lists:foreach(fun(Word) -> ?assertNotEqual({Word, nomatch}, {Word, string:find(Output, Word)}) end,
+                  ["no-such-go", "Install Go", "GOSOCKET_HELPER"]).
 
+-spec prebuilt_helper_needs_no_go(config()) -> ok.
 prebuilt_helper_needs_no_go(Config) ->
     Dir = clone(Config, filename:join(?config(dir, Config), "gosocket")),
     ?assertEqual({0, ""}, run(Dir, "make", ["helper", "GO=no-such-go"], [{"GOSOCKET_HELPER", "/opt/gosocket"}])),

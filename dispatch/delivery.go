@@ -28,6 +28,9 @@ func (x *Dispatcher) apply(global uint64) {
 		x.flushes = x.flushes[:copy(x.flushes, x.flushes[i:])]
 		x.loop.Delivered(own)
 	}
+	if !x.loop.Holding() {
+		x.waiting.Store(false)
+	}
 }
 
 // Flush implements socketcore.Handler.
@@ -35,9 +38,8 @@ func (x *Dispatcher) Flush() {
 	if x.loop.Quiet() && len(x.out) > 0 {
 		x.loop.LookAgain()
 	}
-	s := x.server
 	if x.confirm {
-		x.apply(s.delivered.Load())
+		x.catchUp()
 	}
 	x.write()
 	if !x.confirm {
@@ -45,12 +47,22 @@ func (x *Dispatcher) Flush() {
 	}
 	x.confirm = false
 	if n := len(x.flushes); n > 0 && x.loop.Holding() {
-		x.waiting.Store(true)
 		start := x.message(2, "confirm")
 		x.out = etf.AppendUint(x.out, x.flushes[n-1].global)
 		x.end(start)
 		x.write()
 	}
+}
+
+// catchUp applies what the client has confirmed already. Waiting is set before the look, so
+// that what comes later is posted; what was handed back before it lies in the inbox.
+func (x *Dispatcher) catchUp() {
+	x.waiting.Store(true)
+	n := x.server.delivered.Load()
+	if len(x.server.dispatchers) > 1 {
+		x.loop.Drain()
+	}
+	x.apply(n)
 }
 
 // deliveredItem serves {delivered, N}.
@@ -65,7 +77,7 @@ func (x *Dispatcher) deliveredItem(d *etf.Decoder, _ int) {
 		switch {
 		case y == x:
 			x.apply(n)
-		case y.waiting.CompareAndSwap(true, false):
+		case y.waiting.Load():
 			y.loop.Post(func() { y.apply(n) })
 		}
 	}
@@ -104,41 +116,35 @@ func (x *Dispatcher) died(d *etf.Decoder, _ int) {
 	}
 }
 
-// watch asks for news of a process, once for all loops.
-func (s *Server) watch(x *Dispatcher, process []byte) {
-	if !s.want.watch.Load() {
+// watch asks for news of a process, or no longer, once for all loops.
+func (s *Server) watch(x *Dispatcher, process []byte, on bool) {
+	name := "unwatch"
+	if on {
+		name = "watch"
+	}
+	switch {
+	case !s.want.watch.Load():
+		return
+	case len(s.dispatchers) == 1:
+		x.aboutProcess(name, process)
 		return
 	}
-	if len(s.dispatchers) > 1 {
-		s.mu.Lock()
-		s.watched[string(process)]++
-		first := s.watched[string(process)] == 1
-		s.mu.Unlock()
-		if !first {
-			return
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, self := s.watched[string(process)], uint32(1)<<x.loop.Index()
+	after := before &^ self
+	if on {
+		after = before | self
 	}
-	x.aboutProcess("watch", process)
-}
-
-func (s *Server) unwatch(x *Dispatcher, process []byte) {
-	if !s.want.watch.Load() {
-		return
+	if after == 0 {
+		delete(s.watched, string(process))
+	} else {
+		s.watched[string(process)] = after
 	}
-	if len(s.dispatchers) > 1 {
-		s.mu.Lock()
-		n := s.watched[string(process)] - 1
-		if n > 0 {
-			s.watched[string(process)] = n
-		} else {
-			delete(s.watched, string(process))
-		}
-		s.mu.Unlock()
-		if n != 0 {
-			return
-		}
+	if (before == 0) != (after == 0) {
+		x.aboutProcess(name, process)
+		x.write() // before another loop says the opposite
 	}
-	x.aboutProcess("unwatch", process)
 }
 
 // chunk serves {chunk, Socket, Id, Offset, Data}.
@@ -152,17 +158,11 @@ func (x *Dispatcher) chunk(d *etf.Decoder, start int) {
 		return
 	}
 	if y == x {
-		x.chunked(id, int(offset), data)
+		x.loop.Chunk(id, int(offset), data)
 		return
 	}
 	data = append([]byte(nil), data...)
-	y.loop.Post(func() { y.chunked(id, int(offset), data) })
-}
-
-func (x *Dispatcher) chunked(id uint32, offset int, data []byte) {
-	if o := x.sends[id]; o != nil {
-		x.loop.Chunk(o, offset, data)
-	}
+	y.loop.Post(func() { y.loop.Chunk(id, int(offset), data) })
 }
 
 // handback serves {handback, Socket, Frame}: a result whose receiver was dead.

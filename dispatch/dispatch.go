@@ -4,6 +4,7 @@ package dispatch
 
 import (
 	"errors"
+	"math"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -38,8 +39,7 @@ type Dispatcher struct {
 	room    int    // where the bytes of Room begin in out
 	confirm bool   // a reader waits for a confirmation
 	flushes []flush
-	waiting atomic.Bool               // the client was asked to confirm
-	sends   map[uint32]*socketcore.Op // sends of several chunks, by request
+	waiting atomic.Bool // wants to hear what the client confirms
 
 	// Kept from call to call, so that a call allocates nothing.
 	cur    call
@@ -74,7 +74,12 @@ func (x *Dispatcher) item(d *etf.Decoder) {
 			d.Fail(errItem)
 			return
 		}
-		x.request(d, uint32(d.Uint()))
+		id := d.Uint()
+		if id > math.MaxInt32 {
+			d.Fail(errItem)
+			return
+		}
+		x.request(d, uint32(id))
 		return
 	}
 	name := d.Atom()

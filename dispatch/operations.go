@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"time"
 
 	"gosocket/etf"
@@ -40,8 +41,12 @@ func (c *call) timeout(o *socketcore.Op) {
 		}
 		o.Deadline = c.d.Int()
 	default:
-		ms, ok := uintOf(c.d.Raw(), maxTimeout)
+		term := c.d.Raw()
+		ms, ok := uintOf(term, maxTimeout)
+		_, negative := intOf(term, math.MinInt64, -1)
 		switch {
+		case negative || kindOf(term) != etf.KindInt:
+			c.d.Fail(errItem)
 		case !ok: // longer than anybody waits
 		case ms == 0:
 			o.Mode = socketcore.Try
@@ -183,9 +188,6 @@ func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
 	if len(o.Data) != min(o.Total, c.server.cfg.Window) {
 		c.d.Fail(errItem)
 		return
-	}
-	if o.Total > c.server.cfg.Window && v.ok() && s != nil {
-		c.sends[c.id] = o
 	}
 	c.submit(s, o, v)
 }

@@ -33,17 +33,10 @@ func (x *Dispatcher) Done(o *socketcore.Op) {
 		x.received(o)
 		return
 	}
-	switch o.Kind {
-	case socketcore.Recvfrom, socketcore.Recvmsg:
+	if o.Kind != socketcore.Recv && x.inRoom(o.Result) {
 		// The source comes before the data, and Room is where it goes.
-		if x.inRoom(o.Result) {
-			x.bounce = append(x.bounce[:0], o.Result...)
-			o.Result = x.bounce
-		}
-	case socketcore.Send, socketcore.Sendto, socketcore.Sendmsg:
-		if o.Total > x.server.cfg.Window && !o.SelectArmed() {
-			delete(x.sends, o.ID)
-		}
+		x.bounce = append(x.bounce[:0], o.Result...)
+		o.Result = x.bounce
 	}
 	start := x.begin(o.ID)
 	x.out = appendResult(x.out, o)
@@ -227,10 +220,10 @@ func (x *Dispatcher) Gone(s *socketcore.Socket, owner []byte) {
 }
 
 // Watch implements socketcore.Handler.
-func (x *Dispatcher) Watch(process []byte) { x.server.watch(x, process) }
+func (x *Dispatcher) Watch(process []byte) { x.server.watch(x, process, true) }
 
 // Unwatch implements socketcore.Handler.
-func (x *Dispatcher) Unwatch(process []byte) { x.server.unwatch(x, process) }
+func (x *Dispatcher) Unwatch(process []byte) { x.server.watch(x, process, false) }
 
 func (x *Dispatcher) aboutProcess(name string, process []byte) {
 	start := x.message(2, name)

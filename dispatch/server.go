@@ -59,7 +59,8 @@ type Server struct {
 	d           etf.Decoder
 
 	mu      sync.Mutex
-	watched map[string]int // loops that watch a process
+	watched map[string]uint32 // the loops that watch a process, as bits
+	others  sync.WaitGroup    // loops besides the first
 }
 
 // NewServer prepares to serve the pipes in and out, which must be non-blocking.
@@ -67,26 +68,29 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 	if err := cfg.Verify(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: log, in: in, out: out, watched: map[string]int{}}
+	s := &Server{cfg: cfg, log: log, in: in, out: out, watched: map[string]uint32{}}
 	s.reader = port.NewReader(in, cfg.FrameLimit)
-	s.writer = port.NewWriter(out, func() { s.stalled.Store(true) })
+	s.writer = port.NewWriter(out, s.blocked)
 	for i := range cfg.Loops {
 		loop, err := socketcore.NewLoop(socketcore.Config{
 			Index: i, Spin: cfg.Spin, Window: cfg.Window, ParkedLimit: cfg.ParkedLimit, MessageMax: cfg.MessageLimit,
 		}, &s.parked)
 		if err != nil {
+			s.Close()
 			return nil, err
 		}
-		x := &Dispatcher{server: s, loop: loop, log: log, sends: map[uint32]*socketcore.Op{}, out: make([]byte, 0, flushBytes)}
+		x := &Dispatcher{server: s, loop: loop, log: log, out: make([]byte, 0, flushBytes)}
 		loop.SetHandler(x)
 		s.dispatchers = append(s.dispatchers, x)
 	}
 	s.setFeatures(features{true, true, true, true})
 	front := s.dispatchers[0].loop
 	if err := front.Listen(in, socketcore.Input, s.readable); err != nil {
+		s.Close()
 		return nil, fmt.Errorf("standard input: %w", err)
 	}
 	if err := front.Listen(out, socketcore.Output|socketcore.Edge, s.writable); err != nil {
+		s.Close()
 		return nil, fmt.Errorf("standard output: %w", err)
 	}
 	return s, nil
@@ -98,10 +102,22 @@ func (s *Server) Run() error {
 	front.sayHello()
 	front.write()
 	for _, x := range s.dispatchers[1:] {
-		go x.loop.Run()
+		s.others.Go(x.loop.Run)
 	}
 	front.loop.Run()
 	return s.failure
+}
+
+// Close releases what the server holds after Run, its sockets included. A program that ends
+// need not call it.
+func (s *Server) Close() {
+	for _, x := range s.dispatchers {
+		x.loop.Post(x.loop.Stop)
+	}
+	s.others.Wait()
+	for _, x := range s.dispatchers {
+		x.loop.Free()
+	}
 }
 
 func (x *Dispatcher) sayHello() {
@@ -146,7 +162,7 @@ func (s *Server) features() features {
 
 // fail ends the program: one of its two pipes is of no use any more.
 func (s *Server) fail(err error) {
-	if s.failure == nil && !errors.Is(err, io.EOF) {
+	if s.failure == nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrClosedPipe) {
 		s.failure = err
 	}
 	s.dispatchers[0].loop.Stop()
@@ -258,16 +274,13 @@ func (s *Server) writable(events uint32) {
 		s.fail(io.EOF)
 		return
 	}
-	if !s.stalled.Load() {
-		return
-	}
+	// Whether anything waits only the writer knows: the event may come before its loop has noted it.
 	done, err := s.writer.Resume()
 	if err != nil {
 		s.fail(err)
 		return
 	}
 	if done {
-		s.stalled.Store(false)
 		s.listenToClient()
 		for _, x := range s.dispatchers {
 			x.loop.Post(x.loop.Resume)
@@ -281,7 +294,6 @@ func (x *Dispatcher) write() {
 		return
 	}
 	s := x.server
-	before := s.stalled.Load()
 	last, err := s.writer.Write(x.out, x.frames)
 	x.frames = 0
 	if cap(x.out) > 8*flushBytes {
@@ -295,13 +307,16 @@ func (x *Dispatcher) write() {
 	if s.want.delivered.Load() {
 		x.remember(flush{x.total, last})
 	}
-	if !before && s.stalled.Load() {
+	if s.stalled.Load() {
 		x.loop.Pause()
-		if x == s.dispatchers[0] {
-			s.listenToClient()
-		} else {
-			s.dispatchers[0].loop.Post(s.listenToClient)
-		}
+	}
+}
+
+// blocked notes that replies wait for the client, or that they do no longer.
+func (s *Server) blocked(on bool) {
+	s.stalled.Store(on)
+	if on {
+		s.dispatchers[0].loop.Post(s.listenToClient)
 	}
 }
 

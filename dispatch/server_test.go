@@ -23,6 +23,16 @@ type client struct {
 	kept   []etf.Term // frames that came while others were waited for
 }
 
+// everyLoops runs a test against servers of one, two and three loops.
+func everyLoops(t *testing.T, f func(t *testing.T, c *client), change ...func(*Config)) {
+	t.Helper()
+	for loops := 1; loops <= 3; loops++ {
+		t.Run(fmt.Sprintf("loops=%d", loops), func(t *testing.T) {
+			f(t, newClient(t, append(change, func(cfg *Config) { cfg.Loops = loops })...))
+		})
+	}
+}
+
 // newClient starts a server with one loop, or with as many as the settings say.
 func newClient(t *testing.T, change ...func(*Config)) *client {
 	t.Helper()
@@ -49,6 +59,7 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 		inW.Close()
 		select {
 		case <-ended:
+			s.Close()
 		case <-time.After(5 * time.Second):
 			t.Error("the server did not end with its input")
 		}

@@ -26,7 +26,6 @@ type Reader struct {
 	limit int
 	buf   []byte
 	r, w  int
-	drain bool
 }
 
 // NewReader reads frames of at most limit bytes from fd.
@@ -35,26 +34,21 @@ func NewReader(fd, limit int) *Reader {
 }
 
 // Fill does one read. It returns the bytes read: 0 when nothing is there now, io.EOF at the
-// end of the stream. Drained tells afterwards whether the pipe was emptied.
+// end of the stream.
 func (r *Reader) Fill() (int, error) {
 	r.makeRoom()
 	n, err := rawRead(r.fd, r.buf[r.w:])
 	switch {
 	case err != nil && wouldBlock(err):
-		r.drain = true
 		return 0, nil
 	case err != nil:
 		return 0, err
 	case n == 0:
 		return 0, io.EOF
 	}
-	r.drain = n < len(r.buf)-r.w
 	r.w += n
 	return n, nil
 }
-
-// Drained tells whether the last Fill emptied the pipe.
-func (r *Reader) Drained() bool { return r.drain }
 
 // makeRoom moves what is left to the front when the buffer has too little room behind it, and
 // lets the buffer grow with a large frame as its bytes arrive, never ahead of them.

@@ -3,6 +3,7 @@
 package port
 
 import (
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -47,7 +48,11 @@ func move(fd int) (int, error) {
 func rawRead(fd int, p []byte) (int, error) {
 	for {
 		n, err := unix.Read(fd, p)
-		if err != unix.EINTR {
+		switch err {
+		case unix.EINTR:
+		case unix.ECONNRESET:
+			return 0, nil
+		default:
 			return n, err
 		}
 	}
@@ -56,7 +61,11 @@ func rawRead(fd int, p []byte) (int, error) {
 func rawWrite(fd int, p []byte) (int, error) {
 	for {
 		n, err := unix.Write(fd, p)
-		if err != unix.EINTR {
+		switch err {
+		case unix.EINTR:
+		case unix.EPIPE, unix.ECONNRESET:
+			return 0, io.ErrClosedPipe
+		default:
 			return n, err
 		}
 	}

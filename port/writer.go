@@ -23,20 +23,26 @@ type Writer struct {
 	backlog []byte
 	sent    int // bytes of backlog already written
 	frames  uint64
-	blocked func()
+	blocked func(bool)
 }
 
-// NewWriter writes to fd. blocked is called when a backlog begins: somebody must call Resume
-// when the pipe is writable again.
-func NewWriter(fd int, blocked func()) *Writer { return &Writer{fd: fd, blocked: blocked} }
+// NewWriter writes to fd. blocked is called with true when a backlog begins: somebody must
+// call Resume when the pipe is writable again; and with false when all of it is out. The
+// Writer is locked meanwhile, so that what it tells is in the order of its writes.
+func NewWriter(fd int, blocked func(bool)) *Writer { return &Writer{fd: fd, blocked: blocked} }
 
 // Write sends whole frames, with one write if the pipe takes them. It returns the number of
-// the last of them, counted from the first frame ever written.
+// the last of them, counted from the first frame ever written. io.ErrClosedPipe says that
+// nobody reads any more.
 func (w *Writer) Write(frames []byte, count int) (last uint64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.frames += uint64(count)
 	if len(w.backlog) > 0 {
+		if w.sent > len(w.backlog)/2 {
+			w.backlog = w.backlog[:copy(w.backlog, w.backlog[w.sent:])]
+			w.sent = 0
+		}
 		w.backlog = append(w.backlog, frames...)
 		return w.frames, nil
 	}
@@ -46,7 +52,7 @@ func (w *Writer) Write(frames []byte, count int) (last uint64, err error) {
 	}
 	if n = max(n, 0); n < len(frames) {
 		w.backlog = append(w.backlog, frames[n:]...)
-		w.blocked()
+		w.blocked(true)
 	}
 	return w.frames, nil
 }
@@ -54,10 +60,13 @@ func (w *Writer) Write(frames []byte, count int) (last uint64, err error) {
 // keepBacklog is the largest backlog buffer kept for the next time.
 const keepBacklog = 1 << 20
 
-// Resume writes what waits, and tells whether all of it is out.
+// Resume writes what waits, and tells whether all of it is out now; false when nothing waited.
 func (w *Writer) Resume() (done bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.backlog) == 0 {
+		return false, nil
+	}
 	for w.sent < len(w.backlog) {
 		n, err := rawWrite(w.fd, w.backlog[w.sent:])
 		if err != nil {
@@ -73,12 +82,6 @@ func (w *Writer) Resume() (done bool, err error) {
 		w.backlog = nil
 	}
 	w.backlog = w.backlog[:0]
+	w.blocked(false)
 	return true, nil
-}
-
-// Blocked tells whether a backlog waits for the pipe.
-func (w *Writer) Blocked() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.backlog) > 0
 }

@@ -19,6 +19,7 @@ func (l *Loop) connect(o *Op) {
 	case e == unix.EINPROGRESS:
 		l.want(s, readEvents|writeEvents)
 		s.readable, s.writable = true, true
+		o.backoff = 0
 	case e == unix.EAGAIN && o.Mode == Wait:
 		// The listener's backlog is full (unix(7)), and nothing will tell when it is not.
 		o.backoff = min(max(2*o.backoff, backoffMin), backoffMax)
@@ -129,6 +130,7 @@ func (l *Loop) attemptAccept(o *Op) Code {
 	}
 	if !s.readable && o.Mode == Wait {
 		l.countAccept(o)
+		l.want(s, readEvents)
 		return Again
 	}
 	fd, e := sysAccept(s.fd)

@@ -57,6 +57,7 @@ type Loop struct {
 	freeSlots []uint32
 	processes map[string]*process
 	ops       opPool
+	asking    map[uint32]*Op // sends that more bytes were asked for, by ID
 	timers    timerHeap
 	foreign   map[int]func(events uint32)
 	held      []*Socket
@@ -77,6 +78,7 @@ type Loop struct {
 	recent    activity
 
 	mu    sync.Mutex
+	shut  bool
 	inbox []func()
 	run   []func()
 }
@@ -109,10 +111,11 @@ func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
 	}
 	l := &Loop{
 		cfg: cfg, epfd: epfd, eventfd: efd, parked: parked, gating: true,
-		processes: map[string]*process{}, foreign: map[int]func(uint32){},
+		processes: map[string]*process{}, foreign: map[int]func(uint32){}, asking: map[uint32]*Op{},
 	}
 	l.spinner.init(cfg.Spin)
-	if err := l.Listen(efd, Input, func(uint32) { l.drainInbox() }); err != nil {
+	if err := l.Listen(efd, Input, func(uint32) { l.Drain() }); err != nil {
+		l.Free()
 		return nil, err
 	}
 	return l, nil
@@ -128,7 +131,12 @@ func (l *Loop) NewOp() *Op { return l.ops.get() }
 func (l *Loop) Index() int { return l.cfg.Index }
 
 // SetGating says whether readers wait for Delivered (the default).
-func (l *Loop) SetGating(on bool) { l.gating = on }
+func (l *Loop) SetGating(on bool) {
+	l.gating = on
+	if !on {
+		l.letGo()
+	}
+}
 
 const foreignBit = 1 << 31
 
@@ -137,7 +145,7 @@ const (
 	Input  = uint32(unix.EPOLLIN)
 	Output = uint32(unix.EPOLLOUT)
 	Edge   = uint32(unix.EPOLLET & 0xffffffff)
-	Hangup = uint32(unix.EPOLLERR)
+	Hangup = uint32(unix.EPOLLERR | unix.EPOLLHUP)
 )
 
 // Listen calls f with the events of a descriptor that is no socket of the loop.
@@ -166,34 +174,37 @@ func (l *Loop) Resume() {
 		s := l.late[len(l.late)-1]
 		l.late = l.late[:len(l.late)-1]
 		s.late = false
-		if !s.closed {
-			l.proceed(s)
-		}
+		l.advance(s, &s.acceptors)
+		l.advance(s, &s.readers)
+		l.advance(s, &s.writers)
+	}
+}
+
+// postpone has the operations of s go on when Pause ends.
+func (l *Loop) postpone(s *Socket) {
+	if !s.late {
+		s.late = true
+		l.late = append(l.late, s)
 	}
 }
 
 // Holding tells whether a reader waits for Delivered.
 func (l *Loop) Holding() bool { return len(l.held) > 0 }
 
-// Forget ends Listen.
-func (l *Loop) Forget(fd int) {
-	delete(l.foreign, fd)
-	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, fd, nil)
-}
-
 // Post runs f on the loop's thread soon. It may be called from any goroutine.
 func (l *Loop) Post(f func()) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	first := len(l.inbox) == 0
 	l.inbox = append(l.inbox, f)
-	l.mu.Unlock()
-	if first {
+	if first && !l.shut {
 		one := [8]byte{0: 1}
 		_, _ = unix.Write(l.eventfd, one[:])
 	}
 }
 
-func (l *Loop) drainInbox() {
+// Drain runs what was posted up to now. It must not be called by a posted function.
+func (l *Loop) Drain() {
 	var n [8]byte
 	_, _ = unix.Read(l.eventfd, n[:])
 	l.mu.Lock()
@@ -215,6 +226,29 @@ func (l *Loop) Run() {
 		l.handle(n)
 		l.handler.Flush()
 	}
+}
+
+// Free releases the descriptors of a loop that does not run any more, and those of its
+// sockets. A program that ends need not call it.
+func (l *Loop) Free() {
+	for _, s := range l.slots {
+		if s == nil {
+			continue
+		}
+		if s.private >= 0 {
+			_ = unix.Close(s.private)
+		}
+		if s.borrowed {
+			continue
+		}
+		if s.linger {
+			_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+		}
+		_ = unix.Close(s.fd)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shut = true
 	_ = unix.Close(l.epfd)
 	_ = unix.Close(l.eventfd)
 }
@@ -316,24 +350,15 @@ func (l *Loop) ready(s *Socket, events uint32) {
 	if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP) != 0 {
 		s.readable = true
 	}
+	if events&unix.EPOLLPRI != 0 {
+		s.urgent = true
+	}
 	if events&unix.EPOLLOUT != 0 {
 		s.writable = true
 	}
 	if s.connector != nil && events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		l.connectReady(s)
 	}
-	if l.paused {
-		if !s.late {
-			s.late = true
-			l.late = append(l.late, s)
-		}
-		return
-	}
-	l.proceed(s)
-}
-
-// proceed lets the operations of s go on as far as its readiness allows.
-func (l *Loop) proceed(s *Socket) {
 	if s.readable {
 		l.advance(s, &s.acceptors)
 		l.advance(s, &s.readers)

@@ -8,13 +8,13 @@ type Code int
 
 // Ends that the kernel has no number for.
 const (
-	Closed  Code = -1 - iota // the socket was closed, or the peer has sent its last byte
-	Timeout                  // the deadline passed
-	Again                    // would block: only inside the package
-	Held                     // the last reader's result is not confirmed yet: only inside the package
-	Hungry                   // a send has no bytes left here but more to come: only inside the package
-	NoMemory                 // more is asked for than any memory holds
-	Already                  // the process waits here already and asks again with a time-out
+	Closed   Code = -1 - iota // the socket was closed, or the peer has sent its last byte
+	Timeout                   // the deadline passed
+	Again                     // would block: only inside the package
+	Held                      // the last reader's result is not confirmed yet: only inside the package
+	Hungry                    // a send has no bytes left here but more to come: only inside the package
+	NoMemory                  // more is asked for than any memory holds
+	Already                   // the process waits here already and asks again with a time-out
 )
 
 func code(e syscall.Errno) Code {
@@ -107,6 +107,8 @@ type Op struct {
 	parts   int // reads that a {N, Size} receive may still do
 	gaveMor bool
 	asked   int  // how far bytes have been asked for
+	hungry  bool // waits for bytes that were asked for, not for the kernel
+	listed  bool // in Loop.asking
 	kept    bool // Data lies in got and counts as parked
 	to      Sockaddr
 	waited  bool

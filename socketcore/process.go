@@ -1,5 +1,7 @@
 package socketcore
 
+import "bytes"
+
 // process is somebody who owns sockets or has operations waiting. The loop asks
 // to be told of its death from the first of these until the last.
 type process struct {
@@ -75,28 +77,34 @@ func (l *Loop) Died(key []byte) {
 	if p == nil {
 		return
 	}
+	// The others move up when none of the dead one's operations is left to move up with them.
+	type turn struct {
+		s *Socket
+		q *queue
+	}
+	var turns []turn
 	for len(p.ops) > 0 {
 		o := p.ops[len(p.ops)-1]
-		s, q := o.sock, o.queue
 		if len(o.got) > 0 && o.Kind == Recv {
 			// Bytes gathered for the dead belong to the next reader.
-			s.giveBack(Returned{Data: append([]byte(nil), o.got...)})
+			o.sock.giveBack(Returned{Data: bytes.Clone(o.got)})
 		}
+		turns = append(turns, turn{o.sock, o.queue})
 		l.discard(o)
-		if q != nil {
-			l.advance(s, q)
-		}
 	}
 	for p.owned != nil {
 		s := p.owned
 		if ls := s.listener; ls != nil && l.gating && s.born > l.delivered && !ls.closed {
 			// Accepted for a process that was dead before it could know.
-			l.Return(ls, Returned{Conn: s})
+			l.Return(ls, Returned{Conn: s, ID: s.acceptID})
 			continue
 		}
 		l.closeSocket(s, p.keyBytes, nil)
 	}
 	delete(l.processes, p.key)
+	for _, t := range turns {
+		l.advance(t.s, t.q)
+	}
 }
 
 // SetOwner makes another process the owner of s.

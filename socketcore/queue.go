@@ -54,15 +54,11 @@ func (l *Loop) block(q *queue, o *Op, c Code, front bool) {
 	}
 	switch o.Mode {
 	case Try:
+		s := o.sock
 		l.finish(o, Timeout)
-		if q.head != nil {
-			l.advance(o.sock, q)
-		}
+		l.advance(s, q)
 	case Select:
-		l.park(q, o, armed, front)
-		l.handler.Done(o)
-		o.Result, o.Data = nil, nil
-		o.got = o.got[:0]
+		l.arm(q, o, front)
 	default:
 		l.waits(o)
 		l.park(q, o, waiting, front)
@@ -75,12 +71,21 @@ func (l *Loop) queueBehind(q *queue, o *Op) {
 	case Try:
 		l.finish(o, Timeout)
 	case Select:
-		l.park(q, o, armed, false)
-		l.handler.Done(o)
+		l.arm(q, o, false)
 	default:
 		l.waits(o)
 		l.park(q, o, waiting, false)
 	}
+}
+
+// arm parks an operation that is answered with the promise of a message. What it did not
+// send is the caller's again.
+func (l *Loop) arm(q *queue, o *Op, front bool) {
+	l.unkeep(o)
+	l.unlist(o)
+	l.park(q, o, armed, front)
+	l.answer(o)
+	o.Result, o.got = nil, o.got[:0]
 }
 
 // askAgain serves a process that waits in the queue by select and asks once more.
@@ -164,33 +169,56 @@ func (l *Loop) unpark(o *Op) {
 // discard drops a parked operation without an answer.
 func (l *Loop) discard(o *Op) {
 	l.unpark(o)
+	l.recycle(o)
+}
+
+func (l *Loop) recycle(o *Op) {
 	l.unkeep(o)
+	l.unlist(o)
 	l.ops.put(o)
+}
+
+// answer gives the result of o to the handler, and notes who got what o took out of its
+// socket.
+func (l *Loop) answer(o *Op) {
+	taken := o.takes() && (o.Code == 0 && o.state != armed || len(o.Result) > 0)
+	l.handler.Done(o)
+	if taken {
+		l.lent(o)
+	}
+	if n := o.New; n != nil {
+		n.born, n.acceptID = l.handler.Mark(), o.ID
+	}
+}
+
+// takes tells whether another reader has to wait until the result of o is delivered.
+func (o *Op) takes() bool {
+	s := o.sock
+	return s != nil && s.ordered && o.consumes() && s.loop.gating
+}
+
+// lent notes that the process of o has got data in the newest frame.
+func (l *Loop) lent(o *Op) {
+	s := o.sock
+	s.lastReader = append(s.lastReader[:0], o.Process...)
+	s.lastMark = l.handler.Mark()
 }
 
 // finish answers an operation that is in no queue.
 func (l *Loop) finish(o *Op, c Code) {
 	o.Code = c
 	o.state = idle
-	s := o.sock
-	consumed := s != nil && l.gating && s.ordered && o.consumes()
-	if consumed && (c == 0 || len(o.Result) > 0) {
-		s.lastReader = append(s.lastReader[:0], o.Process...)
-		l.handler.Done(o)
-		s.lastMark = l.handler.Mark()
-	} else {
-		l.handler.Done(o)
-		if o.New != nil {
-			o.New.born = l.handler.Mark()
-		}
-	}
-	l.unkeep(o)
-	l.ops.put(o)
+	l.answer(o)
+	l.recycle(o)
 }
 
 // advance lets the operations of a queue go on from its head, for as long as they can.
 func (l *Loop) advance(s *Socket, q *queue) {
 	for q != nil && q.head != nil && !s.closed {
+		if l.paused {
+			l.postpone(s)
+			return
+		}
 		o := q.head
 		switch o.state {
 		case fired:
@@ -256,7 +284,7 @@ func (l *Loop) afterEnd(s *Socket, q *queue, c Code) {
 	if q.head == nil || s.closed {
 		return
 	}
-	if c != 0 && c != Timeout && c != Code(einval) {
+	if c != 0 && c != Timeout && c != NoMemory && c != Code(einval) {
 		for o := q.head; o != nil; o = q.head {
 			l.cut(o, c)
 		}
@@ -287,23 +315,17 @@ func (l *Loop) isReady(s *Socket, o *Op) bool {
 		if len(s.returned) > 0 {
 			return true
 		}
+		s.readable = s.readable && sysReady(s.fd, pollIn) != 0
 		if !s.readable {
-			return false
+			l.want(s, readEvents) // those before it may never have had to wait
 		}
-		if sysReady(s.fd, pollIn) == 0 {
-			s.readable = false
-			return false
-		}
-		return true
+		return s.readable
 	}
+	s.writable = s.writable && sysReady(s.fd, pollOut) != 0
 	if !s.writable {
-		return false
+		l.want(s, writeEvents)
 	}
-	if sysReady(s.fd, pollOut) == 0 {
-		s.writable = false
-		return false
-	}
-	return true
+	return s.writable
 }
 
 // hold remembers that a socket's readers wait for a confirmation.
@@ -321,9 +343,11 @@ func (l *Loop) Delivered(mark uint64) {
 	if mark > l.delivered {
 		l.delivered = mark
 	}
-	if len(l.held) == 0 {
-		return
-	}
+	l.letGo()
+}
+
+// letGo has the readers that were held try again.
+func (l *Loop) letGo() {
 	held := l.held
 	l.held = nil
 	for _, s := range held {

@@ -2,6 +2,7 @@ package socketcore
 
 import (
 	"bytes"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,6 @@ type Returned struct {
 	Extra []byte  // what else the handler had in the result, for its own use
 	Conn  *Socket // an accepted connection
 	ID    uint32  // the request that it was the result of
-	whole bool    // a message, kept apart from its neighbours
 }
 
 // Sizes of receive steps, in bytes.
@@ -37,13 +37,16 @@ func (l *Loop) attempt(o *Op) Code {
 	case o.Kind == Accept:
 		return l.attemptAccept(o)
 	case o.Kind > Accept:
-		return l.attemptSend(o)
+		c := l.attemptSend(o)
+		o.hungry = c == Hungry
+		return c
 	}
 	s := o.sock
 	if o.consumes() {
 		if l.gating && s.ordered && s.lastMark > l.delivered && !bytes.Equal(s.lastReader, o.Process) {
 			return Held
 		}
+		s.returnAt = 0 // from here on others hold what lay in front
 		if len(s.returned) > 0 {
 			if c := l.fromReturned(o); c != Again {
 				return c
@@ -162,6 +165,13 @@ func (l *Loop) attemptGather(o *Op) Code {
 		if o.Length > moreSize && len(o.got) >= stepMax {
 			l.handler.More(o, o.got)
 			o.got, o.gaveMor = o.got[:0], true
+			if o.takes() {
+				l.lent(o)
+			}
+			if l.paused && o.Mode == Wait {
+				l.postpone(s) // the client takes less than the peer gives
+				return Again
+			}
 		}
 	}
 }
@@ -198,12 +208,18 @@ func (l *Loop) recv(s *Socket, p []byte, flags int) (int, Code) {
 		}
 		return 0, code(e)
 	}
-	if n < len(p) && flags&specialFlags == 0 && !s.ended {
-		// epoll(7): a short read from a stream means that it is empty.
-		s.readable = false
-	}
+	s.shortRead(n, len(p), flags)
 	s.Counters[ReadByte] += uint64(n)
 	return n, 0
+}
+
+// shortRead notes that a stream is empty when it gave less than it could (epoll(7)). That is
+// true of TCP, but for urgent data; a local stream also stops where descriptors or credentials
+// were sent (unix(7)).
+func (s *Socket) shortRead(n, room, flags int) {
+	if s.tcp && n > 0 && n < room && flags&specialFlags == 0 && !s.ended && !s.urgent {
+		s.readable = false
+	}
 }
 
 // recvExact is recv for a caller who wants no more than len(p) bytes, so that a full read
@@ -229,7 +245,7 @@ func (l *Loop) recvExact(s *Socket, p []byte) (int, Code) {
 		return 0, code(e)
 	}
 	s.Counters[ReadByte] += uint64(n)
-	if l.msg.Controllen >= unix.SizeofCmsghdr+4 && !s.ended {
+	if l.msg.Controllen >= unix.SizeofCmsghdr+4 && !s.ended && !s.urgent {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&ctrl[0]))
 		if h.Type == unix.TCP_CM_INQ && *(*int32)(unsafe.Pointer(&ctrl[unix.SizeofCmsghdr])) == 0 {
 			s.readable = false
@@ -297,9 +313,7 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 		}
 		return code(e)
 	}
-	if s.stream && n < len(p) && o.Flags&specialFlags == 0 && !s.ended {
-		s.readable = false
-	}
+	s.shortRead(n, len(p), o.Flags)
 	n = min(n, len(p)) // with MSG_TRUNC the kernel tells the full length
 	s.Counters[ReadByte] += uint64(n)
 	s.Counters[ReadPkg]++
@@ -330,8 +344,8 @@ func (l *Loop) userControl(s *Socket) {
 // Return gives a result back to its socket, for the next reader or acceptor.
 func (l *Loop) Return(s *Socket, r Returned) {
 	if r.Conn != nil {
-		if r.Conn.closed || r.Conn.owner == nil {
-			return // gone, or here already
+		if r.Conn.closed || r.Conn.owner == nil || r.Conn.acceptID != r.ID {
+			return // gone, here already, or here before and given to another
 		}
 		r.Conn.owner.disown(r.Conn)
 	}
@@ -346,6 +360,7 @@ func (l *Loop) Return(s *Socket, r Returned) {
 		r.From = &from
 	}
 	s.giveBack(r)
+	s.returnAt++
 	if r.Conn != nil {
 		l.advance(s, &s.acceptors)
 	} else {
@@ -353,18 +368,9 @@ func (l *Loop) Return(s *Socket, r Returned) {
 	}
 }
 
-// giveBack puts a result in front of what the socket has, but behind the earlier parts
-// of the same result.
-func (s *Socket) giveBack(r Returned) {
-	r.whole = !s.stream
-	at := 0
-	for at < len(s.returned) && r.ID != 0 && s.returned[at].ID == r.ID {
-		at++
-	}
-	s.returned = append(s.returned, Returned{})
-	copy(s.returned[at+1:], s.returned[at:])
-	s.returned[at] = r
-}
+// giveBack puts a result in front of what the socket has, but behind those that have come
+// back since the last read: they come in the order in which they were read.
+func (s *Socket) giveBack(r Returned) { s.returned = slices.Insert(s.returned, s.returnAt, r) }
 
 // peekReturned shows what came back and leaves it there.
 func (s *Socket) peekReturned(o *Op) {

@@ -73,6 +73,7 @@ type Socket struct {
 	held, late          bool
 	readable, writable  bool // false: known to block; true: worth an attempt
 	ended               bool // hang-up seen: reads do not block any more
+	urgent              bool // urgent data seen: a read stops at its mark, short of what is there
 	shutRead, shutWrite bool
 	events              uint32
 
@@ -82,9 +83,11 @@ type Socket struct {
 	ownedPrev, ownedNext        *Socket
 	listener                    *Socket // that accepted it
 	born                        uint64  // mark of the answer that told of it
+	acceptID                    uint32  // request that it was the answer to
 	lastReader                  []byte
 	lastMark                    uint64
 	returned                    []Returned
+	returnAt                    int      // place in returned for what comes back next
 	lastFrom                    Sockaddr // source of the last message, and whose it was
 	lastID                      uint32
 }
@@ -265,7 +268,7 @@ func (l *Loop) reserved(fd int) bool {
 // OpenFD makes a socket of a descriptor of this program: of a duplicate, or of itself.
 // Its domain, type and protocol are those that the kernel tells.
 func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
-	if l.reserved(fd) {
+	if fd != int(int32(fd)) || l.reserved(fd) {
 		return nil, Code(unix.EBADF)
 	}
 	domain, e := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)

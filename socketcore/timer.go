@@ -81,8 +81,8 @@ func (l *Loop) expire() {
 	for len(l.timers) > 0 && l.timers[0].wake <= now {
 		o := l.timers[0]
 		if o.state == waiting && now >= o.Deadline {
-			if o.Kind >= Send && o.Kind != Connect && len(o.Data) == 0 && o.sock.writable && o.queue.head == o {
-				// The kernel took all that came; only its refusal ends a send.
+			if o.hungry {
+				// The kernel took all that came, or was not asked yet; only its refusal ends a send.
 				l.stopTimer(o)
 				continue
 			}

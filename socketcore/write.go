@@ -137,6 +137,7 @@ func (l *Loop) send(o *Op, flags int) (int, Code) {
 // askMore asks for the bytes that follow, so that two windows beyond base are here or on
 // their way.
 func (l *Loop) askMore(o *Op, base int) {
+	l.asking[o.ID], o.listed = o, true
 	o.asked = max(o.asked, o.Taken+len(o.Data))
 	for o.asked < o.Total && o.asked-base < 2*l.cfg.Window {
 		n := min(l.cfg.Window, o.Total-o.asked)
@@ -145,10 +146,20 @@ func (l *Loop) askMore(o *Op, base int) {
 	}
 }
 
-// Chunk brings bytes of a send that Want asked for. Bytes that are not next in line were
-// asked for before the send dropped what it held: they are left out.
-func (l *Loop) Chunk(o *Op, offset int, p []byte) {
-	if o.queue == nil || offset != o.Taken+len(o.Data) || offset+len(p) > o.Total {
+// unlist says that o is answered: what still comes of its bytes is not for it.
+func (l *Loop) unlist(o *Op) {
+	if o.listed && l.asking[o.ID] == o {
+		delete(l.asking, o.ID)
+	}
+	o.listed = false
+}
+
+// Chunk brings bytes of the send with this ID that Want asked for. Bytes that are not next in
+// line were asked for before the send dropped what it held: they are left out, and so are
+// those for a send that is answered.
+func (l *Loop) Chunk(id uint32, offset int, p []byte) {
+	o := l.asking[id]
+	if o == nil || o.queue == nil || offset != o.Taken+len(o.Data) || len(p) > o.Total-offset {
 		return
 	}
 	q := o.queue
@@ -159,11 +170,10 @@ func (l *Loop) Chunk(o *Op, offset int, p []byte) {
 	} else {
 		o.Data = p
 	}
-	id := o.ID
 	if q.head == o {
 		l.advance(o.sock, q)
 	}
-	if o.queue == q && o.ID == id {
+	if l.asking[id] == o {
 		l.keepPayload(o)
 	}
 }

@@ -23,6 +23,9 @@ import (
 var version = "dev"
 
 func main() {
+	// Only hang-up ends the helper: service managers send SIGTERM to the whole group while
+	// the node still wants to stop in order.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGTSTP)
 	loops := flag.Int("loops", 0, "event loops; 0: one below 4 processors, several above")
 	spin := flag.Int("spin-us", 20, "microseconds to poll before sleeping; 0: never")
 	level := flag.String("log-level", "info", "debug, info, warn or error")
@@ -55,9 +58,6 @@ func main() {
 }
 
 func run(cfg dispatch.Config, log *zerolog.Logger) error {
-	// Only hang-up ends the helper: service managers send SIGTERM to the whole group while
-	// the node still wants to stop in order.
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGTSTP)
 	// The steady state allocates nothing; what is left is worth a larger heap.
 	debug.SetGCPercent(400)
 	in, out, err := port.Claim()
@@ -82,5 +82,19 @@ func newLogger(w io.Writer, level string) (zerolog.Logger, func()) {
 		fmt.Fprintf(w, "{\"level\":\"warn\",\"dropped\":%d,\"message\":\"log lines dropped\"}\n", missed)
 	})
 	log := zerolog.New(ring).Level(lvl).With().Timestamp().Int("pid", os.Getpid()).Logger()
-	return log, func() { _ = ring.Close() }
+	return log, func() {
+		done := make(chan struct{})
+		go func() {
+			_ = ring.Close()
+			close(done)
+		}()
+		select {
+		case <-done:
+		case <-time.After(flushTime):
+		}
+	}
 }
+
+// flushTime is how long the last log lines may take: nobody need read standard error, and the
+// end of the program waits for no one.
+const flushTime = 100 * time.Millisecond

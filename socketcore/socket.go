@@ -310,6 +310,7 @@ func (s *Socket) Listen(backlog int) Code {
 
 // Sockname wraps getsockname(2), Peername getpeername(2).
 func (s *Socket) Sockname(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETSOCKNAME, s.fd, sa)) }
+
 func (s *Socket) Peername(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETPEERNAME, s.fd, sa)) }
 
 // Shutdown wraps shutdown(2); how is 0 for read, 1 for write, 2 for both.

@@ -34,6 +34,9 @@
 -define(DEFAULT_LANE_SPIN, 60).
 -define(DEFAULT_CALLER_SPIN, 15).
 
+%% Milliseconds in which code that was loaded is sure to have become current.
+-define(RELOAD, 250).
+
 -record(lane,
         {parent :: pid(),
          home :: gosocket_handle:home(),
@@ -53,6 +56,7 @@
          %% whether processes died since the last tick, and calls of dead processes
          deaths = false :: boolean(),
          orphans = [] :: [non_neg_integer()],
+         loader = undefined :: pid() | undefined,
          ticking = false :: boolean(),
          heard = 0 :: non_neg_integer(),
          silent = 0 :: non_neg_integer()}).
@@ -196,6 +200,8 @@ handle({system, From, Request}, #lane{parent = Parent} = Lane) ->
     sys:handle_system_msg(Request, From, Parent, ?MODULE, [], flush(Lane));
 handle({reload, Module, Loader}, Lane) ->
     reload(Module, Loader, flush(Lane));
+handle({timeout, _Timer, {loaded, Loader}}, #lane{loader = Loader} = Lane) ->
+    drain(Lane#lane{loader = undefined});
 handle(_Other, Lane) ->
     drain(Lane).
 
@@ -207,6 +213,7 @@ request(Entry, Item, #lane{outbox = Outbox, next = Next, calls = Calls, quiet = 
         true ->
             Id = free_id(Next),
             put(Id, Entry),
+            tell_leave(Entry, Lane),
             ticking(Lane#lane{outbox = enqueue(gosocket_term:request(Id, Item), Outbox),
                               next = (Id + 1) band ?LAST_ID,
                               calls = Calls + 1,
@@ -421,7 +428,16 @@ reload(_Module, Loader, Lane) ->
     Callers = [{Pid, Monitor} || {Id, {Pid, Monitor, _, _, _}} <- get(), is_integer(Id)],
     Loader ! {told, self(), length(Callers)},
     lists:foreach(fun({Pid, Monitor}) -> Pid ! {Monitor, {leave, Loader}} end, Callers),
-    drain(Lane).
+    erlang:start_timer(?RELOAD, self(), {loaded, Loader}),
+    drain(Lane#lane{loader = Loader}).
+
+%% Who calls while the new code is about to become current waits in old code as well.
+-spec tell_leave(entry(), lane()) -> ok.
+tell_leave(_Entry, #lane{loader = undefined}) ->
+    ok;
+tell_leave({Pid, Monitor, _, _, _}, #lane{loader = Loader}) ->
+    Pid ! {Monitor, {leave, Loader}},
+    ok.
 
 -spec system_continue(pid(), [sys:dbg_opt()], lane()) -> no_return().
 system_continue(_Parent, _Debug, Lane) ->

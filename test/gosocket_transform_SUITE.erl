@@ -1,4 +1,4 @@
-%% Source written for `socket:' compiled with the parse transform: what it calls, what it does, and what must not change.
+%% Source written for `socket:` compiled with the parse transform: what it calls and does, and what must not change.
 -module(gosocket_transform_SUITE).
 
 -export([

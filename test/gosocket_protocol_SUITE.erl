@@ -14,6 +14,7 @@
     cancelled_select_sends_nothing/1,
     close_aborts_selects_before_its_answer/1,
     send_is_asked_for_chunk_by_chunk/1,
+    dropped_payload_is_asked_for_again/1,
     stray_chunks_are_ignored/1,
     message_is_gathered_up_to_the_limit/1,
     large_recv_comes_in_more_frames/1,
@@ -238,6 +239,39 @@ feed(Port, Id, Socket, Data) ->
             []
     end.
 
+%% More senders than the helper keeps payload for, none of whom the kernel lets go on before the readers come.
+dropped_payload_is_asked_for_again(Config) ->
+    Port = bare(Config, ["-window", integer_to_list(?WINDOW), "-parked-limit", integer_to_list(?WINDOW)]),
+    Data = random(8 bsl 20),
+    Size = byte_size(Data),
+    Pairs = lists:zip(lists:seq(1, 4), [tcp_pair(Port) || _ <- lists:seq(1, 4)]),
+    tell(Port, [{Id, {send, A, me, [], infinity, [], Size, binary:part(Data, 0, ?WINDOW)}} || {Id, {A, _}} <- Pairs]),
+    Wants = blocked(Port, Pairs, Data, []),
+    tell(Port, [{10 + Id, {recv, B, me, Size, [], infinity, []}} || {Id, {_, B}} <- Pairs]),
+    Frames = exchange(Port, Pairs, Data, 2 * length(Pairs)),
+    [begin
+         ?assert(lists:member({Id, ok}, Frames)),
+         More = [Part || {more, I, Part} <- Frames, I =:= 10 + Id],
+         [{ok, Last}] = [Result || {I, Result} <- Frames, I =:= 10 + Id],
+         ?assert(iolist_to_binary([More, Last]) =:= Data)
+     end || {Id, _} <- Pairs],
+    Asked = Wants ++ [{Id, Offset} || {want, Id, Offset, _} <- Frames],
+    ?assertNotEqual([], Asked -- lists:usort(Asked)).
+
+%% Feeds all senders until a whole second brings no want.
+blocked(Port, Pairs, Data, Wants) ->
+    receive
+        {Port, {data, Frame}} ->
+            {want, Id, Offset, Bytes} = binary_to_term(Frame),
+            chunk(Port, Pairs, Data, {want, Id, Offset, Bytes}),
+            blocked(Port, Pairs, Data, [{Id, Offset} | Wants])
+    after 1000 -> Wants
+    end.
+
+chunk(Port, Senders, Data, {want, Id, Offset, Bytes}) ->
+    {Id, {Socket, _}} = lists:keyfind(Id, 1, Senders),
+    tell(Port, {chunk, Socket, Id, Offset, binary:part(Data, Offset, Bytes)}).
+
 stray_chunks_are_ignored(Config) ->
     Port = bare(Config),
     {A, B} = tcp_pair(Port),
@@ -268,24 +302,24 @@ large_recv_comes_in_more_frames(Config) ->
     Size = byte_size(Data),
     tell(Port, [{1, {recv, B, me, Size, [], infinity, []}},
                 {2, {send, A, me, [], infinity, [], Size, binary:part(Data, 0, 128 bsl 10)}}]),
-    Frames = exchange(Port, A, Data, 2),
+    Frames = exchange(Port, [{2, {A, B}}], Data, 2),
     More = [Part || {more, 1, Part} <- Frames],
     ?assertMatch([_, _ | _], More),
     [{ok, Last}] = [Result || {1, Result} <- Frames],
     ?assert(iolist_to_binary([More, Last]) =:= Data).
 
-%% Feeds request 2 until so many requests are answered; the other frames.
+%% Feeds the senders until so many requests are answered; all frames that came.
 exchange(_, _, _, 0) ->
     [];
-exchange(Port, Socket, Data, Open) ->
+exchange(Port, Senders, Data, Open) ->
     case next(Port) of
-        {want, Id, Offset, Bytes} ->
-            tell(Port, {chunk, Socket, Id, Offset, binary:part(Data, Offset, Bytes)}),
-            exchange(Port, Socket, Data, Open);
+        {want, _, _, _} = Want ->
+            chunk(Port, Senders, Data, Want),
+            [Want | exchange(Port, Senders, Data, Open)];
         {more, _, _} = Frame ->
-            [Frame | exchange(Port, Socket, Data, Open)];
+            [Frame | exchange(Port, Senders, Data, Open)];
         {_, _} = Frame ->
-            [Frame | exchange(Port, Socket, Data, Open - 1)]
+            [Frame | exchange(Port, Senders, Data, Open - 1)]
     end.
 
 %% ---- delivery ----

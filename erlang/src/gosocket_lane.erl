@@ -179,8 +179,8 @@ tell(Item, #lane{outbox = Outbox} = Lane) ->
 -spec handle(Message :: term(), lane()) -> no_return().
 handle({call, Entry, Item}, Lane) ->
     drain(request(Entry, Item, Lane));
-handle({Port, {data, Frame}}, #lane{port = Port, frames = Frames} = Lane) ->
-    drain(frame(Frame, Lane#lane{frames = Frames + 1}));
+handle({Port, {data, Frame}}, #lane{port = Port} = Lane) ->
+    drain(frame(Frame, Lane));
 handle({chunk, Item}, #lane{outbox = Outbox} = Lane) ->
     drain(Lane#lane{outbox = gosocket_outbox:payload(Item, Outbox)});
 handle({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
@@ -239,15 +239,15 @@ enqueue(Item, Outbox) -> gosocket_outbox:payload(Item, Outbox).
 %% ---- Frames of the helper
 
 -spec frame(binary(), lane()) -> lane() | no_return().
-frame(<<?ANSWER(Id), _/binary>> = Frame, #lane{calls = Calls} = Lane) ->
+frame(<<?ANSWER(Id), _/binary>> = Frame, #lane{frames = Frames, calls = Calls} = Lane) ->
     case erase(Id) of
-        undefined -> Lane;
-        Entry -> answer(Entry, Frame, Lane#lane{calls = Calls - 1})
+        undefined -> Lane#lane{frames = Frames + 1};
+        Entry -> answer(Entry, Frame, Lane#lane{frames = Frames + 1, calls = Calls - 1})
     end;
-frame(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>> = Frame, Lane) ->
-    forward(get(Id), Frame, Lane);
-frame(Frame, Lane) ->
-    event(binary_to_term(Frame), Frame, Lane).
+frame(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>> = Frame, #lane{frames = Frames} = Lane) ->
+    forward(get(Id), Frame, Lane#lane{frames = Frames + 1});
+frame(Frame, #lane{frames = Frames} = Lane) ->
+    event(binary_to_term(Frame), Frame, Lane#lane{frames = Frames + 1}).
 
 -spec answer(entry(), binary(), lane()) -> lane().
 answer({Pid, Monitor, plain, _, _}, Frame, Lane) ->

@@ -47,7 +47,7 @@ func send(s uint64, process int, data string) []byte {
 }
 
 func TestStreamCarriesDataBothWays(t *testing.T) {
-	everyLoops(t, func(t *testing.T, c *client) {
+	everyLoops(t, func(_ *testing.T, c *client) {
 		a, b := c.pair()
 		waiting := c.call(recv(b, 1, 0, atom("infinity")))
 		c.want(c.do(send(a, 1, "hello")), "ok")
@@ -67,7 +67,7 @@ func TestStreamCarriesDataBothWays(t *testing.T) {
 }
 
 func TestRecvGathersPiecesAndGivesBackAPartAtTheDeadline(t *testing.T) {
-	everyLoops(t, func(t *testing.T, c *client) {
+	everyLoops(t, func(_ *testing.T, c *client) {
 		a, b := c.pair()
 		waiting := c.call(recv(b, 1, 6, atom("infinity")))
 		for _, piece := range []string{"a", "bc", "def"} {
@@ -112,7 +112,7 @@ func TestLargeSendsGoInChunksAndLargeReceivesInParts(t *testing.T) {
 }
 
 func TestDatagramsKeepTheirBoundsAndSource(t *testing.T) {
-	everyLoops(t, func(t *testing.T, c *client) {
+	everyLoops(t, func(_ *testing.T, c *client) {
 		a, b := c.open("inet", "dgram"), c.open("inet", "dgram")
 		c.do(tuple("bind", a, loopback))
 		c.do(tuple("bind", b, loopback))
@@ -127,7 +127,7 @@ func TestDatagramsKeepTheirBoundsAndSource(t *testing.T) {
 }
 
 func TestNowaitPromisesOneMessage(t *testing.T) {
-	everyLoops(t, func(t *testing.T, c *client) {
+	everyLoops(t, func(_ *testing.T, c *client) {
 		a, b := c.pair()
 		nowait := tuple("recv", b, 1, 0, none, atom("nowait"), atom("ref1"))
 		c.want(c.do(nowait), "{select,{select_info,recv,ref1}}")
@@ -157,7 +157,7 @@ func TestCloseAnswersEverybodyFirst(t *testing.T) {
 }
 
 func TestOwnersDeathClosesAndWaitersDeathOnlyLeaves(t *testing.T) {
-	everyLoops(t, func(t *testing.T, c *client) {
+	everyLoops(t, func(_ *testing.T, c *client) {
 		a, b := c.pair()
 		mine := c.call(recv(b, 1, 0, atom("infinity")))
 		other := c.call(recv(b, 7, 0, atom("infinity")))
@@ -172,7 +172,7 @@ func TestOwnersDeathClosesAndWaitersDeathOnlyLeaves(t *testing.T) {
 }
 
 func TestBadArgumentsRaise(t *testing.T) {
-	everyLoops(t, func(t *testing.T, c *client) {
+	everyLoops(t, func(_ *testing.T, c *client) {
 		c.want(c.do(tuple("open", 1, atom("nowhere"), atom("stream"), atom("default"), dict{})), "{raise,{invalid,{domain,nowhere}}}")
 		c.want(c.do(tuple("no_such_call", 1)), "{raise,badarg}")
 		s := c.open("inet", "dgram")

@@ -148,7 +148,7 @@ func (s *Server) watch(x *Dispatcher, process []byte, on bool) {
 }
 
 // chunk serves {chunk, Socket, Id, Offset, Data}.
-func (x *Dispatcher) chunk(d *etf.Decoder, start int) {
+func (x *Dispatcher) chunk(d *etf.Decoder, _ int) {
 	socket, id, offset, data := d.Uint(), uint32(d.Uint()), d.Int(), d.Binary()
 	if d.Err() != nil {
 		return
@@ -172,9 +172,9 @@ func (x *Dispatcher) handback(d *etf.Decoder, _ int) {
 		return
 	}
 	y := x.server.home(socket)
-	switch {
-	case y == nil:
-	case y == x:
+	switch y {
+	case nil:
+	case x:
 		x.takeBack(socket, frame)
 	default:
 		frame = append([]byte(nil), frame...)

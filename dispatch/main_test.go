@@ -12,7 +12,7 @@ func TestMain(m *testing.M) {
 	before := descriptors()
 	status := m.Run()
 	if after := descriptors(); status == 0 && after != before {
-		fmt.Fprintf(os.Stderr, "%d descriptors open, %d at the start\n", after, before)
+		fmt.Fprintf(os.Stderr, "%d descriptors open, %d at the start: %q\n", after, before, listDescriptors())
 		status = 1
 	}
 	os.Exit(status)
@@ -28,10 +28,19 @@ func warmUp() {
 	w.Close()
 }
 
-func descriptors() int {
+func descriptors() int { return len(listDescriptors()) }
+
+// listDescriptors says what is open, but for what getsockopt(SO_PEERPIDFD) has given to
+// those who read every option.
+func listDescriptors() (list []string) {
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		panic(err)
 	}
-	return len(fds)
+	for _, fd := range fds {
+		if target, _ := os.Readlink("/proc/self/fd/" + fd.Name()); target != "anon_inode:[pidfd]" {
+			list = append(list, fd.Name()+" "+target)
+		}
+	}
+	return list
 }

@@ -3,6 +3,7 @@
 package port
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -26,7 +27,7 @@ func Claim() (in, out int, err error) {
 	if err != nil {
 		return -1, -1, os.NewSyscallError("open", err)
 	}
-	defer unix.Close(null)
+	defer func() { _ = unix.Close(null) }()
 	if err := unix.Dup3(null, 0, 0); err != nil {
 		return -1, -1, os.NewSyscallError("dup3", err)
 	}
@@ -71,4 +72,4 @@ func rawWrite(fd int, p []byte) (int, error) {
 	}
 }
 
-func wouldBlock(err error) bool { return err == unix.EAGAIN }
+func wouldBlock(err error) bool { return errors.Is(err, unix.EAGAIN) }

@@ -50,7 +50,7 @@ func (l *Loop) parkConnect(o *Op, st state) {
 // connectState asks how a connect in progress stands; Again means that it still is. A fresh
 // TCP socket reports hang-up before it was ever connected, so the peer's name decides.
 func (s *Socket) connectState(scratch *Sockaddr) Code {
-	v, e := sysGetInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	v, e := sysGetInt(s.fd, unix.SO_ERROR)
 	if e != 0 {
 		return Code(e)
 	}

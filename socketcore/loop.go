@@ -1,6 +1,7 @@
 package socketcore
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -404,7 +405,8 @@ func (l *Loop) bySlot(slot, gen uint32) *Socket {
 }
 
 func errnoOf(err error) syscall.Errno {
-	if e, ok := err.(syscall.Errno); ok {
+	var e syscall.Errno
+	if errors.As(err, &e) {
 		return e
 	}
 	return syscall.EIO

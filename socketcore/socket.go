@@ -92,16 +92,34 @@ type Socket struct {
 	lastID                      uint32
 }
 
-// The facts of a socket that callers ask for.
-func (s *Socket) FD() int        { return s.fd }
-func (s *Socket) Domain() int    { return s.domain }
-func (s *Socket) Type() int      { return s.typ }
-func (s *Socket) Protocol() int  { return s.proto }
-func (s *Socket) Closed() bool   { return s.closed }
-func (s *Socket) Readers() int   { return s.readers.n }
-func (s *Socket) Writers() int   { return s.writers.n }
+// FD is the descriptor.
+func (s *Socket) FD() int { return s.fd }
+
+// Domain is AF_*.
+func (s *Socket) Domain() int { return s.domain }
+
+// Type is SOCK_*.
+func (s *Socket) Type() int { return s.typ }
+
+// Protocol is IPPROTO_*.
+func (s *Socket) Protocol() int { return s.proto }
+
+// Closed tells whether the socket is gone.
+func (s *Socket) Closed() bool { return s.closed }
+
+// Readers is how many receives wait, the current one included.
+func (s *Socket) Readers() int { return s.readers.n }
+
+// Writers is how many sends wait, the current one included.
+func (s *Socket) Writers() int { return s.writers.n }
+
+// Acceptors is how many accepts wait, the current one included.
 func (s *Socket) Acceptors() int { return s.acceptors.n }
+
+// Readable tells whether data may still come.
 func (s *Socket) Readable() bool { return !s.closed && !s.shutRead }
+
+// Writable tells whether data may still be sent.
 func (s *Socket) Writable() bool { return !s.closed && !s.shutWrite }
 
 // Owner is the key of the controlling process; nil when it has none.
@@ -218,7 +236,7 @@ func (l *Loop) Open(domain, typ, proto int, owner []byte) (*Socket, Code) {
 
 func (l *Loop) opened(fd, domain, typ, proto int, owner []byte) *Socket {
 	if domain != unix.AF_UNIX {
-		if p, e := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); e == 0 {
+		if p, e := sysGetInt(fd, unix.SO_PROTOCOL); e == 0 {
 			proto = p
 		}
 	}
@@ -250,7 +268,7 @@ func socketIn(netns string, domain, typ, proto int) (int, syscall.Errno) {
 	if err != nil {
 		return -1, errnoOf(err)
 	}
-	defer unix.Close(ns)
+	defer func() { _ = unix.Close(ns) }()
 	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
 		return -1, errnoOf(err)
 	}
@@ -271,12 +289,12 @@ func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
 	if fd != int(int32(fd)) || l.reserved(fd) {
 		return nil, Code(unix.EBADF)
 	}
-	domain, e := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	domain, e := sysGetInt(fd, unix.SO_DOMAIN)
 	if e != 0 {
 		return nil, Code(e)
 	}
-	typ, _ := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	proto, _ := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	typ, _ := sysGetInt(fd, unix.SO_TYPE)
+	proto, _ := sysGetInt(fd, unix.SO_PROTOCOL)
 	use, ctype := fd, 1
 	if dup {
 		var err error
@@ -308,9 +326,10 @@ func (s *Socket) Listen(backlog int) Code {
 	return c
 }
 
-// Sockname wraps getsockname(2), Peername getpeername(2).
+// Sockname wraps getsockname(2).
 func (s *Socket) Sockname(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETSOCKNAME, s.fd, sa)) }
 
+// Peername wraps getpeername(2).
 func (s *Socket) Peername(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETPEERNAME, s.fd, sa)) }
 
 // Shutdown wraps shutdown(2); how is 0 for read, 1 for write, 2 for both.

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Fault, when set by a test before any loop runs, is asked before every socket
-// system call; an errno other than 0 is returned in place of the call.
+// Fault may be set by a test before any loop runs. It is asked before every socket system
+// call; an errno other than 0 is returned in place of the call.
 var Fault func(call string, fd int) syscall.Errno
 
 func fault(call string, fd int) syscall.Errno {
@@ -72,21 +72,17 @@ func sysShutdown(fd, how int) syscall.Errno {
 	return e
 }
 
-func sysClose(fd int) syscall.Errno {
-	if e := fault("close", fd); e != 0 {
-		return e
+func sysClose(fd int) {
+	if fault("close", fd) == 0 {
+		_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 	}
-	_, _, e := unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
-	return e
 }
 
 // sysCloseWait closes a descriptor whose close may linger, on a thread that may wait.
-func sysCloseWait(fd int) syscall.Errno {
-	if e := fault("close", fd); e != 0 {
-		return e
+func sysCloseWait(fd int) {
+	if fault("close", fd) == 0 {
+		_, _, _ = unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 	}
-	_, _, e := unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
-	return e
 }
 
 func sysName(trap uintptr, fd int, sa *Sockaddr) syscall.Errno {
@@ -136,10 +132,11 @@ func sysSendmsg(fd int, m *unix.Msghdr, flags int) (int, syscall.Errno) {
 	return int(r), e
 }
 
-func sysGetInt(fd, level, name int) (int, syscall.Errno) {
+// sysGetInt asks for an option of level SOL_SOCKET.
+func sysGetInt(fd, name int) (int, syscall.Errno) {
 	var v int32
 	size := uint32(unsafe.Sizeof(v))
-	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, uintptr(name),
 		uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0)
 	return int(v), e
 }

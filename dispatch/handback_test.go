@@ -1,0 +1,143 @@
+package dispatch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"gosocket/etf"
+)
+
+// resultOf returns the frame of a reply as it came, for handback.
+func (c *client) resultOf(id int) []byte {
+	c.t.Helper()
+	r := c.replyTerm(id)
+	return etf.Append(etf.AppendInt32(etf.AppendTuple(etf.AppendVersion(nil), 2), int32(id)), r)
+}
+
+func (c *client) deliverAll() []byte { return tuple("delivered", c.frames) }
+
+// lost tells that process is dead and gives back what it did not get.
+func (c *client) lost(process int, s uint64, frames ...[]byte) {
+	items := [][]byte{tuple("died", process)}
+	for _, f := range frames {
+		items = append(items, tuple("handback", s, f))
+	}
+	c.write(append(items, c.deliverAll())...)
+}
+
+func TestTheNextReaderWaitsForDeliveryAndGetsWhatWasLost(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.pair()
+		c.want(c.do(send(a, 1, "abcdefgh")), "ok")
+		first := c.resultOf(c.call(recv(b, 7, 3, atom("infinity"))))
+		second := c.resultOf(c.call(recv(b, 7, 3, atom("infinity"))))
+		next := c.call(recv(b, 8, 8, 5000))
+		c.lost(7, b, first, second) // read one after the other, they come back so
+		c.want(c.reply(next), `{ok,<<"abcdefgh">>}`)
+	})
+}
+
+func TestPeekSeesWhatCameBackAndLeavesIt(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.pair()
+		c.want(c.do(send(a, 1, "abc")), "ok")
+		first := c.resultOf(c.call(recv(b, 7, 0, atom("infinity"))))
+		c.lost(7, b, first)
+		c.want(c.do(tuple("recv", b, 8, 2, []any{atom("peek")}, 1000, none)), `{ok,<<"ab">>}`)
+		c.want(c.do(recv(b, 8, 0, 1000)), `{ok,<<"abc">>}`)
+	})
+}
+
+func TestDataOfAPromisedSelectComesBackToo(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.pair()
+		c.want(c.do(send(a, 1, "abc")), "ok")
+		id := c.call(tuple("recv", b, 7, 10, none, atom("nowait"), atom("r")))
+		part := c.resultOf(id)
+		c.want(c.do(send(a, 1, "def")), "ok")
+		next := c.call(recv(b, 8, 6, 5000))
+		c.lost(7, b, part)
+		c.want(c.reply(next), `{ok,<<"abcdef">>}`)
+	})
+}
+
+func TestPartsThatWentAheadComeBackBeforeWhatWasGathered(t *testing.T) {
+	everyLoops(t, func(t *testing.T, c *client) {
+		a, b := c.pair()
+		const size = 600 << 10
+		data := make([]byte, size)
+		for i := 0; i+4 <= size; i += 4 {
+			binary.BigEndian.PutUint32(data[i:], uint32(i))
+		}
+		c.call(recv(b, 7, 2<<20, atom("infinity")))
+		done := make(map[int]bool)
+		var parts [][]byte
+		got := 0
+		for sent := 0; sent < size; {
+			n := min(50<<10, size-sent)
+			id := c.call(send(a, 1, string(data[sent:sent+n])))
+			sent += n
+			for !done[id] {
+				f := c.frame().(etf.Tuple)
+				if text(f[0]) == "more" {
+					parts = append(parts, etf.Append(etf.AppendVersion(nil), f))
+					got += len(f[2].(etf.Binary))
+				} else if n, ok := number(f[0]); ok {
+					done[n] = true
+				}
+			}
+		}
+		if len(parts) == 0 {
+			t.Fatal("nothing went ahead")
+		}
+		next := c.call(recv(b, 8, 0, 5000))
+		c.write(tuple("died", 7))
+		for _, p := range parts {
+			c.write(tuple("handback", b, p))
+		}
+		c.write(c.deliverAll())
+		first := c.replyTerm(next).(etf.Tuple)[1].(etf.Binary)
+		if len(first) < 4 || !bytes.HasPrefix(data, first) {
+			t.Fatalf("%d bytes after %d that went ahead, not the first of all", len(first), got)
+		}
+	})
+}
+
+func TestAMessageComesBackWithItsSourceApartFromOthers(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.open("inet", "dgram"), c.open("inet", "dgram")
+		c.do(tuple("bind", a, loopback))
+		c.do(tuple("bind", b, loopback))
+		for _, data := range []string{"one", "two", "three"} {
+			c.want(c.do(tuple("sendto", a, 1, to(c.port(b)), none, atom("infinity"), none, len(data), data)), "ok")
+		}
+		from := fmt.Sprintf("#{addr=>{127,0,0,1},family=>inet,port=>%d}", c.port(a))
+		first := c.resultOf(c.call(tuple("recvfrom", b, 7, 0, none, 1000, none)))
+		second := c.resultOf(c.call(tuple("recvmsg", b, 7, 0, 0, none, 1000, none)))
+		third := c.resultOf(c.call(recv(b, 7, 0, 1000)))
+		c.lost(7, b, first, second, third)
+		for _, data := range []string{"one", "two", "three"} {
+			c.want(c.do(tuple("recvfrom", b, 8, 0, none, 1000, none)), fmt.Sprintf("{ok,{%s,<<%q>>}}", from, data))
+		}
+	})
+}
+
+func TestAConnectionAcceptedForTheDeadIsAcceptedOnce(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		l, a := c.open("inet", "stream"), c.open("inet", "stream")
+		c.do(tuple("bind", l, loopback))
+		c.want(c.do(tuple("listen", l, 5)), "ok")
+		c.want(c.do(tuple("connect", a, 1, to(c.port(l)), atom("infinity"), none)), "ok")
+		lost := c.resultOf(c.call(tuple("accept", l, 7, 1000, none)))
+		c.want(c.do(tuple("accept", l, 8, atom("nowait"), atom("r"))), "{select,{select_info,accept,r}}")
+		c.write(tuple("died", 7))
+		c.want(text(c.event("select")), fmt.Sprintf("{select,%d,8,r}", l))
+		b := c.socketOf(c.replyTerm(c.call(tuple("accept", l, 8, 1000, none))))
+		c.write(tuple("handback", l, lost)) // late: it has another owner now
+		c.want(c.do(tuple("accept", l, 9, 0, none)), "{error,timeout}")
+		c.want(c.do(send(b, 8, "x")), "ok")
+		c.want(c.do(recv(a, 1, 0, 1000)), `{ok,<<"x">>}`)
+	})
+}

@@ -114,7 +114,7 @@ func TestEveryKindOfSocketOpens(t *testing.T) {
 			t.Errorf("%s: %v", s, e)
 			continue
 		}
-		domain, e := sysGetInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+		domain, e := sysGetInt(fd, unix.SO_DOMAIN)
 		if e != 0 || domain != sorts[s].domain {
 			t.Errorf("%s is of domain %d, %v", s, domain, e)
 		}

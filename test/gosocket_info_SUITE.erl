@@ -1,0 +1,350 @@
+%% info/0,1 and its counters, the registry, supports.
+-module(gosocket_info_SUITE).
+
+-export([
+    info_has_all_keys_of_the_man_page/1,
+    info_shows_domain_type_and_protocol/1,
+    info_shows_how_a_socket_was_made/1,
+    readable_and_writable_follow_shutdown_and_close/1,
+    numbers_count_current_and_waiting/1,
+    counters_start_at_0/1,
+    receive_counters/1,
+    partial_reads_count_bytes_but_no_package/1,
+    messages_count_packages_but_no_maximum/1,
+    end_of_stream_counts_as_failure/1,
+    waiting_receive_counts_one_wait/1,
+    send_counters/1,
+    send_in_many_steps_counts_every_byte/1,
+    failed_send_counts_as_failure/1,
+    accept_counters/1,
+    waiting_accept_counts_one_wait/1,
+    queued_calls_count_nothing/1,
+    registry_lists_the_newest_first/1,
+    registry_forgets_closed_sockets/1,
+    registry_filters/1,
+    registry_filter_by_function/1,
+    registry_filter_that_raises_reaches_the_caller/1,
+    registry_can_be_switched_off_and_overridden/1,
+    accepted_sockets_follow_their_listener/1,
+    info_0_counts_sockets/1,
+    debug_flags_show_in_info_0/1,
+    supports_has_the_shape_of_the_man_page/1,
+    is_supported_agrees_with_supports/1,
+    unknown_keys_are_not_supported/1
+]).
+
+-define(OURS, [
+    info_has_all_keys_of_the_man_page,
+    readable_and_writable_follow_shutdown_and_close,
+    waiting_receive_counts_one_wait,
+    send_in_many_steps_counts_every_byte,
+    waiting_accept_counts_one_wait,
+    registry_filter_that_raises_reaches_the_caller,
+    info_0_counts_sockets,
+    is_supported_agrees_with_supports
+]).
+-include("gosocket_test.hrl").
+
+counters(Socket, Keys) ->
+    #{counters := Counters} = ?S:info(Socket),
+    [maps:get(Key, Counters) || Key <- Keys].
+
+%% ---- info/1 ----
+
+info_has_all_keys_of_the_man_page(_) ->
+    Socket = unconnected({inet, stream}),
+    Info = ?S:info(Socket),
+    ?assertEqual(lists:sort([domain, type, protocol, ctrl, ctype, counters, num_readers, num_writers, num_acceptors, writable,
+                             readable]), lists:sort(maps:keys(Info))),
+    ?assertEqual(counter_names(), lists:sort(maps:keys(maps:get(counters, Info)))),
+    close(Socket).
+
+counter_names() ->
+    lists:sort([read_byte, read_fails, read_pkg, read_pkg_max, read_tries, read_waits, write_byte, write_fails, write_pkg,
+                write_pkg_max, write_tries, write_waits, acc_success, acc_fails, acc_tries, acc_waits]).
+
+info_shows_domain_type_and_protocol(_) ->
+    [begin
+         Socket = unconnected(Kind),
+         Self = self(),
+         ?assertMatch(#{domain := Domain, type := Type, protocol := Protocol, ctrl := Self, ctype := normal,
+                        num_readers := 0, num_writers := 0, num_acceptors := 0}, ?S:info(Socket)),
+         close(Socket)
+     end || {{Domain, Type} = Kind, Protocol} <- [{{inet, stream}, tcp}, {{inet, dgram}, udp}, {{inet6, stream}, tcp},
+                                                  {{local, stream}, ip}, {{local, dgram}, ip}, {{local, seqpacket}, ip}]].
+
+info_shows_how_a_socket_was_made(_) ->
+    Socket = unconnected({inet, stream}),
+    {ok, FD} = ?S:getopt(Socket, otp, fd),
+    {ok, Copy} = ?S:open(FD),
+    ?assertMatch(#{ctype := {fromfd, FD}, domain := inet, type := stream, protocol := tcp}, ?S:info(Copy)),
+    {ok, Same} = ?S:open(FD, #{dup => false}),
+    ?assertMatch(#{ctype := fromfd}, ?S:info(Same)),
+    close([Copy, Same, Socket]).
+
+readable_and_writable_follow_shutdown_and_close(_) ->
+    [begin
+         {A, B} = pair({inet, stream}),
+         ?assertMatch(#{readable := true, writable := true}, ?S:info(A)),
+         ok = ?S:shutdown(A, How),
+         ?assertMatch({How, #{readable := Readable, writable := Writable}}, {How, ?S:info(A)}),
+         close({A, B}),
+         ?assertMatch(#{readable := false, writable := false}, ?S:info(A))
+     end || {How, Readable, Writable} <- [{read, false, true}, {write, true, false}, {read_write, false, false}]].
+
+numbers_count_current_and_waiting(_) ->
+    [begin
+         #{socket := Socket, others := Others, call := Call, parked := Parked} = gosocket_test_blocked:make(Name),
+         Actors = [actor() || _ <- lists:seq(1, 5)],
+         [{select, _} = run(Actor, fun() -> Call(nowait) end) || Actor <- Actors],
+         Numbers = maps:with([num_readers, num_writers, num_acceptors], ?S:info(Socket)),
+         ?assertEqual({Name, #{num_readers => 0, num_writers => 0, num_acceptors => 0, Parked => 5}}, {Name, Numbers}),
+         [kill(Actor) || Actor <- Actors],
+         await_parked(Socket, Parked, 0),
+         close([Socket | Others])
+     end || Name <- [accept, recv, recvfrom, recvmsg, sendto, sendmsg]].
+
+%% ---- counters ----
+
+counters_start_at_0(_) ->
+    Socket = unconnected({inet, stream}),
+    ?assertEqual([0], lists:usort(counters(Socket, counter_names()))),
+    close(Socket).
+
+receive_counters(_) ->
+    {A, B} = pair({local, stream}),
+    [begin
+         ok = ?S:send(A, Data),
+         {ok, Data} = ?S:recv(B, 0)
+     end || Data <- [<<"abc">>, <<"abcdefghij">>, <<"ab">>]],
+    ?assertEqual([15, 3, 10, 3, 0], counters(B, [read_byte, read_pkg, read_pkg_max, read_tries, read_fails])),
+    ok = ?S:send(A, <<"peeked">>),
+    {ok, <<"peek">>} = ?S:recv(B, 4, [peek]),
+    ?assertEqual([19, 4], counters(B, [read_byte, read_pkg])),
+    close({A, B}).
+
+partial_reads_count_bytes_but_no_package(_) ->
+    {A, B} = pair({local, stream}),
+    ok = ?S:send(A, <<"abcd">>),
+    {ok, {<<"abcd">>, _}} = ?S:recv(B, 10, nowait),
+    ?assertEqual([4, 0, 0], counters(B, [read_byte, read_pkg, read_pkg_max])),
+    ok = ?S:send(A, <<"efghij">>),
+    {ok, <<"efghij">>} = ?S:recv(B, 6, nowait),
+    ?assertEqual([10, 1, 6], counters(B, [read_byte, read_pkg, read_pkg_max])),
+    close({A, B}).
+
+messages_count_packages_but_no_maximum(_) ->
+    {A, B} = pair({local, dgram}),
+    [ok = ?S:send(A, <<"abc">>) || _ <- [1, 2]],
+    {ok, _} = ?S:recvfrom(B),
+    {ok, _} = ?S:recvmsg(B),
+    ?assertEqual([6, 2, 0], counters(B, [read_byte, read_pkg, read_pkg_max])),
+    close({A, B}).
+
+end_of_stream_counts_as_failure(_) ->
+    {A, B} = pair({local, stream}),
+    close(A),
+    {error, closed} = ?S:recv(B),
+    {error, closed} = ?S:recvmsg(B),
+    ?assertEqual([2, 0, 0], counters(B, [read_fails, read_byte, read_pkg])),
+    close(B).
+
+waiting_receive_counts_one_wait(_) ->
+    {A, B} = pair({local, stream}),
+    Reader = start(fun() -> ?S:recv(B, 6) end),
+    await_parked(B, num_readers, 1),
+    [begin
+         ok = ?S:send(A, <<"ab">>),
+         wait_until(fun() -> counters(B, [read_byte]) =:= [N] end)
+     end || N <- [2, 4, 6]],
+    {ok, <<"ababab">>} = result(Reader),
+    ?assertEqual([1, 1, 0], counters(B, [read_waits, read_pkg, read_fails])),
+    close({A, B}).
+
+send_counters(_) ->
+    {A, B} = pair({local, stream}),
+    [ok = ?S:send(A, Data) || Data <- [<<"abc">>, <<"abcdefghij">>, <<"ab">>]],
+    ok = ?S:sendmsg(A, #{iov => [<<"msg">>]}),
+    ?assertEqual([18, 4, 10, 4, 0, 0], counters(A, [write_byte, write_pkg, write_pkg_max, write_tries, write_waits, write_fails])),
+    ok = ?S:send(A, <<>>),
+    ?assertEqual([18, 5], counters(A, [write_byte, write_pkg])),
+    close({A, B}).
+
+%% The reference loses the bytes of all steps but the last.
+send_in_many_steps_counts_every_byte(_) ->
+    {A, B} = small_pair({local, stream}),
+    Reader = start(fun() -> drain(B, 1 bsl 20) end),
+    ok = ?S:send(A, binary:copy(<<"x">>, 1 bsl 20)),
+    ok = result(Reader),
+    [Bytes, Packages, Largest, Waits] = counters(A, [write_byte, write_pkg, write_pkg_max, write_waits]),
+    ?assertEqual([1 bsl 20, 1, 1 bsl 20], [Bytes, Packages, Largest]),
+    ?assert(Waits > 0),
+    close({A, B}).
+
+failed_send_counts_as_failure(_) ->
+    {A, B} = pair({local, stream}),
+    ok = ?S:shutdown(A, write),
+    {error, {epipe, 1}} = ?S:send(A, <<"x">>),
+    {error, epipe} = ?S:sendmsg(A, #{iov => [<<"x">>]}),
+    ?assertEqual([2, 0, 0], counters(A, [write_fails, write_pkg, write_byte])),
+    close({A, B}).
+
+accept_counters(_) ->
+    Listener = listener({inet, stream}),
+    Clients = [unconnected({inet, stream}) || _ <- [1, 2]],
+    Accepted = [accepted(Listener, Client) || Client <- Clients],
+    ?assertEqual([2, 0, 0], counters(Listener, [acc_success, acc_fails, acc_tries])),
+    {select, _} = ?S:accept(Listener, nowait),
+    ?assertEqual([2, 0, 1], counters(Listener, [acc_success, acc_fails, acc_tries])),
+    ok = ?S:shutdown(Listener, read_write),
+    {error, _} = ?S:accept(Listener, nowait),
+    ?assertEqual([2, 1], counters(Listener, [acc_success, acc_fails])),
+    close([Listener | Clients ++ Accepted]).
+
+waiting_accept_counts_one_wait(_) ->
+    Listener = listener({local, stream}),
+    Acceptor = actor(),
+    Accepting = cast(Acceptor, fun() -> ?S:accept(Listener) end),
+    await_parked(Listener, num_acceptors, 1),
+    Client = unconnected({local, stream}),
+    ok = ?S:connect(Client, local_address(Listener)),
+    {ok, _} = answer(Accepting),
+    ?assertEqual([1, 1, 0], counters(Listener, [acc_success, acc_waits, acc_fails])),
+    kill(Acceptor),
+    close({Listener, Client}).
+
+queued_calls_count_nothing(_) ->
+    {A, B} = pair({local, stream}),
+    {select, _} = ?S:recv(B, 0, nowait),
+    Before = counters(B, counter_names()),
+    Actors = [actor() || _ <- [1, 2]],
+    [{select, _} = run(Actor, fun() -> ?S:recv(B, 0, nowait) end) || Actor <- Actors],
+    ?assertEqual(Before, counters(B, counter_names())),
+    [kill(Actor) || Actor <- Actors],
+    close({A, B}).
+
+%% ---- registry ----
+
+%% Of this process: others may have sockets too.
+mine() ->
+    ?S:which_sockets(self()).
+
+registry_lists_the_newest_first(_) ->
+    Number = ?S:number_of(),
+    Sockets = [unconnected({inet, dgram}) || _ <- lists:seq(1, 5)],
+    ?assertEqual(Number + 5, ?S:number_of()),
+    ?assertEqual(lists:reverse(Sockets), mine()),
+    ?assertEqual(lists:reverse(Sockets), lists:sublist(?S:which_sockets(), 5)),
+    close(Sockets).
+
+registry_forgets_closed_sockets(_) ->
+    Socket = unconnected({inet, dgram}),
+    ?assertEqual([Socket], mine()),
+    ?assertEqual({ok, true}, ?S:getopt(Socket, otp, use_registry)),
+    close(Socket),
+    ?assertEqual([], mine()),
+    Owner = actor(),
+    Other = run(Owner, fun() -> unconnected({inet, dgram}) end),
+    ?assertEqual([Other], ?S:which_sockets(Owner)),
+    kill(Owner),
+    wait_until(fun() -> not lists:member(Other, ?S:which_sockets()) end).
+
+registry_filters(_) ->
+    [Tcp, Udp, Tcp6, Stream, Packet] = Sockets =
+        [unconnected(Kind) || Kind <- [{inet, stream}, {inet, dgram}, {inet6, stream}, {local, stream}, {local, seqpacket}]],
+    [?assertEqual({Filter, lists:sort(Expected)},
+                  {Filter, lists:sort([Socket || Socket <- ?S:which_sockets(Filter), lists:member(Socket, Sockets)])})
+     || {Filter, Expected} <- [{inet, [Tcp, Udp]}, {inet6, [Tcp6]}, {stream, [Tcp, Tcp6, Stream]}, {dgram, [Udp]},
+                               {seqpacket, [Packet]}, {tcp, [Tcp, Tcp6]}, {udp, [Udp]}, {sctp, []}, {self(), Sockets}]],
+    [?assertEqual({Term, {error, function_clause}}, {Term, outcome(fun() -> ?S:which_sockets(Term) end)})
+     || Term <- [local, raw, foo, 17]],
+    close(Sockets).
+
+registry_filter_by_function(_) ->
+    Sockets = [unconnected(Kind) || Kind <- [{inet, stream}, {local, stream}, {local, dgram}]],
+    Self = self(),
+    ?assertEqual(tl(Sockets), lists:reverse(?S:which_sockets(fun(#{domain := Domain, ctrl := Owner}) ->
+        Domain =:= local andalso Owner =:= Self
+    end))),
+    close(Sockets).
+
+registry_filter_that_raises_reaches_the_caller(_) ->
+    Socket = unconnected({inet, stream}),
+    ?assertEqual({throw, mine}, outcome(fun() -> ?S:which_sockets(fun(_) -> throw(mine) end) end)),
+    ?assertMatch({error, _}, outcome(fun() -> ?S:which_sockets(fun(_) -> foo end) end)),
+    close(Socket).
+
+registry_can_be_switched_off_and_overridden(_) ->
+    ?assertEqual({error, function_clause}, outcome(fun() -> ?S:use_registry(foo) end)),
+    ok = ?S:use_registry(false),
+    try
+        Off = unconnected({inet, dgram}),
+        {ok, On} = ?S:open(inet, dgram, udp, #{use_registry => true}),
+        ?assertEqual([On], mine()),
+        ?assertEqual({ok, false}, ?S:getopt(Off, otp, use_registry)),
+        close({Off, On})
+    after
+        ok = ?S:use_registry(true)
+    end,
+    {ok, Hidden} = ?S:open(inet, dgram, udp, #{use_registry => false}),
+    ?assertEqual([], mine()),
+    close(Hidden).
+
+accepted_sockets_follow_their_listener(_) ->
+    {ok, Listener} = ?S:open(local, stream, default, #{use_registry => false}),
+    {ok, 0} = ?S:bind(Listener, abstract()),
+    ok = ?S:listen(Listener),
+    Client = unconnected({local, stream}),
+    Accepted = accepted(Listener, Client),
+    ?assertEqual([Client], mine()),
+    ?assertEqual({ok, false}, ?S:getopt(Accepted, otp, use_registry)),
+    close({Listener, Client, Accepted}).
+
+%% The reference counts local sockets as inet6 and forgets accepted ones.
+info_0_counts_sockets(_) ->
+    Keys = [num_sockets, num_tstreams, num_tdgrams, num_tseqpkgs, num_dinet, num_dinet6, num_dlocal, num_ptcp, num_pudp],
+    Before = info_counters(Keys),
+    {A, B} = pair({inet, stream}),
+    Others = [unconnected(Kind) || Kind <- [{inet, dgram}, {inet6, stream}, {local, seqpacket}]],
+    ?assertEqual([5, 3, 1, 1, 3, 1, 1, 3, 1], lists:zipwith(fun erlang:'-'/2, info_counters(Keys), Before)),
+    close([A, B | Others]),
+    ?assertEqual(Before, info_counters(Keys)).
+
+info_counters(Keys) ->
+    #{counters := Counters} = ?S:info(),
+    [maps:get(Key, Counters) || Key <- Keys].
+
+debug_flags_show_in_info_0(_) ->
+    ?assertMatch(#{debug := false, socket_debug := false, use_registry := true, iow := _}, ?S:info()),
+    [?assertEqual({error, function_clause}, outcome(fun() -> ?S:Function(foo) end)) || Function <- [debug, socket_debug]],
+    ok = ?S:socket_debug(true),
+    ?assertMatch(#{socket_debug := true}, ?S:info()),
+    ok = ?S:socket_debug(false),
+    ?assertMatch(#{socket_debug := false}, ?S:info()).
+
+%% ---- supports ----
+
+supports_has_the_shape_of_the_man_page(_) ->
+    ?assertMatch([{options, _}, {send_flags, _}, {recv_flags, _}, {sctp, _}, {ipv6, _}, {local, _}, {netns, _}], ?S:supports()),
+    ?assertMatch([{socket, _}, {ip, _}, {ipv6, _}, {tcp, _}, {udp, _}, {sctp, _}], ?S:supports(options)),
+    ?assertEqual([confirm, dontroute, eor, more, nosignal, oob], lists:sort([Flag || {Flag, true} <- ?S:supports(send_flags)])),
+    ?assertEqual([cmsg_cloexec, errqueue, oob, peek, trunc], lists:sort([Flag || {Flag, true} <- ?S:supports(recv_flags)])),
+    [?assert(lists:member({Option, true}, ?S:supports(options, Level)))
+     || {Level, Option} <- [{socket, reuseaddr}, {socket, rcvbuf}, {ip, ttl}, {ipv6, v6only}, {tcp, nodelay}, {udp, cork}]],
+    ?assertEqual([], ?S:supports(sctp)).
+
+is_supported_agrees_with_supports(_) ->
+    [?assertEqual({Key, Is}, {Key, ?S:is_supported(Key)}) || {Key, Is} <- ?S:supports(), is_boolean(Is)],
+    [?assertEqual({Key, Flag, Is}, {Key, Flag, ?S:is_supported(Key, Flag)})
+     || Key <- [send_flags, recv_flags], {Flag, Is} <- ?S:supports(Key)],
+    [?assertEqual({Level, Option, Is}, {Level, Option, ?S:is_supported(options, Level, Option)})
+     || {Level, Options} <- ?S:supports(options), {Option, Is} <- Options],
+    {ok, Protocols} = file:read_file("/proc/net/protocols"),
+    ?assertEqual(binary:match(Protocols, <<"SCTP">>) =/= nomatch, ?S:is_supported(sctp)),
+    ?assert(?S:is_supported(local)).
+
+unknown_keys_are_not_supported(_) ->
+    ?assertEqual([[], [], []], [?S:supports(foo), ?S:supports(options, foo), ?S:supports(foo, bar)]),
+    ?assertEqual([false, false, false, false],
+                 [?S:is_supported(foo), ?S:is_supported(options), ?S:is_supported(send_flags, foo),
+                  ?S:is_supported(options, socket, foo)]).

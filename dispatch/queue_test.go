@@ -100,15 +100,21 @@ func TestConnectInProgressHasOneCaller(t *testing.T) {
 	})
 }
 
+// localPair makes a connected pair of Unix-domain stream sockets.
+func (c *client) localPair(dir string) (client, server uint64) {
+	c.t.Helper()
+	at := dict{"family": atom("local"), "path": dir + "/s"}
+	l := c.open("local", "stream")
+	c.do(tuple("bind", l, at))
+	c.want(c.do(tuple("listen", l, 5)), "ok")
+	client = c.open("local", "stream")
+	c.want(c.do(tuple("connect", client, 1, at, atom("infinity"), none)), "ok")
+	return client, c.socketOf(c.replyTerm(c.call(tuple("accept", l, 1, atom("infinity"), none))))
+}
+
 func TestWhereDescriptorsWereSentIsNotTheEndOfTheData(t *testing.T) {
 	everyLoops(t, func(t *testing.T, c *client) {
-		path := t.TempDir() + "/s"
-		at := dict{"family": atom("local"), "path": path}
-		l, a := c.open("local", "stream"), c.open("local", "stream")
-		c.do(tuple("bind", l, at))
-		c.want(c.do(tuple("listen", l, 5)), "ok")
-		c.want(c.do(tuple("connect", a, 1, at, atom("infinity"), none)), "ok")
-		b := c.socketOf(c.replyTerm(c.call(tuple("accept", l, 1, atom("infinity"), none))))
+		a, b := c.localPair(t.TempDir())
 		waiting := c.call(recv(b, 1, 0, atom("infinity"))) // now epoll watches it
 		c.want(c.do(send(a, 1, "x")), "ok")
 		c.want(c.reply(waiting), `{ok,<<"x">>}`)

@@ -21,6 +21,7 @@ type client struct {
 	next   int
 	frames int
 	kept   []etf.Term // frames that came while others were waited for
+	server *Server
 }
 
 // everyLoops runs a test against servers of one, two and three loops.
@@ -53,7 +54,7 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run() }()
-	c := &client{t: t, in: inW, out: make(chan []byte, 1<<16)}
+	c := &client{t: t, in: inW, server: s, out: make(chan []byte, 1<<16)}
 	go c.read(outR)
 	t.Cleanup(func() {
 		inW.Close()

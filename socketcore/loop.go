@@ -71,6 +71,7 @@ type Loop struct {
 	from      Sockaddr
 	ctrl      []byte
 	scratch   Sockaddr
+	inq       [unix.SizeofCmsghdr + 8]byte // control buffer for TCP_INQ
 	stopped   bool
 	paused    bool
 	late      []*Socket // became ready while paused

@@ -235,8 +235,7 @@ func (l *Loop) recvExact(s *Socket, p []byte) (int, Code) {
 		return l.recv(s, p, 0)
 	}
 	s.Counters[ReadTries]++
-	var ctrl [unix.SizeofCmsghdr + 8]byte
-	l.prepare(p, nil, ctrl[:])
+	l.prepare(p, nil, l.inq[:])
 	n, e := sysRecvmsg(s.fd, &l.msg, 0)
 	if e != 0 {
 		if e == unix.EAGAIN {
@@ -246,8 +245,8 @@ func (l *Loop) recvExact(s *Socket, p []byte) (int, Code) {
 	}
 	s.Counters[ReadByte] += uint64(n)
 	if l.msg.Controllen >= unix.SizeofCmsghdr+4 && !s.ended && !s.urgent {
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&ctrl[0]))
-		if h.Type == unix.TCP_CM_INQ && *(*int32)(unsafe.Pointer(&ctrl[unix.SizeofCmsghdr])) == 0 {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&l.inq[0]))
+		if h.Type == unix.TCP_CM_INQ && *(*int32)(unsafe.Pointer(&l.inq[unix.SizeofCmsghdr])) == 0 {
 			s.readable = false
 		}
 	}

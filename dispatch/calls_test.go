@@ -178,6 +178,8 @@ func TestBadArgumentsRaise(t *testing.T) {
 		s := c.open("inet", "dgram")
 		c.want(c.do(tuple("recv", s, 1, 0, []any{atom("loud")}, 0, none)), "{raise,{invalid,{flag,loud}}}")
 		c.want(c.do(tuple("recv", s, 1, -1, none, 0, none)), "{raise,badarg}")
+		c.want(c.do(tuple("recv", s, 1, 0, none, -5, none)), "{raise,badarg}")
+		c.want(c.do(tuple("recv", s, 1, 0, none, "soon", none)), "{raise,badarg}")
 		c.want(c.do(tuple("shutdown", s, atom("all"))), "{raise,{invalid,{how,all}}}")
 	})
 }

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"math"
 	"time"
 
 	"gosocket/etf"
@@ -41,13 +40,9 @@ func (c *call) timeout(o *socketcore.Op) {
 		}
 		o.Deadline = c.d.Int()
 	default:
-		term := c.d.Raw()
-		ms, ok := uintOf(term, maxTimeout)
-		_, negative := intOf(term, math.MinInt64, -1)
+		ms := c.d.Natural()
 		switch {
-		case negative || kindOf(term) != etf.KindInt:
-			c.d.Fail(errItem)
-		case !ok: // longer than anybody waits
+		case ms > maxTimeout: // longer than anybody waits
 		case ms == 0:
 			o.Mode = socketcore.Try
 		default:

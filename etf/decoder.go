@@ -223,6 +223,21 @@ func (d *Decoder) Uint() uint64 {
 	return 0
 }
 
+// Natural consumes an integer that is not negative, however large; what has more than 64
+// bits counts as the largest that has not. [ErrRange] says that it is negative.
+func (d *Decoder) Natural() uint64 {
+	start := d.off
+	negative, n, fits := d.integer()
+	switch {
+	case negative && (n != 0 || !fits):
+		d.failAt(start, ErrRange)
+		return 0
+	case !fits:
+		return math.MaxUint64
+	}
+	return n
+}
+
 // integer consumes an integer and returns its sign and magnitude, and whether it has
 // at most 64 bits.
 func (d *Decoder) integer() (negative bool, magnitude uint64, fits bool) {

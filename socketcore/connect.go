@@ -120,6 +120,7 @@ func (l *Loop) retry(o *Op) {
 // attemptAccept wraps accept(2). The new socket belongs to the process that asked.
 func (l *Loop) attemptAccept(o *Op) Code {
 	s := o.sock
+	s.returnAt = 0
 	if len(s.returned) > 0 {
 		conn := s.returned[0].Conn
 		s.returned = s.returned[1:]

@@ -112,6 +112,7 @@ type Op struct {
 	kept    bool // Data lies in got and counts as parked
 	to      Sockaddr
 	waited  bool
+	goesOn  bool // a nowait receive in parts that keeps its turn
 }
 
 // SelectArmed tells whether the operation ended by promising a select message.

@@ -9,7 +9,6 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		l.finish(o, Closed)
 		return
 	}
-	l.recent.note(s.ID)
 	if c := s.conflict(o.Kind); c != 0 {
 		l.finish(o, c)
 		return
@@ -34,9 +33,14 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		l.discard(mine)
 		front = true
 	}
-	if c := l.attempt(o); c == Again || c == Held || c == Hungry {
+	switch c := l.attempt(o); {
+	case c == Again || c == Held || c == Hungry:
 		l.block(q, o, c, front)
-	} else {
+	case c == 0 && o.goesOn:
+		l.answer(o)
+		o.Result, o.got = nil, o.got[:0]
+		l.park(q, o, fired, front)
+	default:
 		l.finish(o, c)
 		l.afterEnd(s, q, c)
 	}

@@ -155,6 +155,7 @@ func (l *Loop) attemptGather(o *Op) Code {
 		if o.Length == 0 {
 			o.parts--
 			if n < len(p) || o.parts == 0 || o.Mode != Wait {
+				o.goesOn = n == len(p) && o.Mode == Select
 				return l.gathered(o)
 			}
 			continue

@@ -174,6 +174,7 @@ func (s *Socket) conflict(k Kind) Code {
 
 // Find returns the socket with an id, nil when it is gone.
 func (l *Loop) Find(id uint64) *Socket {
+	l.recent.note(id)
 	return l.bySlot(uint32(id>>loopBits)&slotMask, uint32(id>>(loopBits+slotBits)))
 }
 

@@ -17,6 +17,7 @@ type spinner struct {
 	limit   int64 // nanoseconds to poll
 	barren  int   // spins in a row that found nothing
 	pause   int   // sleeps to go through before the next spin
+	scarce  bool  // too few processors to spin beside many busy processes
 	checks  int
 	preempt int64 // involuntary context switches when last looked
 }
@@ -29,15 +30,16 @@ const (
 )
 
 func (p *spinner) init(limit time.Duration) {
-	if Processors() < 2 {
+	n := Processors()
+	if n < 2 {
 		return
 	}
-	p.limit = int64(limit)
+	p.limit, p.scarce = int64(limit), n < 4
 }
 
 // spin polls for events and returns how many there are; 0 means go to sleep.
 func (p *spinner) spin(l *Loop, sleep int) int {
-	if p.limit == 0 || sleep == 0 {
+	if p.limit == 0 || sleep == 0 || p.scarce && !l.Quiet() {
 		return 0
 	}
 	if p.pause > 0 {

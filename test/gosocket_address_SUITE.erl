@@ -33,6 +33,7 @@
 
 %% ---- inet, inet6 ----
 
+-spec bind_gives_the_port_that_the_kernel_chose(config()) -> term().
 bind_gives_the_port_that_the_kernel_chose(_) ->
     [begin
          Socket = unconnected({Domain, Type}),
@@ -45,6 +46,7 @@ bind_gives_the_port_that_the_kernel_chose(_) ->
     ?assertEqual({ok, 0}, ?S:bind(Local, abstract())),
     close(Local).
 
+-spec bind_takes_any_loopback_and_broadcast(config()) -> term().
 bind_takes_any_loopback_and_broadcast(_) ->
     [begin
          Socket = unconnected({Domain, dgram}),
@@ -54,9 +56,11 @@ bind_takes_any_loopback_and_broadcast(_) ->
      end || {Domain, Name, Address} <- [{inet, any, {0, 0, 0, 0}}, {inet, loopback, {127, 0, 0, 1}},
                                         {inet, broadcast, {255, 255, 255, 255}}] ++ inet6_names()].
 
+-spec inet6_names() -> [{inet6, any | loopback, inet:ip6_address()}].
 inet6_names() ->
     [Row || has_ipv6(), Row <- [{inet6, any, {0, 0, 0, 0, 0, 0, 0, 0}}, {inet6, loopback, {0, 0, 0, 0, 0, 0, 0, 1}}]].
 
+-spec bind_merges_defaults_and_ignores_other_keys(config()) -> term().
 bind_merges_defaults_and_ignores_other_keys(_) ->
     Socket = unconnected({inet, dgram}),
     {ok, Port} = ?S:bind(Socket, #{family => inet, colour => blue}),
@@ -66,6 +70,7 @@ bind_merges_defaults_and_ignores_other_keys(_) ->
     ?assertEqual({ok, Port}, ?S:bind(Bound, #{family => inet, port => Port, addr => {127, 0, 0, 1}})),
     close(Bound).
 
+-spec bind_errors_of_the_kernel(config()) -> term().
 bind_errors_of_the_kernel(_) ->
     Stream = unconnected({inet, stream}),
     Local = unconnected({local, stream}),
@@ -75,6 +80,7 @@ bind_errors_of_the_kernel(_) ->
     [?assertEqual({Address, {error, Reason}}, {Address, ?S:bind(Socket, Address)}) || {Socket, Address, Reason} <- Rows],
     close({Stream, Local}).
 
+-spec bind_refuses_what_does_not_fit_in_16_bits(config()) -> term().
 bind_refuses_what_does_not_fit_in_16_bits(_) ->
     Socket = unconnected({inet, dgram}),
     [?assertEqual({Port, {error, einval}}, {Port, ?S:bind(Socket, #{family => inet, port => Port, addr => loopback})})
@@ -82,6 +88,7 @@ bind_refuses_what_does_not_fit_in_16_bits(_) ->
     ?assertEqual({error, einval}, ?S:bind(Socket, #{family => inet, addr => {383, 0, 0, 1}})),
     close(Socket).
 
+-spec bind_of_a_wrong_family_or_field(config()) -> term().
 bind_of_a_wrong_family_or_field(_) ->
     Inet6 = #{family => inet6, addr => loopback},
     Rows = [{inet, Address, einval}
@@ -97,11 +104,13 @@ bind_of_a_wrong_family_or_field(_) ->
          close(Socket)
      end || {Domain, Address, Reason} <- Rows].
 
+-spec bind_of_a_second_address_is_einval(config()) -> term().
 bind_of_a_second_address_is_einval(_) ->
     Socket = bound({inet, stream}),
     ?assertEqual({error, einval}, ?S:bind(Socket, loopback)),
     close(Socket).
 
+-spec a_taken_port_is_eaddrinuse_unless_reuseaddr_or_reuseport(config()) -> term().
 a_taken_port_is_eaddrinuse_unless_reuseaddr_or_reuseport(_) ->
     First = unconnected({inet, dgram}),
     Second = unconnected({inet, dgram}),
@@ -112,6 +121,7 @@ a_taken_port_is_eaddrinuse_unless_reuseaddr_or_reuseport(_) ->
     ?assertEqual({ok, maps:get(port, Address)}, ?S:bind(Second, Address)),
     close({First, Second}).
 
+-spec inet6_carries_flowinfo_and_scope_id(config()) -> term().
 inet6_carries_flowinfo_and_scope_id(_) ->
     skip_unless(has_ipv6(), "no IPv6 on loopback"),
     Socket = unconnected({inet6, dgram}),
@@ -124,6 +134,7 @@ inet6_carries_flowinfo_and_scope_id(_) ->
                  local_address(Socket)),
     close(Socket).
 
+-spec inet6_socket_shows_a_mapped_source(config()) -> term().
 inet6_socket_shows_a_mapped_source(_) ->
     skip_unless(has_ipv6(), "no IPv6 on loopback"),
     Receiver = unconnected({inet6, dgram}),
@@ -136,6 +147,7 @@ inet6_socket_shows_a_mapped_source(_) ->
                  ?S:recvfrom(Receiver, 0, ?PATIENCE)),
     close({Receiver, Sender}).
 
+-spec v6only_socket_refuses_mapped_addresses(config()) -> term().
 v6only_socket_refuses_mapped_addresses(_) ->
     skip_unless(has_ipv6(), "no IPv6 on loopback"),
     Socket = unconnected({inet6, dgram}),
@@ -144,6 +156,7 @@ v6only_socket_refuses_mapped_addresses(_) ->
     ?assertEqual({error, enetunreach}, ?S:connect(Socket, Mapped)),
     close(Socket).
 
+-spec connect_to_any_reaches_loopback(config()) -> term().
 connect_to_any_reaches_loopback(_) ->
     [begin
          Listener = listener({Domain, stream}),
@@ -154,11 +167,13 @@ connect_to_any_reaches_loopback(_) ->
          close({Listener, Client})
      end || {Domain, stream} <- kinds(), Domain =/= local].
 
+-spec connect_takes_loopback_without_port_defaults(config()) -> term().
 connect_takes_loopback_without_port_defaults(_) ->
     Client = unconnected({inet, stream}),
     ?assertEqual({error, econnrefused}, ?S:connect(Client, #{family => inet, addr => loopback})),
     close(Client).
 
+-spec sockname_of_an_unbound_socket_is_any_and_0(config()) -> term().
 sockname_of_an_unbound_socket_is_any_and_0(_) ->
     Socket = unconnected({inet, stream}),
     ?assertEqual({ok, #{family => inet, addr => {0, 0, 0, 0}, port => 0}}, ?S:sockname(Socket)),
@@ -167,6 +182,7 @@ sockname_of_an_unbound_socket_is_any_and_0(_) ->
 
 %% ---- local ----
 
+-spec local_path_is_a_string_or_a_binary(config()) -> term().
 local_path_is_a_string_or_a_binary(_) ->
     in_directory(fun(Directory) ->
         [begin
@@ -182,6 +198,7 @@ local_path_is_a_string_or_a_binary(_) ->
          end || Make <- [fun(Path) -> Path end, fun list_to_binary/1]]
     end).
 
+-spec local_path_of_unicode_comes_back_as_bytes(config()) -> term().
 local_path_of_unicode_comes_back_as_bytes(_) ->
     in_directory(fun(Directory) ->
         Socket = unconnected({local, stream}),
@@ -193,6 +210,7 @@ local_path_of_unicode_comes_back_as_bytes(_) ->
         close(Socket)
     end).
 
+-spec local_path_holds_up_to_107_bytes(config()) -> term().
 local_path_holds_up_to_107_bytes(_) ->
     in_directory(fun(Directory) ->
         Prefix = filename:join(Directory, ""),
@@ -209,6 +227,7 @@ local_path_holds_up_to_107_bytes(_) ->
         close(Socket)
     end).
 
+-spec local_path_is_cut_at_its_first_zero(config()) -> term().
 local_path_is_cut_at_its_first_zero(_) ->
     in_directory(fun(Directory) ->
         Path = filename:join(Directory, unique()),
@@ -219,6 +238,7 @@ local_path_is_cut_at_its_first_zero(_) ->
         close(Socket)
     end).
 
+-spec abstract_name_holds_108_bytes_and_keeps_zeros(config()) -> term().
 abstract_name_holds_108_bytes_and_keeps_zeros(_) ->
     Unique = list_to_binary(unique()),
     Full = <<0, Unique/binary, 0, (binary:copy(<<"p">>, 106 - byte_size(Unique)))/binary>>,
@@ -232,6 +252,7 @@ abstract_name_holds_108_bytes_and_keeps_zeros(_) ->
     ?assertEqual({error, einval}, ?S:bind(Socket, #{family => local, path => <<Full/binary, "p">>})),
     close(Socket).
 
+-spec local_path_stays_after_close(config()) -> term().
 local_path_stays_after_close(_) ->
     in_directory(fun(Directory) ->
         Address = #{family => local, path => filename:join(Directory, unique())},
@@ -247,6 +268,7 @@ local_path_stays_after_close(_) ->
         close(Second)
     end).
 
+-spec unnamed_local_socket_has_an_empty_path(config()) -> term().
 unnamed_local_socket_has_an_empty_path(_) ->
     {Client, Server} = pair({local, stream}),
     Unnamed = {ok, #{family => local, path => []}},
@@ -254,6 +276,7 @@ unnamed_local_socket_has_an_empty_path(_) ->
     ?assertEqual(Unnamed, ?S:peername(Server)),
     close({Client, Server}).
 
+-spec unnamed_sender_is_undefined(config()) -> term().
 unnamed_sender_is_undefined(_) ->
     Receiver = bound({local, dgram}),
     Sender = unconnected({local, dgram}),
@@ -262,6 +285,7 @@ unnamed_sender_is_undefined(_) ->
     ?assertMatch({ok, #{addr := undefined, iov := [<<"x">>]}}, ?S:recvmsg(Receiver, ?PATIENCE)),
     close({Receiver, Sender}).
 
+-spec sendto_errors_name_the_size(config()) -> term().
 sendto_errors_name_the_size(_) ->
     Local = unconnected({local, dgram}),
     Udp = unconnected({inet, dgram}),
@@ -277,6 +301,7 @@ sendto_errors_name_the_size(_) ->
     ?assertEqual({error, {enotconn, 3}}, ?S:send(Local, <<"abc">>)),
     close({Local, Udp, Stream}).
 
+-spec accept_tells_apart_unnamed_and_bound_clients(config()) -> term().
 accept_tells_apart_unnamed_and_bound_clients(_) ->
     Listener = listener({local, stream}),
     Name = abstract(),
@@ -287,6 +312,7 @@ accept_tells_apart_unnamed_and_bound_clients(_) ->
     close([Listener, Named, Peer]).
 
 %% A short folder of our own: the path of an address has 107 bytes at most.
+-spec in_directory(fun((file:filename()) -> Result)) -> Result.
 in_directory(Test) ->
     Directory = filename:join("/tmp", unique()),
     ok = file:make_dir(Directory),

@@ -49,6 +49,7 @@
 
 %% ---- the man page ----
 
+-spec man_page_example_client_and_server(config()) -> term().
 man_page_example_client_and_server(_) ->
     {ok, Probe} = ?S:open(inet, stream, tcp),
     {ok, Port} = ?S:bind(Probe, loopback),
@@ -60,6 +61,7 @@ man_page_example_client_and_server(_) ->
     ?assertEqual(ok, result(Server)).
 
 %% Lines 1389 to 1413 of the man page.
+-spec client(inet:ip4_address(), inet:ip4_address(), inet:port_number()) -> ok.
 client(Addr, SAddr, SPort) ->
     {ok, Sock} = ?S:open(inet, stream, tcp),
     {ok, _} = ?S:bind(Sock, #{family => inet,
@@ -73,6 +75,7 @@ client(Addr, SAddr, SPort) ->
     {ok, Msg} = ?S:recv(Sock),
     ok = ?S:close(Sock).
 
+-spec server(inet:ip4_address(), inet:port_number()) -> ok.
 server(Addr, Port) ->
     {ok, LSock} = ?S:open(inet, stream, tcp),
     {ok, _} = ?S:bind(LSock, #{family => inet,
@@ -88,9 +91,11 @@ server(Addr, Port) ->
 
 %% ---- every kind, every arity ----
 
+-spec data_crosses_every_kind_of_socket_both_ways(config()) -> term().
 data_crosses_every_kind_of_socket_both_ways(_) ->
     lists:foreach(fun crosses_both_ways/1, kinds()).
 
+-spec crosses_both_ways(gosocket_test_net:kind()) -> ok.
 crosses_both_ways(Kind) ->
     {A, B} = pair(Kind),
     [begin
@@ -100,6 +105,7 @@ crosses_both_ways(Kind) ->
      end || {From, To} <- [{A, B}, {B, A}], Size <- [1, 100, 4000]],
     close({A, B}).
 
+-spec every_arity_of_send_and_recv_works(config()) -> term().
 every_arity_of_send_and_recv_works(_) ->
     {A, B} = pair({local, dgram}),
     To = local_address(B),
@@ -115,6 +121,7 @@ every_arity_of_send_and_recv_works(_) ->
      end || Send <- Sends, Receive <- Receives],
     close({A, B}).
 
+-spec every_arity_of_recvfrom_and_recvmsg_works(config()) -> term().
 every_arity_of_recvfrom_and_recvmsg_works(_) ->
     {A, B} = pair({inet, dgram}),
     Source = local_address(A),
@@ -139,6 +146,7 @@ every_arity_of_recvfrom_and_recvmsg_works(_) ->
 
 %% ---- what is sent ----
 
+-spec send_takes_nested_iodata(config()) -> term().
 send_takes_nested_iodata(_) ->
     {A, B} = pair({inet, stream}),
     Data = ["ab", [<<"cd">>, [$e | <<"f">>]], <<>>, [[]]],
@@ -146,6 +154,7 @@ send_takes_nested_iodata(_) ->
     ?assertEqual({ok, <<"abcdef">>}, ?S:recv(B, 6, ?PATIENCE)),
     close({A, B}).
 
+-spec empty_send_on_tcp_is_ok_and_sends_nothing(config()) -> term().
 empty_send_on_tcp_is_ok_and_sends_nothing(_) ->
     {A, B} = pair({inet, stream}),
     ?assertEqual(ok, ?S:send(A, <<>>)),
@@ -153,12 +162,14 @@ empty_send_on_tcp_is_ok_and_sends_nothing(_) ->
     ?assertEqual({error, timeout}, ?S:recv(B, 0, 0)),
     close({A, B}).
 
+-spec empty_datagram_arrives_empty(config()) -> term().
 empty_datagram_arrives_empty(_) ->
     {A, B} = pair({inet, dgram}),
     ok = ?S:send(A, <<>>),
     ?assertEqual({ok, <<>>}, ?S:recv(B, 0, ?PATIENCE)),
     close({A, B}).
 
+-spec sendto_reaches_its_destination(config()) -> term().
 sendto_reaches_its_destination(_) ->
     lists:foreach(fun(Domain) ->
         From = bound({Domain, dgram}),
@@ -168,6 +179,7 @@ sendto_reaches_its_destination(_) ->
         close([From | [To || {_, To} <- Receivers]])
     end, [inet, local]).
 
+-spec sendmsg_gathers_its_iov(config()) -> term().
 sendmsg_gathers_its_iov(_) ->
     {A, B} = pair({inet, stream}),
     Large = binary:copy(<<"l">>, 300),
@@ -175,6 +187,7 @@ sendmsg_gathers_its_iov(_) ->
     ?assertEqual({ok, <<"ab", Large/binary, "c", Large/binary>>}, ?S:recv(B, 603, ?PATIENCE)),
     close({A, B}).
 
+-spec sendmsg_goes_to_its_address(config()) -> term().
 sendmsg_goes_to_its_address(_) ->
     From = bound({inet, dgram}),
     To = bound({inet, dgram}),
@@ -185,12 +198,14 @@ sendmsg_goes_to_its_address(_) ->
 
 %% ---- what is received ----
 
+-spec recv_0_with_integer_rcvbuf_gives_one_read(config()) -> term().
 recv_0_with_integer_rcvbuf_gives_one_read(_) ->
     {A, B} = pair({local, stream}),
     ok = ?S:send(A, binary:copy(<<"x">>, 20000)),
     ?assertEqual([8192, 8192, 3616], [received(B) || _ <- [1, 2, 3]]),
     close({A, B}).
 
+-spec recv_0_with_tuple_rcvbuf_repeats_full_reads_up_to_n(config()) -> term().
 recv_0_with_tuple_rcvbuf_repeats_full_reads_up_to_n(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:setopt(B, otp, rcvbuf, {3, 1000}),
@@ -198,6 +213,7 @@ recv_0_with_tuple_rcvbuf_repeats_full_reads_up_to_n(_) ->
     ?assertEqual([3000, 3000, 1500], [received(B) || _ <- [1, 2, 3]]),
     close({A, B}).
 
+-spec recv_0_with_tuple_rcvbuf_stops_at_what_is_there(config()) -> term().
 recv_0_with_tuple_rcvbuf_stops_at_what_is_there(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:setopt(B, otp, rcvbuf, {3, 1000}),
@@ -205,11 +221,13 @@ recv_0_with_tuple_rcvbuf_stops_at_what_is_there(_) ->
     ?assertEqual(2000, received(B)),
     close({A, B}).
 
+-spec received(socket()) -> non_neg_integer().
 received(Socket) ->
     {ok, Data} = ?S:recv(Socket, 0, ?PATIENCE),
     byte_size(Data).
 
 %% Each piece is sent when the reader is known to wait for it, so that it arrives alone.
+-spec recv_n_gathers_odd_pieces(config()) -> term().
 recv_n_gathers_odd_pieces(_) ->
     {A, B} = pair({inet, stream}),
     Sizes = [1, 7, 1023, 1, 8191, 8193, 333, 65537],
@@ -225,16 +243,19 @@ recv_n_gathers_odd_pieces(_) ->
     ?assertEqual({ok, Data}, result(Reader)),
     close({A, B}).
 
+-spec read_bytes(socket()) -> non_neg_integer().
 read_bytes(Socket) ->
     #{counters := #{read_byte := Bytes}} = ?S:info(Socket),
     Bytes.
 
+-spec recv_0_gives_one_datagram(config()) -> term().
 recv_0_gives_one_datagram(_) ->
     {A, B} = pair({inet, dgram}),
     [ok = ?S:send(A, Data) || Data <- [<<"one">>, <<"two">>, <<"three">>]],
     ?assertEqual([{ok, <<"one">>}, {ok, <<"two">>}, {ok, <<"three">>}], [?S:recv(B, 0, ?PATIENCE) || _ <- [1, 2, 3]]),
     close({A, B}).
 
+-spec datagram_larger_than_buffer_is_cut_and_the_rest_lost(config()) -> term().
 datagram_larger_than_buffer_is_cut_and_the_rest_lost(_) ->
     {A, B} = pair({inet, dgram}),
     Receives = [{<<"abcd">>, fun() -> ?S:recv(B, 4, ?PATIENCE) end},
@@ -248,6 +269,7 @@ datagram_larger_than_buffer_is_cut_and_the_rest_lost(_) ->
      end || {Cut, Receive} <- Receives],
     close({A, B}).
 
+-spec datagram_shorter_than_length_comes_alone(config()) -> term().
 datagram_shorter_than_length_comes_alone(_) ->
     lists:foreach(fun(Kind) ->
         {A, B} = pair(Kind),
@@ -257,6 +279,7 @@ datagram_shorter_than_length_comes_alone(_) ->
         close({A, B})
     end, [{inet, dgram}, {local, dgram}, {local, seqpacket}]).
 
+-spec datagrams_that_fill_a_tuple_rcvbuf_stay_apart(config()) -> term().
 datagrams_that_fill_a_tuple_rcvbuf_stay_apart(_) ->
     {A, B} = pair({inet, dgram}),
     ok = ?S:setopt(B, otp, rcvbuf, {3, 4}),
@@ -264,6 +287,7 @@ datagrams_that_fill_a_tuple_rcvbuf_stay_apart(_) ->
     ?assertEqual([{ok, <<"abcd">>}, {ok, <<"efgh">>}], [?S:recv(B, 0, ?PATIENCE) || _ <- [1, 2]]),
     close({A, B}).
 
+-spec recvmsg_flags_a_cut_datagram(config()) -> term().
 recvmsg_flags_a_cut_datagram(_) ->
     {A, B} = pair({local, dgram}),
     ok = ?S:send(A, <<"abcdefgh">>),
@@ -272,6 +296,7 @@ recvmsg_flags_a_cut_datagram(_) ->
     ?assertMatch({ok, #{iov := [<<"abcdefgh">>], flags := []}}, ?S:recvmsg(B, 8, 0)),
     close({A, B}).
 
+-spec recvfrom_uses_a_buffer_beyond_16_bits(config()) -> term().
 recvfrom_uses_a_buffer_beyond_16_bits(_) ->
     {A, B} = pair({local, dgram}),
     Data = random(70000),
@@ -281,6 +306,7 @@ recvfrom_uses_a_buffer_beyond_16_bits(_) ->
     ?assertMatch({ok, #{iov := [Data]}}, ?S:recvmsg(B, 65536 + 8192, 0)),
     close({A, B}).
 
+-spec recvfrom_names_the_sender(config()) -> term().
 recvfrom_names_the_sender(_) ->
     [begin
          {A, B} = pair({Domain, dgram}),
@@ -290,12 +316,14 @@ recvfrom_names_the_sender(_) ->
          close({A, B})
      end || {Domain, dgram} <- kinds()].
 
+-spec recvfrom_on_tcp_has_no_source(config()) -> term().
 recvfrom_on_tcp_has_no_source(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:send(A, <<"x">>),
     ?assertEqual({ok, {undefined, <<"x">>}}, ?S:recvfrom(B)),
     close({A, B}).
 
+-spec recvmsg_has_addr_iov_ctrl_flags(config()) -> term().
 recvmsg_has_addr_iov_ctrl_flags(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -308,12 +336,14 @@ recvmsg_has_addr_iov_ctrl_flags(_) ->
                                {{inet, dgram}, fun gosocket_test_net:local_address/1},
                                {{local, dgram}, fun gosocket_test_net:local_address/1}]].
 
+-spec recvmsg_of_an_empty_datagram_has_one_empty_binary(config()) -> term().
 recvmsg_of_an_empty_datagram_has_one_empty_binary(_) ->
     {A, B} = pair({inet, dgram}),
     ok = ?S:send(A, <<>>),
     ?assertMatch({ok, #{iov := [<<>>]}}, ?S:recvmsg(B, ?PATIENCE)),
     close({A, B}).
 
+-spec peek_does_not_consume(config()) -> term().
 peek_does_not_consume(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -325,6 +355,7 @@ peek_does_not_consume(_) ->
          close({A, B})
      end || Kind <- [{inet, stream}, {local, stream}, {inet, dgram}]].
 
+-spec peek_of_more_than_there_is_repeats_nothing(config()) -> term().
 peek_of_more_than_there_is_repeats_nothing(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:send(A, <<"abcd">>),
@@ -338,6 +369,7 @@ peek_of_more_than_there_is_repeats_nothing(_) ->
 
 %% ---- ends ----
 
+-spec end_of_stream_is_closed(config()) -> term().
 end_of_stream_is_closed(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -348,6 +380,7 @@ end_of_stream_is_closed(_) ->
          close(B)
      end || Kind <- stream_kinds()].
 
+-spec end_of_stream_after_part_gives_the_part(config()) -> term().
 end_of_stream_after_part_gives_the_part(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -359,12 +392,14 @@ end_of_stream_after_part_gives_the_part(_) ->
          close(B)
      end || Kind <- stream_kinds()].
 
+-spec end_of_seqpacket_is_empty_data(config()) -> term().
 end_of_seqpacket_is_empty_data(_) ->
     {A, B} = pair({local, seqpacket}),
     ok = ?S:close(A),
     ?assertEqual({ok, <<>>}, ?S:recv(B, 0, ?PATIENCE)),
     close(B).
 
+-spec shutdown_write_leaves_reading(config()) -> term().
 shutdown_write_leaves_reading(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -378,6 +413,7 @@ shutdown_write_leaves_reading(_) ->
          close({A, B})
      end || Kind <- stream_kinds()].
 
+-spec shutdown_read_gives_closed_when_empty(config()) -> term().
 shutdown_read_gives_closed_when_empty(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:shutdown(B, read),
@@ -385,6 +421,7 @@ shutdown_read_gives_closed_when_empty(_) ->
     ?assertEqual(ok, ?S:shutdown(B, read_write)),
     close({A, B}).
 
+-spec recv_after_shutdown_read_still_gives_later_data(config()) -> term().
 recv_after_shutdown_read_still_gives_later_data(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:shutdown(B, read),
@@ -392,6 +429,7 @@ recv_after_shutdown_read_still_gives_later_data(_) ->
     ?assertEqual({ok, <<"later">>}, ?S:recv(B, 5, ?PATIENCE)),
     close({A, B}).
 
+-spec unread_data_survives_the_close_of_the_sender(config()) -> term().
 unread_data_survives_the_close_of_the_sender(_) ->
     {A, B} = pair({inet, stream}),
     Data = random(50000),
@@ -402,6 +440,7 @@ unread_data_survives_the_close_of_the_sender(_) ->
 
 %% ---- names, inheritance ----
 
+-spec names_of_both_ends_agree(config()) -> term().
 names_of_both_ends_agree(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -410,6 +449,7 @@ names_of_both_ends_agree(_) ->
          close({A, B})
      end || Kind <- kinds()].
 
+-spec accepted_socket_inherits_buffer_sizes_not_meta(config()) -> term().
 accepted_socket_inherits_buffer_sizes_not_meta(_) ->
     Options = [{rcvbuf, {4, 2000}}, {rcvctrlbuf, 700}, {sndctrlbuf, 800}, {iow, true}],
     Listener = listener({inet, stream}),

@@ -42,13 +42,16 @@
 
 %% ---- cancel ----
 
+-spec select(fun(() -> term())) -> {select_info, atom(), reference()}.
 select(Call) ->
     {select, SelectInfo} = Call(),
     SelectInfo.
 
+-spec reader(socket()) -> fun(() -> term()).
 reader(Socket) ->
     fun() -> ?S:recv(Socket, 0, nowait) end.
 
+-spec cancel_of_an_armed_select_frees_the_slot(config()) -> term().
 cancel_of_an_armed_select_frees_the_slot(_) ->
     [begin
          #{socket := Socket, others := Others, parked := Parked} = Situation = gosocket_test_blocked:make(Name),
@@ -60,6 +63,7 @@ cancel_of_an_armed_select_frees_the_slot(_) ->
          no_messages(Socket)
      end || Name <- gosocket_test_blocked:select_calls()].
 
+-spec cancel_before_data_leaves_no_message(config()) -> term().
 cancel_before_data_leaves_no_message(_) ->
     {A, B} = pair({local, stream}),
     SelectInfo = select(reader(B)),
@@ -69,6 +73,7 @@ cancel_before_data_leaves_no_message(_) ->
     no_messages(B),
     close({A, B}).
 
+-spec cancel_after_the_message_takes_it_back(config()) -> term().
 cancel_after_the_message_takes_it_back(_) ->
     {A, B} = pair({local, stream}),
     SelectInfo = select(reader(B)),
@@ -79,10 +84,12 @@ cancel_after_the_message_takes_it_back(_) ->
     ?assertMatch(#{num_readers := 0}, ?S:info(B)),
     close({A, B}).
 
+-spec has_message() -> boolean().
 has_message() ->
     {message_queue_len, Length} = erlang:process_info(self(), message_queue_len),
     Length > 0.
 
+-spec cancel_of_a_queued_select_leaves_the_queue(config()) -> term().
 cancel_of_a_queued_select_leaves_the_queue(_) ->
     {A, B} = pair({local, stream}),
     Other = actor(),
@@ -94,6 +101,7 @@ cancel_of_a_queued_select_leaves_the_queue(_) ->
     no_messages(B),
     kill(Other).
 
+-spec cancel_of_the_current_activates_the_next(config()) -> term().
 cancel_of_the_current_activates_the_next(_) ->
     {A, B} = pair({local, stream}),
     First = select(reader(B)),
@@ -107,6 +115,7 @@ cancel_of_the_current_activates_the_next(_) ->
     kill(Second),
     close({A, B}).
 
+-spec cancel_of_a_queued_select_by_another_is_einval(config()) -> term().
 cancel_of_a_queued_select_by_another_is_einval(_) ->
     {A, B} = pair({local, stream}),
     _ = select(reader(B)),
@@ -117,6 +126,7 @@ cancel_of_a_queued_select_by_another_is_einval(_) ->
     kill(Queued),
     close({A, B}).
 
+-spec cancel_of_the_current_by_another_is_silent(config()) -> term().
 cancel_of_the_current_by_another_is_silent(_) ->
     {A, B} = pair({local, stream}),
     Current = actor(),
@@ -128,6 +138,7 @@ cancel_of_the_current_by_another_is_silent(_) ->
     kill(Current),
     close({A, B}).
 
+-spec cancel_by_another_after_the_message_leaves_the_message(config()) -> term().
 cancel_by_another_after_the_message_leaves_the_message(_) ->
     {A, B} = pair({local, stream}),
     Current = actor(),
@@ -139,12 +150,14 @@ cancel_by_another_after_the_message_leaves_the_message(_) ->
     kill(Current),
     close({A, B}).
 
+-spec second_cancel_is_einval(config()) -> term().
 second_cancel_is_einval(_) ->
     {A, B} = pair({local, stream}),
     SelectInfo = select(reader(B)),
     ?assertEqual([ok, {error, einval}], [?S:cancel(B, SelectInfo) || _ <- [1, 2]]),
     close({A, B}).
 
+-spec cancel_of_an_unknown_ref_is_einval(config()) -> term().
 cancel_of_an_unknown_ref_is_einval(_) ->
     {A, B} = pair({local, stream}),
     SelectInfo = select(reader(B)),
@@ -152,6 +165,7 @@ cancel_of_an_unknown_ref_is_einval(_) ->
     ?assertEqual(ok, ?S:cancel(B, SelectInfo)),
     close({A, B}).
 
+-spec cancel_with_a_tag_of_another_kind_is_einval(config()) -> term().
 cancel_with_a_tag_of_another_kind_is_einval(_) ->
     {A, B} = pair({local, stream}),
     {select_info, recv, Ref} = SelectInfo = select(reader(B)),
@@ -160,6 +174,7 @@ cancel_with_a_tag_of_another_kind_is_einval(_) ->
     ?assertEqual(ok, ?S:cancel(B, SelectInfo)),
     close({A, B}).
 
+-spec cancel_with_another_tag_of_the_kind_is_ok(config()) -> term().
 cancel_with_another_tag_of_the_kind_is_ok(_) ->
     {A, B} = pair({local, stream}),
     [begin
@@ -168,12 +183,14 @@ cancel_with_another_tag_of_the_kind_is_ok(_) ->
      end || Tag <- [recv, recvfrom, recvmsg]],
     close({A, B}).
 
+-spec cancel_of_a_replaced_ref_is_einval(config()) -> term().
 cancel_of_a_replaced_ref_is_einval(_) ->
     {A, B} = pair({local, stream}),
     [Old, New] = [select(reader(B)) || _ <- [1, 2]],
     ?assertEqual([{error, einval}, ok], [?S:cancel(B, SelectInfo) || SelectInfo <- [Old, New]]),
     close({A, B}).
 
+-spec cancel_after_a_part_frees_the_slot(config()) -> term().
 cancel_after_a_part_frees_the_slot(_) ->
     {A, B} = pair({local, stream}),
     ok = ?S:send(A, <<"part">>),
@@ -185,6 +202,7 @@ cancel_after_a_part_frees_the_slot(_) ->
     no_messages(B),
     close({A, B}).
 
+-spec cancel_of_a_partial_send_frees_the_slot(config()) -> term().
 cancel_of_a_partial_send_frees_the_slot(_) ->
     {A, B} = small_pair({local, stream}),
     {ok, {Rest, SelectInfo}} = ?S:send(A, binary:copy(<<"x">>, 1 bsl 20), nowait),
@@ -196,6 +214,7 @@ cancel_of_a_partial_send_frees_the_slot(_) ->
     close({A, B}).
 
 %% Whichever comes first: after ok the mailbox is empty and the data are there.
+-spec cancel_racing_with_data_leaves_nothing_behind(config()) -> term().
 cancel_racing_with_data_leaves_nothing_behind(_) ->
     {A, B} = pair({local, stream}),
     Peer = actor(),
@@ -211,6 +230,7 @@ cancel_racing_with_data_leaves_nothing_behind(_) ->
     kill(Peer),
     close({A, B}).
 
+-spec cancel_on_a_closed_socket_takes_the_abort_back(config()) -> term().
 cancel_on_a_closed_socket_takes_the_abort_back(_) ->
     {A, B} = pair({local, stream}),
     SelectInfo = select(reader(B)),
@@ -223,13 +243,16 @@ cancel_on_a_closed_socket_takes_the_abort_back(_) ->
 
 %% ---- connect ----
 
+-spec connect_select_then_connect_1_finishes(config()) -> term().
 connect_select_then_connect_1_finishes(_) ->
     connects_by(fun(Socket, _) -> ?S:connect(Socket) end).
 
+-spec connect_select_then_connect_2_or_3_finishes(config()) -> term().
 connect_select_then_connect_2_or_3_finishes(_) ->
     connects_by(fun(Socket, Address) -> ?S:connect(Socket, Address) end),
     connects_by(fun(Socket, Address) -> ?S:connect(Socket, Address, nowait) end).
 
+-spec connects_by(fun((socket(), map()) -> term())) -> ok.
 connects_by(Finish) ->
     Listener = listener({inet, stream}),
     Socket = unconnected({inet, stream}),
@@ -241,6 +264,7 @@ connects_by(Finish) ->
     no_messages(Socket),
     close({Listener, Socket}).
 
+-spec connect_of_a_refused_address_fails_at_the_end(config()) -> term().
 connect_of_a_refused_address_fails_at_the_end(_) ->
     Listener = listener({inet, stream}),
     Address = local_address(Listener),
@@ -252,6 +276,7 @@ connect_of_a_refused_address_fails_at_the_end(_) ->
     close(Socket).
 
 %% The reference says ok and is not connected.
+-spec connect_1_before_the_message_tells_the_truth(config()) -> term().
 connect_1_before_the_message_tells_the_truth(_) ->
     #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(connect),
     SelectInfo = gosocket_test_blocked:select(Situation),
@@ -260,6 +285,7 @@ connect_1_before_the_message_tells_the_truth(_) ->
     _ = ?S:cancel(Socket, SelectInfo),
     close([Socket | Others]).
 
+-spec connect_by_another_while_connecting_is_ealready(config()) -> term().
 connect_by_another_while_connecting_is_ealready(_) ->
     #{socket := Socket, others := Others, call := Call} = Situation = gosocket_test_blocked:make(connect),
     _ = gosocket_test_blocked:select(Situation),
@@ -267,6 +293,7 @@ connect_by_another_while_connecting_is_ealready(_) ->
                  [result(start(fun() -> Call(Timeout) end)) || Timeout <- [nowait, 100]]),
     close([Socket | Others]).
 
+-spec pending_connect_excludes_send_not_recv(config()) -> term().
 pending_connect_excludes_send_not_recv(_) ->
     #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(connect),
     _ = gosocket_test_blocked:select(Situation),
@@ -275,6 +302,7 @@ pending_connect_excludes_send_not_recv(_) ->
     ?assertMatch({select, _}, ?S:recv(Socket, 0, nowait)),
     close([Socket | Others]).
 
+-spec current_writer_excludes_connect(config()) -> term().
 current_writer_excludes_connect(_) ->
     {A, B} = small_pair({local, stream}),
     {_, _} = block(A),
@@ -283,6 +311,7 @@ current_writer_excludes_connect(_) ->
     ?assertEqual({error, einval}, ?S:connect(A)),
     close({A, B, Other}).
 
+-spec cancelled_connect_frees_the_socket(config()) -> term().
 cancelled_connect_frees_the_socket(_) ->
     #{socket := Socket, others := Others, call := Call} = Situation = gosocket_test_blocked:make(connect),
     SelectInfo = gosocket_test_blocked:select(Situation),
@@ -293,11 +322,13 @@ cancelled_connect_frees_the_socket(_) ->
     ?assertEqual({error, enotconn}, ?S:peername(Socket)),
     close([Socket | Others]).
 
+-spec cancel_connect_with_nothing_pending_is_ok(config()) -> term().
 cancel_connect_with_nothing_pending_is_ok(_) ->
     Socket = unconnected({inet, stream}),
     ?assertEqual(ok, ?S:cancel(Socket, {select_info, connect, make_ref()})),
     close(Socket).
 
+-spec close_aborts_a_pending_connect(config()) -> term().
 close_aborts_a_pending_connect(_) ->
     #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(connect),
     SelectInfo = gosocket_test_blocked:select(Situation),
@@ -306,6 +337,7 @@ close_aborts_a_pending_connect(_) ->
     close(Others).
 
 %% The kernel says EAGAIN, which is no connect under way (connect(2)).
+-spec local_connect_to_a_full_backlog_is_eagain_now_and_waits_later(config()) -> term().
 local_connect_to_a_full_backlog_is_eagain_now_and_waits_later(_) ->
     Listener = bound({local, stream}),
     ok = ?S:listen(Listener, 0),
@@ -321,6 +353,7 @@ local_connect_to_a_full_backlog_is_eagain_now_and_waits_later(_) ->
     ?assertMatch({ok, #{family := local}}, ?S:peername(Socket)),
     close([Listener, First, Socket, Accepted]).
 
+-spec udp_connect_again_changes_the_peer(config()) -> term().
 udp_connect_again_changes_the_peer(_) ->
     {A, B} = pair({inet, dgram}),
     C = bound({inet, dgram}),

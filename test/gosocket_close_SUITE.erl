@@ -38,6 +38,7 @@
 
 %% ---- close ----
 
+-spec close_by_another_process_ends_every_blocking_call(config()) -> term().
 close_by_another_process_ends_every_blocking_call(_) ->
     [begin
          #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(Name, Kind),
@@ -48,6 +49,7 @@ close_by_another_process_ends_every_blocking_call(_) ->
          close(Others)
      end || Kind <- [{inet, stream}, {local, stream}], Name <- gosocket_test_blocked:names()].
 
+-spec close_ends_every_timed_call_before_its_deadline(config()) -> term().
 close_ends_every_timed_call_before_its_deadline(_) ->
     [begin
          #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(Name),
@@ -58,6 +60,7 @@ close_ends_every_timed_call_before_its_deadline(_) ->
          close(Others)
      end || Name <- gosocket_test_blocked:names()].
 
+-spec close_aborts_every_select(config()) -> term().
 close_aborts_every_select(_) ->
     [begin
          #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(Name),
@@ -70,6 +73,7 @@ close_aborts_every_select(_) ->
          close(Others)
      end || Name <- gosocket_test_blocked:select_calls()].
 
+-spec close_answers_everybody_in_the_queues(config()) -> term().
 close_answers_everybody_in_the_queues(_) ->
     [begin
          #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(Name),
@@ -81,9 +85,11 @@ close_answers_everybody_in_the_queues(_) ->
          close(Others)
      end || Name <- gosocket_test_blocked:names() -- [connect, recv_part]].
 
+-spec queue(gosocket_test_blocked:situation(), pos_integer()) -> [gosocket_test_lib:call()].
 queue(#{call := Call}, N) ->
     [start(fun() -> Call(infinity) end) || _ <- lists:seq(1, N)].
 
+-spec close_aborts_the_select_of_the_closer_too(config()) -> term().
 close_aborts_the_select_of_the_closer_too(_) ->
     {A, B} = pair({inet, stream}),
     {select, SelectInfo} = ?S:recv(B, 0, nowait),
@@ -91,6 +97,7 @@ close_aborts_the_select_of_the_closer_too(_) ->
     await_abort(B, SelectInfo, closed),
     close(A).
 
+-spec close_after_the_select_message_aborts_nothing(config()) -> term().
 close_after_the_select_message_aborts_nothing(_) ->
     {A, B} = pair({inet, stream}),
     {select, SelectInfo} = ?S:recv(B, 0, nowait),
@@ -100,6 +107,7 @@ close_after_the_select_message_aborts_nothing(_) ->
     no_messages(A),
     close(A).
 
+-spec close_by_a_process_that_is_not_the_owner(config()) -> term().
 close_by_a_process_that_is_not_the_owner(_) ->
     {A, B} = pair({inet, stream}),
     Closer = start(fun() -> ?S:close(B) end),
@@ -107,6 +115,7 @@ close_by_a_process_that_is_not_the_owner(_) ->
     ?assertEqual({error, closed}, ?S:close(B)),
     close(A).
 
+-spec one_of_several_closers_wins(config()) -> term().
 one_of_several_closers_wins(_) ->
     [begin
          Socket = unconnected({inet, stream}),
@@ -116,6 +125,7 @@ one_of_several_closers_wins(_) ->
      end || _ <- lists:seq(1, 20)].
 
 %% The port is free again when close has answered.
+-spec close_removes_the_descriptor_at_once(config()) -> term().
 close_removes_the_descriptor_at_once(_) ->
     Socket = bound({inet, dgram}),
     Address = local_address(Socket),
@@ -128,6 +138,7 @@ close_removes_the_descriptor_at_once(_) ->
 
 %% ---- shutdown ----
 
+-spec shutdown_read_ends_a_blocked_recv(config()) -> term().
 shutdown_read_ends_a_blocked_recv(_) ->
     [begin
          #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(Name),
@@ -137,6 +148,7 @@ shutdown_read_ends_a_blocked_recv(_) ->
          close([Socket | Others])
      end || Name <- [recv, recv_n, recv_part, recvmsg_stream]].
 
+-spec shutdown_ends_a_blocked_accept(config()) -> term().
 shutdown_ends_a_blocked_accept(_) ->
     #{socket := Socket} = Situation = gosocket_test_blocked:make(accept),
     Call = gosocket_test_blocked:start(Situation),
@@ -144,6 +156,7 @@ shutdown_ends_a_blocked_accept(_) ->
     ?assertEqual({error, einval}, result(Call)),
     close(Socket).
 
+-spec shutdown_write_ends_a_blocked_send(config()) -> term().
 shutdown_write_ends_a_blocked_send(_) ->
     #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(send),
     Call = gosocket_test_blocked:start(Situation),
@@ -151,12 +164,14 @@ shutdown_write_ends_a_blocked_send(_) ->
     ?assertEqual({error, {epipe, remaining}}, gosocket_test_blocked:outcome(send, result(Call))),
     close([Socket | Others]).
 
+-spec shutdown_by_another_process_works(config()) -> term().
 shutdown_by_another_process_works(_) ->
     {A, B} = pair({inet, stream}),
     ok = result(start(fun() -> ?S:shutdown(A, write) end)),
     ?assertEqual({error, closed}, ?S:recv(B, 0, ?PATIENCE)),
     close({A, B}).
 
+-spec shutdown_read_leaves_a_timed_datagram_recv_waiting(config()) -> term().
 shutdown_read_leaves_a_timed_datagram_recv_waiting(_) ->
     {A, B} = pair({inet, dgram}),
     ok = ?S:shutdown(B, read),
@@ -167,6 +182,7 @@ shutdown_read_leaves_a_timed_datagram_recv_waiting(_) ->
 
 %% ---- linger ----
 
+-spec linger_holds_close_until_its_time_is_over(config()) -> term().
 linger_holds_close_until_its_time_is_over(_) ->
     {A, B} = unsent_data(),
     ok = ?S:setopt(A, socket, linger, {true, 1}),
@@ -176,6 +192,7 @@ linger_holds_close_until_its_time_is_over(_) ->
     close(B).
 
 %% In the helper a close that lingers is one of many calls that share it.
+-spec linger_of_one_socket_holds_nobody_else(config()) -> term().
 linger_of_one_socket_holds_nobody_else(_) ->
     {A, B} = unsent_data(),
     {C, D} = pair({inet, stream}),
@@ -193,11 +210,13 @@ linger_of_one_socket_holds_nobody_else(_) ->
     ?assert(LingerTime >= 2900),
     close({B, C, D}).
 
+-spec unsent_data() -> {socket(), socket()}.
 unsent_data() ->
     {A, B} = small_pair({inet, stream}),
     {error, {timeout, _}} = ?S:send(A, binary:copy(<<"x">>, 1 bsl 20), 50),
     {A, B}.
 
+-spec linger_0_resets_the_peer(config()) -> term().
 linger_0_resets_the_peer(_) ->
     [begin
          {A, B} = pair({inet, stream}),
@@ -207,6 +226,7 @@ linger_0_resets_the_peer(_) ->
          close(B)
      end || Linger <- [{true, 0}, abort]].
 
+-spec close_with_unread_data_resets_the_peer(config()) -> term().
 close_with_unread_data_resets_the_peer(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:send(B, <<"unread">>),
@@ -217,6 +237,7 @@ close_with_unread_data_resets_the_peer(_) ->
 
 %% ---- reset by the peer ----
 
+-spec reset_ends_every_blocking_call_of_the_peer(config()) -> term().
 reset_ends_every_blocking_call_of_the_peer(_) ->
     [begin
          #{socket := Socket, others := [Peer]} = Situation = gosocket_test_blocked:make(Name),
@@ -227,6 +248,7 @@ reset_ends_every_blocking_call_of_the_peer(_) ->
          close(Socket)
      end || Name <- [recv, recv_n, recv_part, recvfrom_stream, recvmsg_stream, send]].
 
+-spec reset_answers_everybody_in_the_read_queue(config()) -> term().
 reset_answers_everybody_in_the_read_queue(_) ->
     #{socket := Socket, others := [Peer]} = Situation = gosocket_test_blocked:make(recv),
     Calls = [gosocket_test_blocked:start(Situation) | queue(Situation, 4)],
@@ -235,6 +257,7 @@ reset_answers_everybody_in_the_read_queue(_) ->
     ?assertEqual(lists:duplicate(5, {error, econnreset}), [result(Call) || Call <- Calls]),
     close(Socket).
 
+-spec reset_answers_everybody_in_the_write_queue(config()) -> term().
 reset_answers_everybody_in_the_write_queue(_) ->
     #{socket := Socket, others := [Peer]} = Situation = gosocket_test_blocked:make(send),
     Calls = [gosocket_test_blocked:start(Situation) | queue(Situation, 4)],
@@ -244,6 +267,7 @@ reset_answers_everybody_in_the_write_queue(_) ->
                  [gosocket_test_blocked:outcome(send, result(Call)) || Call <- Calls]),
     close(Socket).
 
+-spec reset_after_part_gives_the_part(config()) -> term().
 reset_after_part_gives_the_part(_) ->
     {A, B} = pair({inet, stream}),
     Reader = start(fun() -> ?S:recv(B, 100) end),
@@ -253,6 +277,7 @@ reset_after_part_gives_the_part(_) ->
     ?assertEqual({error, {econnreset, <<"part">>}}, result(Reader)),
     close(B).
 
+-spec reset_is_told_once_then_closed(config()) -> term().
 reset_is_told_once_then_closed(_) ->
     {A, B} = pair({inet, stream}),
     reset(A),
@@ -260,6 +285,7 @@ reset_is_told_once_then_closed(_) ->
     ?assertEqual({error, {epipe, 1}}, ?S:send(B, <<"x">>)),
     close(B).
 
+-spec received_data_stay_readable_after_a_reset(config()) -> term().
 received_data_stay_readable_after_a_reset(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:send(A, <<"received">>),
@@ -268,6 +294,7 @@ received_data_stay_readable_after_a_reset(_) ->
     ?assertEqual([{ok, <<"received">>}, {error, econnreset}], [?S:recv(B, 8, ?PATIENCE) || _ <- [1, 2]]),
     close(B).
 
+-spec end_of_stream_answers_everybody_in_the_read_queue(config()) -> term().
 end_of_stream_answers_everybody_in_the_read_queue(_) ->
     #{socket := Socket, others := [Peer]} = Situation = gosocket_test_blocked:make(recv),
     Calls = [gosocket_test_blocked:start(Situation) | queue(Situation, 4)],
@@ -277,6 +304,7 @@ end_of_stream_answers_everybody_in_the_read_queue(_) ->
     close(Socket).
 
 %% The answer of icmp(7) comes with the next call on a connected socket.
+-spec refused_datagrams_are_told_once(config()) -> term().
 refused_datagrams_are_told_once(_) ->
     {A, B} = pair({inet, dgram}),
     close(B),

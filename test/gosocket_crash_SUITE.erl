@@ -36,26 +36,33 @@
 
 %% ---- blocking calls ----
 
+-spec killed_helper_ends_every_blocking_call(config()) -> term().
 killed_helper_ends_every_blocking_call(_) ->
     ends_every_blocking_call(fun kill_helper/0).
 
+-spec killed_lane_ends_every_blocking_call(config()) -> term().
 killed_lane_ends_every_blocking_call(_) ->
     ends_every_blocking_call(fun kill_lane/0).
 
+-spec stopped_helper_ends_every_blocking_call_within_six_seconds(config()) -> term().
 stopped_helper_ends_every_blocking_call_within_six_seconds(_) ->
     {Elapsed, ok} = elapsed(fun() -> ends_every_blocking_call(fun stop_helper/0) end),
     ct:log("~b ms with the set-up", [Elapsed]).
 
+-spec kill_helper() -> ok.
 kill_helper() ->
     signal("KILL", helper_os_pid()).
 
+-spec stop_helper() -> ok.
 stop_helper() ->
     signal("STOP", helper_os_pid()).
 
+-spec kill_lane() -> ok.
 kill_lane() ->
     exit(lane(), kill),
     ok.
 
+-spec ends_every_blocking_call(fun(() -> ok)) -> ok.
 ends_every_blocking_call(Break) ->
     Calls = [{Name, gosocket_test_blocked:start(gosocket_test_blocked:make(Name), Timeout)}
              || Name <- gosocket_test_blocked:names(), Timeout <- [infinity, 600000]],
@@ -68,9 +75,11 @@ ends_every_blocking_call(Break) ->
     works_again().
 
 %% What had been read for a recv was still in the helper.
+-spec after_death(gosocket_test_blocked:name()) -> {error, term()}.
 after_death(recv_part) -> {error, closed};
 after_death(Name) -> gosocket_test_blocked:error(Name, closed).
 
+-spec works_again() -> ok.
 works_again() ->
     {A, B} = pair({inet, stream}),
     ok = ?S:send(A, <<"again">>),
@@ -79,15 +88,19 @@ works_again() ->
 
 %% ---- selects ----
 
+-spec killed_helper_aborts_every_select_once(config()) -> term().
 killed_helper_aborts_every_select_once(_) ->
     aborts_every_select_once(fun kill_helper/0).
 
+-spec killed_lane_aborts_every_select_once(config()) -> term().
 killed_lane_aborts_every_select_once(_) ->
     aborts_every_select_once(fun kill_lane/0).
 
+-spec stopped_helper_aborts_every_select_within_six_seconds(config()) -> term().
 stopped_helper_aborts_every_select_within_six_seconds(_) ->
     aborts_every_select_once(fun stop_helper/0).
 
+-spec aborts_every_select_once(fun(() -> ok)) -> ok.
 aborts_every_select_once(Break) ->
     Situations = [gosocket_test_blocked:make(Name) || Name <- gosocket_test_blocked:select_calls()],
     Selects = [{Socket, gosocket_test_blocked:select(Situation)} || #{socket := Socket} = Situation <- Situations],
@@ -99,6 +112,7 @@ aborts_every_select_once(Break) ->
     works_again(),
     ?assertEqual(none, receive {'$socket', _, _, _} = Message -> Message after 0 -> none end).
 
+-spec fired_and_cancelled_selects_are_not_aborted(config()) -> term().
 fired_and_cancelled_selects_are_not_aborted(_) ->
     {A, B} = pair({inet, stream}),
     {C, D} = pair({inet, stream}),
@@ -115,6 +129,7 @@ fired_and_cancelled_selects_are_not_aborted(_) ->
 
 %% ---- afterwards ----
 
+-spec old_handles_say_closed_in_every_call(config()) -> term().
 old_handles_say_closed_in_every_call(_) ->
     Address = #{family => inet, addr => loopback, port => 9},
     Calls = [{bind, [loopback]}, {connect, [Address]}, {connect, [Address, nowait]}, {connect, []}, {listen, []}, {accept, []},
@@ -130,10 +145,12 @@ old_handles_say_closed_in_every_call(_) ->
           || {Function, Arguments} <- Calls]
      end || Break <- [fun kill_helper/0, fun kill_lane/0]].
 
+-spec closed(atom()) -> {error, term()}.
 closed(Function) when Function =:= send; Function =:= sendto -> {error, {closed, 1}};
 closed(_) -> {error, closed}.
 
 %% The death of the helper is no call: an open may come before the node knows of it.
+-spec works_eventually() -> ok.
 works_eventually() ->
     wait_until(fun() ->
         case ?S:open(inet, stream) of
@@ -142,6 +159,7 @@ works_eventually() ->
         end
     end).
 
+-spec old_handles_keep_their_info(config()) -> term().
 old_handles_keep_their_info(_) ->
     {A, B} = pair({inet, stream}),
     ok = kill_helper(),
@@ -149,6 +167,7 @@ old_handles_keep_their_info(_) ->
     ?assertMatch(#{domain := inet, type := stream, protocol := tcp, ctype := normal, ctrl := undefined, num_readers := 0,
                    num_writers := 0, num_acceptors := 0, readable := false, writable := false, counters := #{}}, ?S:info(A)).
 
+-spec next_open_works_at_once(config()) -> term().
 next_open_works_at_once(_) ->
     [begin
          ok = Break(),
@@ -156,16 +175,19 @@ next_open_works_at_once(_) ->
          ok = ?S:close(Socket)
      end || Break <- [fun kill_and_await/0, fun kill_lane_and_await/0]].
 
+-spec kill_and_await() -> ok.
 kill_and_await() ->
     Monitor = erlang:monitor(process, lane()),
     ok = kill_helper(),
     receive {'DOWN', Monitor, process, _, _} -> ok end.
 
+-spec kill_lane_and_await() -> ok.
 kill_lane_and_await() ->
     Monitor = erlang:monitor(process, lane()),
     ok = kill_lane(),
     receive {'DOWN', Monitor, process, _, _} -> ok end.
 
+-spec fifty_deaths_in_a_row_wear_nothing_out(config()) -> term().
 fifty_deaths_in_a_row_wear_nothing_out(_) ->
     [begin
          {ok, Socket} = ?S:open(inet, stream),
@@ -176,6 +198,7 @@ fifty_deaths_in_a_row_wear_nothing_out(_) ->
 
 %% ---- races ----
 
+-spec calls_racing_with_the_death_of_the_helper_all_end(config()) -> term().
 calls_racing_with_the_death_of_the_helper_all_end(_) ->
     [begin
          Callers = [start(fun() -> call_till_closed(unconnected({inet, dgram})) end) || _ <- lists:seq(1, 200)],
@@ -185,12 +208,14 @@ calls_racing_with_the_death_of_the_helper_all_end(_) ->
          works_eventually()
      end || Break <- [fun kill_helper/0, fun kill_lane/0, fun kill_helper/0, fun kill_lane/0]].
 
+-spec call_till_closed(socket()) -> term().
 call_till_closed(Socket) ->
     case ?S:getopt(Socket, otp, rcvbuf) of
         {ok, _} -> call_till_closed(Socket);
         Other -> Other
     end.
 
+-spec opens_racing_with_the_death_of_the_helper_all_end(config()) -> term().
 opens_racing_with_the_death_of_the_helper_all_end(_) ->
     [begin
          Test = self(),
@@ -202,6 +227,7 @@ opens_racing_with_the_death_of_the_helper_all_end(_) ->
          works_eventually()
      end || Break <- [fun kill_helper/0, fun kill_lane/0, fun kill_helper/0, fun kill_lane/0]].
 
+-spec open_till_closed() -> term().
 open_till_closed() ->
     case ?S:open(inet, dgram) of
         {ok, Socket} ->
@@ -216,6 +242,7 @@ open_till_closed() ->
 %% ---- data on their way ----
 
 %% More than a MiB arrives in parts: those that the caller has are its result.
+-spec frames_received_of_a_recv_are_returned(config()) -> term().
 frames_received_of_a_recv_are_returned(_) ->
     {A, B} = pair({inet, stream}),
     Data = random(5 bsl 20),
@@ -227,6 +254,7 @@ frames_received_of_a_recv_are_returned(_) ->
     ?assert(byte_size(Part) >= 1 bsl 20),
     ?assert(binary:part(Data, 0, byte_size(Part)) =:= Part).
 
+-spec send_tells_what_was_not_reported_taken(config()) -> term().
 send_tells_what_was_not_reported_taken(_) ->
     {A, B} = small_pair({inet, stream}),
     Size = 4 bsl 20,
@@ -237,6 +265,7 @@ send_tells_what_was_not_reported_taken(_) ->
     ?assert(Left >= Size - (3 bsl 20) andalso Left =< Size).
 
 %% The pipe to a stopped helper fills up: nobody may be suspended in it.
+-spec stopped_helper_with_full_pipes_holds_nobody_longer(config()) -> term().
 stopped_helper_with_full_pipes_holds_nobody_longer(_) ->
     Pairs = [pair({inet, stream}) || _ <- lists:seq(1, 20)],
     Data = random(8 bsl 20),
@@ -252,6 +281,7 @@ stopped_helper_with_full_pipes_holds_nobody_longer(_) ->
 
 %% ---- what is no death ----
 
+-spec helper_stopped_for_two_seconds_goes_on(config()) -> term().
 helper_stopped_for_two_seconds_goes_on(_) ->
     {A, B} = pair({inet, stream}),
     Reader = start(fun() -> ?S:recv(B, 3) end),
@@ -268,6 +298,7 @@ helper_stopped_for_two_seconds_goes_on(_) ->
     ?assertEqual(Helper, helper_os_pid()),
     close({A, B}).
 
+-spec helper_ignores_the_signals_of_service_managers(config()) -> term().
 helper_ignores_the_signals_of_service_managers(_) ->
     {A, B} = pair({inet, stream}),
     Helper = helper_os_pid(),
@@ -279,6 +310,7 @@ helper_ignores_the_signals_of_service_managers(_) ->
     ?assertEqual(Helper, helper_os_pid()),
     close({A, B}).
 
+-spec killed_lane_leaves_no_helper_behind(config()) -> term().
 killed_lane_leaves_no_helper_behind(_) ->
     works_again(),
     Helper = helper_os_pid(),
@@ -286,6 +318,7 @@ killed_lane_leaves_no_helper_behind(_) ->
     wait_until(fun() -> not helper_alive(Helper) end),
     works_again().
 
+-spec killed_node_leaves_no_helper_behind(config()) -> term().
 killed_node_leaves_no_helper_behind(_) ->
     Node = gosocket_test_node:start(gosocket_test_fresh, talk, [], []),
     {Helper, Talking} = gosocket_test_node:await_said(Node, "helper"),
@@ -295,6 +328,7 @@ killed_node_leaves_no_helper_behind(_) ->
     wait_until(fun() -> not helper_alive(list_to_integer(Helper)) end).
 
 %% A node that was stopped has not heard of its helper for long: that is no sign of its death.
+-spec node_stopped_for_seven_seconds_keeps_its_helper(config()) -> term().
 node_stopped_for_seven_seconds_keeps_its_helper(_) ->
     Node = gosocket_test_node:start(gosocket_test_fresh, waits, [], []),
     {Helper, Waiting} = gosocket_test_node:await_said(Node, "helper"),
@@ -310,16 +344,20 @@ node_stopped_for_seven_seconds_keeps_its_helper(_) ->
 %% ---- code ----
 
 %% Twice: the second load ends whoever still runs the oldest code.
+-spec reload_of_the_waiting_code_kills_no_caller(config()) -> term().
 reload_of_the_waiting_code_kills_no_caller(_) ->
     reload_kills_nobody([gosocket_wait]).
 
+-spec reload_of_the_lane_kills_nobody(config()) -> term().
 reload_of_the_lane_kills_nobody(_) ->
     reload_kills_nobody([gosocket_lane]).
 
+-spec reload_of_all_modules_keeps_sockets_open(config()) -> term().
 reload_of_all_modules_keeps_sockets_open(_) ->
     {ok, Modules} = application:get_key(gosocket, modules),
     reload_kills_nobody(Modules).
 
+-spec reload_kills_nobody([module()]) -> ok.
 reload_kills_nobody(Modules) ->
     Pairs = [pair({local, stream}) || _ <- lists:seq(1, 100)],
     Readers = [start(fun() -> ?S:recv(B, 2) end) || {_, B} <- Pairs],
@@ -338,6 +376,7 @@ reload_kills_nobody(Modules) ->
     ?assertEqual({Lane, Helper}, {lane(), helper_os_pid()}),
     close([Socket || {A, B} <- Pairs, Socket <- [A, B]]).
 
+-spec talk_till(term(), {socket(), socket()}) -> ok.
 talk_till(Stop, {A, B} = Pair) ->
     ok = ?S:send(A, <<"talk">>),
     {ok, <<"talk">>} = ?S:recv(B, 4),

@@ -38,6 +38,7 @@
 
 %% ---- turns ----
 
+-spec two_processes_receive_in_the_order_they_asked(config()) -> term().
 two_processes_receive_in_the_order_they_asked(_) ->
     {A, B} = pair({inet, stream}),
     Readers = [begin
@@ -49,6 +50,7 @@ two_processes_receive_in_the_order_they_asked(_) ->
     ?assertEqual([{ok, <<"11">>}, {ok, <<"22">>}], [result(Reader) || Reader <- Readers]),
     close({A, B}).
 
+-spec every_datagram_goes_to_one_of_many_receivers(config()) -> term().
 every_datagram_goes_to_one_of_many_receivers(_) ->
     {A, B} = pair({local, dgram}),
     Numbers = lists:seq(1, 800),
@@ -59,12 +61,14 @@ every_datagram_goes_to_one_of_many_receivers(_) ->
     [?assertEqual(lists:sort(Some), Some) || Some <- Got],
     close({A, B}).
 
+-spec numbers(socket(), [pos_integer()]) -> [pos_integer()].
 numbers(Socket, Got) ->
     case ?S:recv(Socket, 0) of
         {ok, <<0:32>>} -> lists:reverse(Got);
         {ok, <<N:32>>} -> numbers(Socket, [N | Got])
     end.
 
+-spec every_connection_goes_to_one_of_many_acceptors(config()) -> term().
 every_connection_goes_to_one_of_many_acceptors(_) ->
     Listener = listener({inet, stream}),
     Address = local_address(Listener),
@@ -79,6 +83,7 @@ every_connection_goes_to_one_of_many_acceptors(_) ->
     ?assertEqual(lists:duplicate(8, ok), [result(Acceptor) || Acceptor <- Acceptors]),
     close([Listener | Clients]).
 
+-spec greet(socket(), non_neg_integer()) -> ok.
 greet(_, 0) ->
     ok;
 greet(Listener, Left) ->
@@ -88,6 +93,7 @@ greet(Listener, Left) ->
     greet(Listener, Left - 1).
 
 %% A writer has its turn until its data are out.
+-spec writers_do_not_interleave(config()) -> term().
 writers_do_not_interleave(_) ->
     {A, B} = small_pair({inet, stream}),
     Size = 700000,
@@ -101,6 +107,7 @@ writers_do_not_interleave(_) ->
 
 %% ---- the rest ----
 
+-spec nowait_writer_gives_the_rest_to_send_again(config()) -> term().
 nowait_writer_gives_the_rest_to_send_again(_) ->
     [begin
          {A, B} = small_pair(Kind),
@@ -113,6 +120,7 @@ nowait_writer_gives_the_rest_to_send_again(_) ->
          close({A, B})
      end || Kind <- stream_kinds()].
 
+-spec send_on(socket(), binary(), non_neg_integer()) -> non_neg_integer().
 send_on(Socket, Data, Selects) ->
     case ?S:send(Socket, Data, nowait) of
         ok ->
@@ -125,6 +133,7 @@ send_on(Socket, Data, Selects) ->
             send_on(Socket, Data, Selects + 1)
     end.
 
+-spec sendmsg_gives_the_rest_as_an_iovec(config()) -> term().
 sendmsg_gives_the_rest_as_an_iovec(_) ->
     {A, B} = small_pair({local, stream}),
     Elements = [random(Size) || Size <- [300, 100000, 1, 64000, 200000, 4096, 300000]],
@@ -138,6 +147,7 @@ sendmsg_gives_the_rest_as_an_iovec(_) ->
     ?assert({ok, Data} =:= result(Reader)),
     close({A, B}).
 
+-spec sendmsg_on(socket(), [iodata()]) -> ok.
 sendmsg_on(Socket, Elements) ->
     case ?S:sendmsg(Socket, #{iov => Elements}) of
         ok -> ok;
@@ -145,6 +155,7 @@ sendmsg_on(Socket, Elements) ->
     end.
 
 %% The reference cuts its rest from the caller's list although it has sent another.
+-spec sendmsg_of_merged_data_gives_the_rest(config()) -> term().
 sendmsg_of_merged_data_gives_the_rest(_) ->
     {A, B} = small_pair({local, stream}),
     Elements = [[binary:copy(<<(N rem 256)>>, 100), "and", [N rem 256]] || N <- lists:seq(1, 10000)],
@@ -155,6 +166,7 @@ sendmsg_of_merged_data_gives_the_rest(_) ->
     ?assert({ok, Data} =:= result(Reader)),
     close({A, B}).
 
+-spec more_than_iov_max_elements_are_emsgsize(config()) -> term().
 more_than_iov_max_elements_are_emsgsize(_) ->
     Element = binary:copy(<<"e">>, 300),
     [begin
@@ -166,6 +178,7 @@ more_than_iov_max_elements_are_emsgsize(_) ->
          close({A, B})
      end || Kind <- [{local, stream}, {local, dgram}]].
 
+-spec small_elements_count_as_one(config()) -> term().
 small_elements_count_as_one(_) ->
     {A, B} = pair({local, stream}),
     ?assertEqual(ok, ?S:sendmsg(A, #{iov => lists:duplicate(2000, <<"s">>)})),
@@ -179,6 +192,7 @@ small_elements_count_as_one(_) ->
 
 %% ---- much ----
 
+-spec recv_of_16_mib_is_one_result(config()) -> term().
 recv_of_16_mib_is_one_result(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -190,6 +204,7 @@ recv_of_16_mib_is_one_result(_) ->
          close({A, B})
      end || Kind <- stream_kinds()].
 
+-spec part_of_many_mib_comes_with_the_timeout(config()) -> term().
 part_of_many_mib_comes_with_the_timeout(_) ->
     {A, B} = pair({inet, stream}),
     Data = random(5 * ?MIB + 3),
@@ -199,6 +214,7 @@ part_of_many_mib_comes_with_the_timeout(_) ->
     ?assert(Part =:= Data),
     close({A, B}).
 
+-spec part_of_many_mib_comes_with_the_end_of_stream(config()) -> term().
 part_of_many_mib_comes_with_the_end_of_stream(_) ->
     {A, B} = pair({inet, stream}),
     Data = random(5 * ?MIB + 3),
@@ -208,6 +224,7 @@ part_of_many_mib_comes_with_the_end_of_stream(_) ->
     ?assertEqual(ok, result(Writer)),
     close({A, B}).
 
+-spec both_directions_at_once(config()) -> term().
 both_directions_at_once(_) ->
     {A, B} = small_pair({inet, stream}),
     Data = random(4 * ?MIB),
@@ -217,6 +234,7 @@ both_directions_at_once(_) ->
     ?assertEqual([ok, ok], [result(Writer) || Writer <- Writers]),
     close({A, B}).
 
+-spec largest_udp_datagram_passes_and_one_more_byte_is_emsgsize(config()) -> term().
 largest_udp_datagram_passes_and_one_more_byte_is_emsgsize(_) ->
     {A, B} = pair({inet, dgram}),
     Data = random(65507),
@@ -228,6 +246,7 @@ largest_udp_datagram_passes_and_one_more_byte_is_emsgsize(_) ->
     ?assertEqual({error, emsgsize}, ?S:sendmsg(A, #{iov => [Data, <<0>>]})),
     close({A, B}).
 
+-spec datagram_of_several_windows_is_one(config()) -> term().
 datagram_of_several_windows_is_one(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -246,6 +265,7 @@ datagram_of_several_windows_is_one(_) ->
 %% ---- others ----
 
 %% Behind each MiB that the slow one takes another pair of sockets has its turn.
+-spec send_of_64_mib_to_a_slow_reader_leaves_others_their_turn(config()) -> term().
 send_of_64_mib_to_a_slow_reader_leaves_others_their_turn(_) ->
     {A, B} = pair({inet, stream}),
     {C, D} = pair({inet, stream}),
@@ -263,6 +283,7 @@ send_of_64_mib_to_a_slow_reader_leaves_others_their_turn(_) ->
     ?assert(Longest < 1000),
     close({A, B, C, D}).
 
+-spec ping_pong(socket(), socket(), non_neg_integer()) -> ok.
 ping_pong(_, _, 0) ->
     ok;
 ping_pong(A, B, N) ->
@@ -273,6 +294,7 @@ ping_pong(A, B, N) ->
     ping_pong(A, B, N - 1).
 
 %% More payload than the helper may hold: only the recv and close of the peers can make room.
+-spec a_thousand_stuck_senders_do_not_stop_recv_and_close(config()) -> term().
 a_thousand_stuck_senders_do_not_stop_recv_and_close(_) ->
     ct:timetrap({seconds, 120}),
     Data = random(?MIB),
@@ -289,6 +311,7 @@ a_thousand_stuck_senders_do_not_stop_recv_and_close(_) ->
     ?assertEqual(ok, ping_pong(C, D, 10)),
     close([C, D | [Socket || {_, Socket, _} <- Stuck] ++ [Peer || {_, _, Peer} <- Received]]).
 
+-spec stuck_senders(pos_integer(), binary()) -> [{gosocket_test_lib:call(), socket(), Peer :: socket()}].
 stuck_senders(Count, Data) ->
     Stuck = [begin
          {Socket, Peer} = small_pair({local, stream}),
@@ -297,6 +320,7 @@ stuck_senders(Count, Data) ->
     [await_parked(Socket, num_writers, 1) || {_, Socket, _} <- Stuck],
     Stuck.
 
+-spec parked_payload_does_not_grow_the_helper(config()) -> term().
 parked_payload_does_not_grow_the_helper(_) ->
     Before = resident_kib(),
     Stuck = stuck_senders(300, random(?MIB)),
@@ -307,12 +331,14 @@ parked_payload_does_not_grow_the_helper(_) ->
     [{error, {closed, _}} = result(Writer) || {Writer, _, _} <- Stuck],
     ok.
 
+-spec resident_kib() -> pos_integer().
 resident_kib() ->
     {ok, Status} = file:read_file("/proc/" ++ integer_to_list(helper_os_pid()) ++ "/status"),
     {match, [KiB]} = re:run(Status, "VmRSS:\\s*([0-9]+) kB", [{capture, all_but_first, list}]),
     list_to_integer(KiB).
 
 %% Nobody asks for them: the sender has to stop.
+-spec unasked_data_stay_in_the_kernel(config()) -> term().
 unasked_data_stay_in_the_kernel(_) ->
     Listener = listener({inet, stream}, fun(Socket) -> ?S:setopt(Socket, socket, rcvbuf, 65536) end),
     #{port := Port} = local_address(Listener),
@@ -324,6 +350,7 @@ unasked_data_stay_in_the_kernel(_) ->
     ok = gen_tcp:close(Peer),
     close({Listener, Socket}).
 
+-spec send_till_stuck(gen_tcp:socket(), non_neg_integer()) -> ok | {error, term()}.
 send_till_stuck(_, 0) ->
     ok;
 send_till_stuck(Peer, MiB) ->
@@ -332,6 +359,7 @@ send_till_stuck(Peer, MiB) ->
         {error, Reason} -> {error, Reason}
     end.
 
+-spec many_callers_at_once_get_their_own_answers(config()) -> term().
 many_callers_at_once_get_their_own_answers(_) ->
     Callers = [start(fun() ->
         Socket = unconnected({inet, dgram}),
@@ -350,6 +378,7 @@ many_callers_at_once_get_their_own_answers(_) ->
 -define(TRACED_SECONDS, 3).
 
 %% With one parked receive the lane's pings begin, one a second, each waking the threads of Go's runtime.
+-spec a_thousand_parked_receives_make_no_work(config()) -> term().
 a_thousand_parked_receives_make_no_work(_) ->
     Idle = helper_calls(),
     [First | Others] = Sockets = [bound({inet, dgram}) || _ <- lists:seq(1, 1000)],
@@ -365,15 +394,18 @@ a_thousand_parked_receives_make_no_work(_) ->
     close(Sockets),
     ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls]).
 
+-spec park(socket()) -> gosocket_test_lib:call().
 park(Socket) ->
     Call = start(fun() -> ?S:recv(Socket, 0) end),
     await_parked(Socket, num_readers, 1),
     Call.
 
 %% The smaller of two counts: a garbage collection behind what the test did before is no polling.
+-spec helper_calls() -> non_neg_integer().
 helper_calls() ->
     min(traced_calls(), traced_calls()).
 
+-spec traced_calls() -> non_neg_integer().
 traced_calls() ->
     Strace = os:find_executable("strace"),
     skip_unless(Strace =/= false, "strace is not installed"),
@@ -394,6 +426,7 @@ traced_calls() ->
     ok = file:delete(Report),
     counted(Text).
 
+-spec await_attached(port(), binary()) -> ok.
 await_attached(Port, Said) ->
     receive
         {Port, {data, More}} ->
@@ -406,6 +439,7 @@ await_attached(Port, Said) ->
     end.
 
 %% No call at all makes an empty report.
+-spec counted(binary()) -> non_neg_integer().
 counted(Text) ->
     case re:run(Text, "([0-9]+) +[0-9]* *total", [{capture, all_but_first, list}]) of
         {match, [Total]} -> list_to_integer(Total);

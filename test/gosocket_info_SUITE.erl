@@ -45,12 +45,14 @@
 ]).
 -include("gosocket_test.hrl").
 
+-spec counters(socket(), [atom()]) -> [non_neg_integer()].
 counters(Socket, Keys) ->
     #{counters := Counters} = ?S:info(Socket),
     [maps:get(Key, Counters) || Key <- Keys].
 
 %% ---- info/1 ----
 
+-spec info_has_all_keys_of_the_man_page(config()) -> term().
 info_has_all_keys_of_the_man_page(_) ->
     Socket = unconnected({inet, stream}),
     Info = ?S:info(Socket),
@@ -59,10 +61,12 @@ info_has_all_keys_of_the_man_page(_) ->
     ?assertEqual(counter_names(), lists:sort(maps:keys(maps:get(counters, Info)))),
     close(Socket).
 
+-spec counter_names() -> [atom()].
 counter_names() ->
     lists:sort([read_byte, read_fails, read_pkg, read_pkg_max, read_tries, read_waits, write_byte, write_fails, write_pkg,
                 write_pkg_max, write_tries, write_waits, acc_success, acc_fails, acc_tries, acc_waits]).
 
+-spec info_shows_domain_type_and_protocol(config()) -> term().
 info_shows_domain_type_and_protocol(_) ->
     [begin
          Socket = unconnected(Kind),
@@ -73,6 +77,7 @@ info_shows_domain_type_and_protocol(_) ->
      end || {{Domain, Type} = Kind, Protocol} <- [{{inet, stream}, tcp}, {{inet, dgram}, udp}, {{inet6, stream}, tcp},
                                                   {{local, stream}, ip}, {{local, dgram}, ip}, {{local, seqpacket}, ip}]].
 
+-spec info_shows_how_a_socket_was_made(config()) -> term().
 info_shows_how_a_socket_was_made(_) ->
     Socket = unconnected({inet, stream}),
     {ok, FD} = ?S:getopt(Socket, otp, fd),
@@ -82,6 +87,7 @@ info_shows_how_a_socket_was_made(_) ->
     ?assertMatch(#{ctype := fromfd}, ?S:info(Same)),
     close([Copy, Same, Socket]).
 
+-spec readable_and_writable_follow_shutdown_and_close(config()) -> term().
 readable_and_writable_follow_shutdown_and_close(_) ->
     [begin
          {A, B} = pair({inet, stream}),
@@ -92,6 +98,7 @@ readable_and_writable_follow_shutdown_and_close(_) ->
          ?assertMatch(#{readable := false, writable := false}, ?S:info(A))
      end || {How, Readable, Writable} <- [{read, false, true}, {write, true, false}, {read_write, false, false}]].
 
+-spec numbers_count_current_and_waiting(config()) -> term().
 numbers_count_current_and_waiting(_) ->
     [begin
          #{socket := Socket, others := Others, call := Call, parked := Parked} = gosocket_test_blocked:make(Name),
@@ -106,11 +113,13 @@ numbers_count_current_and_waiting(_) ->
 
 %% ---- counters ----
 
+-spec counters_start_at_0(config()) -> term().
 counters_start_at_0(_) ->
     Socket = unconnected({inet, stream}),
     ?assertEqual([0], lists:usort(counters(Socket, counter_names()))),
     close(Socket).
 
+-spec receive_counters(config()) -> term().
 receive_counters(_) ->
     {A, B} = pair({local, stream}),
     [begin
@@ -123,6 +132,7 @@ receive_counters(_) ->
     ?assertEqual([19, 4], counters(B, [read_byte, read_pkg])),
     close({A, B}).
 
+-spec partial_reads_count_bytes_but_no_package(config()) -> term().
 partial_reads_count_bytes_but_no_package(_) ->
     {A, B} = pair({local, stream}),
     ok = ?S:send(A, <<"abcd">>),
@@ -133,6 +143,7 @@ partial_reads_count_bytes_but_no_package(_) ->
     ?assertEqual([10, 1, 6], counters(B, [read_byte, read_pkg, read_pkg_max])),
     close({A, B}).
 
+-spec messages_count_packages_but_no_maximum(config()) -> term().
 messages_count_packages_but_no_maximum(_) ->
     {A, B} = pair({local, dgram}),
     [ok = ?S:send(A, <<"abc">>) || _ <- [1, 2]],
@@ -141,6 +152,7 @@ messages_count_packages_but_no_maximum(_) ->
     ?assertEqual([6, 2, 0], counters(B, [read_byte, read_pkg, read_pkg_max])),
     close({A, B}).
 
+-spec end_of_stream_counts_as_failure(config()) -> term().
 end_of_stream_counts_as_failure(_) ->
     {A, B} = pair({local, stream}),
     close(A),
@@ -149,6 +161,7 @@ end_of_stream_counts_as_failure(_) ->
     ?assertEqual([2, 0, 0], counters(B, [read_fails, read_byte, read_pkg])),
     close(B).
 
+-spec waiting_receive_counts_one_wait(config()) -> term().
 waiting_receive_counts_one_wait(_) ->
     {A, B} = pair({local, stream}),
     Reader = start(fun() -> ?S:recv(B, 6) end),
@@ -161,6 +174,7 @@ waiting_receive_counts_one_wait(_) ->
     ?assertEqual([1, 1, 0], counters(B, [read_waits, read_pkg, read_fails])),
     close({A, B}).
 
+-spec send_counters(config()) -> term().
 send_counters(_) ->
     {A, B} = pair({local, stream}),
     [ok = ?S:send(A, Data) || Data <- [<<"abc">>, <<"abcdefghij">>, <<"ab">>]],
@@ -171,6 +185,7 @@ send_counters(_) ->
     close({A, B}).
 
 %% The reference loses the bytes of all steps but the last.
+-spec send_in_many_steps_counts_every_byte(config()) -> term().
 send_in_many_steps_counts_every_byte(_) ->
     {A, B} = small_pair({local, stream}),
     Reader = start(fun() -> drain(B, 1 bsl 20) end),
@@ -181,6 +196,7 @@ send_in_many_steps_counts_every_byte(_) ->
     ?assert(Waits > 0),
     close({A, B}).
 
+-spec failed_send_counts_as_failure(config()) -> term().
 failed_send_counts_as_failure(_) ->
     {A, B} = pair({local, stream}),
     ok = ?S:shutdown(A, write),
@@ -189,6 +205,7 @@ failed_send_counts_as_failure(_) ->
     ?assertEqual([2, 0, 0], counters(A, [write_fails, write_pkg, write_byte])),
     close({A, B}).
 
+-spec accept_counters(config()) -> term().
 accept_counters(_) ->
     Listener = listener({inet, stream}),
     Clients = [unconnected({inet, stream}) || _ <- [1, 2]],
@@ -201,6 +218,7 @@ accept_counters(_) ->
     ?assertEqual([2, 1], counters(Listener, [acc_success, acc_fails])),
     close([Listener | Clients ++ Accepted]).
 
+-spec waiting_accept_counts_one_wait(config()) -> term().
 waiting_accept_counts_one_wait(_) ->
     Listener = listener({local, stream}),
     Acceptor = actor(),
@@ -213,6 +231,7 @@ waiting_accept_counts_one_wait(_) ->
     kill(Acceptor),
     close({Listener, Client}).
 
+-spec queued_calls_count_nothing(config()) -> term().
 queued_calls_count_nothing(_) ->
     {A, B} = pair({local, stream}),
     {select, _} = ?S:recv(B, 0, nowait),
@@ -226,9 +245,11 @@ queued_calls_count_nothing(_) ->
 %% ---- registry ----
 
 %% Of this process: others may have sockets too.
+-spec mine() -> [socket()].
 mine() ->
     ?S:which_sockets(self()).
 
+-spec registry_lists_the_newest_first(config()) -> term().
 registry_lists_the_newest_first(_) ->
     Number = ?S:number_of(),
     Sockets = [unconnected({inet, dgram}) || _ <- lists:seq(1, 5)],
@@ -237,6 +258,7 @@ registry_lists_the_newest_first(_) ->
     ?assertEqual(lists:reverse(Sockets), lists:sublist(?S:which_sockets(), 5)),
     close(Sockets).
 
+-spec registry_forgets_closed_sockets(config()) -> term().
 registry_forgets_closed_sockets(_) ->
     Socket = unconnected({inet, dgram}),
     ?assertEqual([Socket], mine()),
@@ -249,6 +271,7 @@ registry_forgets_closed_sockets(_) ->
     kill(Owner),
     wait_until(fun() -> not lists:member(Other, ?S:which_sockets()) end).
 
+-spec registry_filters(config()) -> term().
 registry_filters(_) ->
     [Tcp, Udp, Tcp6, Stream, Packet] = Sockets =
         [unconnected(Kind) || Kind <- [{inet, stream}, {inet, dgram}, {inet6, stream}, {local, stream}, {local, seqpacket}]],
@@ -260,6 +283,7 @@ registry_filters(_) ->
      || Term <- [local, raw, foo, 17]],
     close(Sockets).
 
+-spec registry_filter_by_function(config()) -> term().
 registry_filter_by_function(_) ->
     Sockets = [unconnected(Kind) || Kind <- [{inet, stream}, {local, stream}, {local, dgram}]],
     Self = self(),
@@ -268,12 +292,14 @@ registry_filter_by_function(_) ->
     end))),
     close(Sockets).
 
+-spec registry_filter_that_raises_reaches_the_caller(config()) -> term().
 registry_filter_that_raises_reaches_the_caller(_) ->
     Socket = unconnected({inet, stream}),
     ?assertEqual({throw, mine}, outcome(fun() -> ?S:which_sockets(fun(_) -> throw(mine) end) end)),
     ?assertMatch({error, _}, outcome(fun() -> ?S:which_sockets(fun(_) -> foo end) end)),
     close(Socket).
 
+-spec registry_can_be_switched_off_and_overridden(config()) -> term().
 registry_can_be_switched_off_and_overridden(_) ->
     ?assertEqual({error, function_clause}, outcome(fun() -> ?S:use_registry(foo) end)),
     ok = ?S:use_registry(false),
@@ -290,6 +316,7 @@ registry_can_be_switched_off_and_overridden(_) ->
     ?assertEqual([], mine()),
     close(Hidden).
 
+-spec accepted_sockets_follow_their_listener(config()) -> term().
 accepted_sockets_follow_their_listener(_) ->
     {ok, Listener} = ?S:open(local, stream, default, #{use_registry => false}),
     {ok, 0} = ?S:bind(Listener, abstract()),
@@ -301,6 +328,7 @@ accepted_sockets_follow_their_listener(_) ->
     close({Listener, Client, Accepted}).
 
 %% The reference counts local sockets as inet6 and forgets accepted ones.
+-spec info_0_counts_sockets(config()) -> term().
 info_0_counts_sockets(_) ->
     Keys = [num_sockets, num_tstreams, num_tdgrams, num_tseqpkgs, num_dinet, num_dinet6, num_dlocal, num_ptcp, num_pudp],
     Before = info_counters(Keys),
@@ -310,10 +338,12 @@ info_0_counts_sockets(_) ->
     close([A, B | Others]),
     ?assertEqual(Before, info_counters(Keys)).
 
+-spec info_counters([atom()]) -> [non_neg_integer()].
 info_counters(Keys) ->
     #{counters := Counters} = ?S:info(),
     [maps:get(Key, Counters) || Key <- Keys].
 
+-spec debug_flags_show_in_info_0(config()) -> term().
 debug_flags_show_in_info_0(_) ->
     ?assertMatch(#{debug := false, socket_debug := false, use_registry := true, iow := _}, ?S:info()),
     [?assertEqual({error, function_clause}, outcome(fun() -> ?S:Function(foo) end)) || Function <- [debug, socket_debug]],
@@ -324,6 +354,7 @@ debug_flags_show_in_info_0(_) ->
 
 %% ---- supports ----
 
+-spec supports_has_the_shape_of_the_man_page(config()) -> term().
 supports_has_the_shape_of_the_man_page(_) ->
     ?assertMatch([{options, _}, {send_flags, _}, {recv_flags, _}, {sctp, _}, {ipv6, _}, {local, _}, {netns, _}], ?S:supports()),
     ?assertMatch([{socket, _}, {ip, _}, {ipv6, _}, {tcp, _}, {udp, _}, {sctp, _}], ?S:supports(options)),
@@ -333,6 +364,7 @@ supports_has_the_shape_of_the_man_page(_) ->
      || {Level, Option} <- [{socket, reuseaddr}, {socket, rcvbuf}, {ip, ttl}, {ipv6, v6only}, {tcp, nodelay}, {udp, cork}]],
     ?assertEqual([], ?S:supports(sctp)).
 
+-spec is_supported_agrees_with_supports(config()) -> term().
 is_supported_agrees_with_supports(_) ->
     [?assertEqual({Key, Is}, {Key, ?S:is_supported(Key)}) || {Key, Is} <- ?S:supports(), is_boolean(Is)],
     [?assertEqual({Key, Flag, Is}, {Key, Flag, ?S:is_supported(Key, Flag)})
@@ -343,6 +375,7 @@ is_supported_agrees_with_supports(_) ->
     ?assertEqual(binary:match(Protocols, <<"SCTP">>) =/= nomatch, ?S:is_supported(sctp)),
     ?assert(?S:is_supported(local)).
 
+-spec unknown_keys_are_not_supported(config()) -> term().
 unknown_keys_are_not_supported(_) ->
     ?assertEqual([[], [], []], [?S:supports(foo), ?S:supports(options, foo), ?S:supports(foo, bar)]),
     ?assertEqual([false, false, false, false],

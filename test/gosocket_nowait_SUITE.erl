@@ -22,21 +22,7 @@
     current_reader_that_asks_again_may_complete/1,
     dead_waiters_are_left_out/1,
     acceptors_are_selected_one_after_the_other/1,
-    queued_acceptor_that_accepts_with_a_timeout_leaves_the_queue/1,
-    end_of_stream_aborts_the_queued_readers/1,
-    reset_aborts_the_queued_readers/1,
-    end_of_stream_fires_the_select_of_the_current_reader/1,
-    shutdown_fires_the_select_of_the_current_reader/1,
-    shutdown_fires_the_select_of_the_current_acceptor/1,
-    tuple_rcvbuf_returns_after_every_read/1,
-    full_socket_selects_the_writer_when_there_is_room/1,
-    writers_are_selected_one_after_the_other/1,
-    write_error_aborts_the_queued_writers/1,
-    datagram_writer_is_selected_when_the_peer_reads/1,
-    timeout_leaves_the_queue_without_messages/1,
-    pending_accept_and_recv_exclude_each_other/1,
-    ping_pong_by_selects_moves_everything/1,
-    a_thousand_selects_fire_once_each/1
+    queued_acceptor_that_accepts_with_a_timeout_leaves_the_queue/1
 ]).
 
 -define(OURS, [current_acceptor_that_asks_again_gets_the_newest_ref_only]).
@@ -44,6 +30,7 @@
 
 %% ---- shapes ----
 
+-spec every_call_has_its_own_tag(config()) -> term().
 every_call_has_its_own_tag(_) ->
     [begin
          #{socket := Socket, others := Others} = Situation = gosocket_test_blocked:make(Name),
@@ -54,11 +41,13 @@ every_call_has_its_own_tag(_) ->
          close([Socket | Others])
      end || Name <- gosocket_test_blocked:select_calls()].
 
+-spec tag(gosocket_test_blocked:name()) -> atom().
 tag(recv_n) -> recv;
 tag(recvfrom_stream) -> recvfrom;
 tag(recvmsg_stream) -> recvmsg;
 tag(Name) -> Name.
 
+-spec complete_calls_need_no_select(config()) -> term().
 complete_calls_need_no_select(_) ->
     {A, B} = pair({local, dgram}),
     Listener = listener({local, stream}),
@@ -74,6 +63,7 @@ complete_calls_need_no_select(_) ->
     [no_messages(Socket) || Socket <- [A, B, Listener, Client, Server]],
     close([A, B, Listener, Client, Server]).
 
+-spec part_of_a_length_comes_with_a_select(config()) -> term().
 part_of_a_length_comes_with_a_select(_) ->
     {A, B} = pair({local, stream}),
     ok = ?S:send(A, <<"abcd">>),
@@ -85,6 +75,7 @@ part_of_a_length_comes_with_a_select(_) ->
     no_messages(B),
     close({A, B}).
 
+-spec part_is_not_repeated_at_the_end_of_stream(config()) -> term().
 part_is_not_repeated_at_the_end_of_stream(_) ->
     {A, B} = pair({local, stream}),
     ok = ?S:send(A, <<"abcd">>),
@@ -96,6 +87,7 @@ part_is_not_repeated_at_the_end_of_stream(_) ->
 
 %% ---- messages ----
 
+-spec select_message_comes_once(config()) -> term().
 select_message_comes_once(_) ->
     {A, B} = pair({local, stream}),
     {select, SelectInfo} = ?S:recv(B, 0, nowait),
@@ -107,6 +99,7 @@ select_message_comes_once(_) ->
     no_messages(B),
     close({A, B}).
 
+-spec select_message_carries_the_callers_handle(config()) -> term().
 select_message_carries_the_callers_handle(_) ->
     {A, B} = pair({local, stream}),
     {select, {select_info, recv, Ref}} = ?S:recv(B, 0, nowait),
@@ -118,6 +111,7 @@ select_message_carries_the_callers_handle(_) ->
 
 %% ---- who is current ----
 
+-spec current_reader_stays_until_it_calls_again(config()) -> term().
 current_reader_stays_until_it_calls_again(_) ->
     {A, B} = pair({local, stream}),
     Other = actor(),
@@ -133,6 +127,7 @@ current_reader_stays_until_it_calls_again(_) ->
     await_parked(B, num_readers, 0),
     close({A, B}).
 
+-spec others_wait_behind_the_current_reader_though_data_are_there(config()) -> term().
 others_wait_behind_the_current_reader_though_data_are_there(_) ->
     {A, B} = pair({local, stream}),
     {select, First} = ?S:recv(B, 0, nowait),
@@ -145,10 +140,12 @@ others_wait_behind_the_current_reader_though_data_are_there(_) ->
     close({A, B}),
     [kill(Other) || Other <- Others].
 
+-spec read_calls(socket(), timeout() | nowait) -> [fun(() -> term())].
 read_calls(Socket, Timeout) ->
     [fun() -> ?S:recv(Socket, 0, Timeout) end, fun() -> ?S:recvfrom(Socket, 0, Timeout) end,
      fun() -> ?S:recvmsg(Socket, [], Timeout) end].
 
+-spec blocking_reader_waits_behind_a_select(config()) -> term().
 blocking_reader_waits_behind_a_select(_) ->
     {A, B} = pair({local, stream}),
     {select, SelectInfo} = ?S:recv(B, 0, nowait),
@@ -160,6 +157,7 @@ blocking_reader_waits_behind_a_select(_) ->
     ?assertEqual({ok, <<"2">>}, result(Reader)),
     close({A, B}).
 
+-spec next_reader_is_selected_when_the_current_is_done(config()) -> term().
 next_reader_is_selected_when_the_current_is_done(_) ->
     {A, B} = pair({local, stream}),
     [First, Second, Third] = Actors = [actor() || _ <- [1, 2, 3]],
@@ -173,6 +171,7 @@ next_reader_is_selected_when_the_current_is_done(_) ->
     [kill(Actor) || Actor <- [First, Second, Third]],
     close({A, B}).
 
+-spec next_reader_is_selected_when_the_current_dies(config()) -> term().
 next_reader_is_selected_when_the_current_dies(_) ->
     {A, B} = pair({local, stream}),
     First = actor(),
@@ -185,6 +184,7 @@ next_reader_is_selected_when_the_current_dies(_) ->
     ?assertEqual({ok, <<"data">>}, ?S:recv(B, 0, nowait)),
     close({A, B}).
 
+-spec dead_waiters_are_left_out(config()) -> term().
 dead_waiters_are_left_out(_) ->
     {A, B} = pair({local, stream}),
     {select, SelectInfo} = ?S:recv(B, 1, nowait),
@@ -202,6 +202,7 @@ dead_waiters_are_left_out(_) ->
 
 %% ---- asking again ----
 
+-spec queued_reader_that_asks_again_is_ealready(config()) -> term().
 queued_reader_that_asks_again_is_ealready(_) ->
     {A, B} = pair({local, stream}),
     {select, _} = ?S:recv(B, 0, nowait),
@@ -214,6 +215,7 @@ queued_reader_that_asks_again_is_ealready(_) ->
     kill(Queued),
     close({A, B}).
 
+-spec queued_reader_that_asks_with_a_timeout_raises_ealready(config()) -> term().
 queued_reader_that_asks_with_a_timeout_raises_ealready(_) ->
     {A, B} = pair({local, stream}),
     {select, _} = ?S:recv(B, 0, nowait),
@@ -225,6 +227,7 @@ queued_reader_that_asks_with_a_timeout_raises_ealready(_) ->
     kill(Queued),
     close({A, B}).
 
+-spec queued_writer_that_asks_again_is_ealready(config()) -> term().
 queued_writer_that_asks_again_is_ealready(_) ->
     {A, B} = small_pair({local, stream}),
     {_, _} = block(A),
@@ -236,6 +239,7 @@ queued_writer_that_asks_again_is_ealready(_) ->
     kill(Queued),
     close({A, B}).
 
+-spec recv_recvfrom_recvmsg_share_one_queue(config()) -> term().
 recv_recvfrom_recvmsg_share_one_queue(_) ->
     {A, B} = pair({local, dgram}),
     {select, _} = ?S:recvmsg(B, nowait),
@@ -248,6 +252,7 @@ recv_recvfrom_recvmsg_share_one_queue(_) ->
     ?assertEqual({ok, <<"x">>}, ?S:recv(B, 0, nowait)),
     close({A, B}).
 
+-spec current_reader_that_asks_again_gets_the_newest_ref_only(config()) -> term().
 current_reader_that_asks_again_gets_the_newest_ref_only(_) ->
     {A, B} = pair({local, stream}),
     [_, _, {select, Newest}] = [?S:recv(B, 0, nowait) || _ <- [1, 2, 3]],
@@ -258,6 +263,7 @@ current_reader_that_asks_again_gets_the_newest_ref_only(_) ->
     close({A, B}).
 
 %% In the reference the first one stays the valid one.
+-spec current_acceptor_that_asks_again_gets_the_newest_ref_only(config()) -> term().
 current_acceptor_that_asks_again_gets_the_newest_ref_only(_) ->
     Listener = listener({local, stream}),
     {select, First} = ?S:accept(Listener, nowait),
@@ -270,6 +276,7 @@ current_acceptor_that_asks_again_gets_the_newest_ref_only(_) ->
     ?assertEqual(ok, ?S:cancel(Listener, Newest)),
     close({Listener, Client}).
 
+-spec current_reader_that_asks_again_may_complete(config()) -> term().
 current_reader_that_asks_again_may_complete(_) ->
     {A, B} = pair({local, stream}),
     {select, _} = ?S:recv(B, 10, nowait),
@@ -280,6 +287,7 @@ current_reader_that_asks_again_may_complete(_) ->
 
 %% ---- acceptors ----
 
+-spec acceptors_are_selected_one_after_the_other(config()) -> term().
 acceptors_are_selected_one_after_the_other(_) ->
     Listener = listener({local, stream}),
     [First, Second] = Actors = [actor() || _ <- [1, 2]],
@@ -296,6 +304,7 @@ acceptors_are_selected_one_after_the_other(_) ->
     [kill(Actor) || Actor <- Actors],
     close([Listener | Clients]).
 
+-spec queued_acceptor_that_accepts_with_a_timeout_leaves_the_queue(config()) -> term().
 queued_acceptor_that_accepts_with_a_timeout_leaves_the_queue(_) ->
     Listener = listener({local, stream}),
     {select, _} = ?S:accept(Listener, nowait),
@@ -305,182 +314,3 @@ queued_acceptor_that_accepts_with_a_timeout_leaves_the_queue(_) ->
     ?assertMatch(#{num_acceptors := 1}, ?S:info(Listener)),
     kill(Queued),
     close(Listener).
-
-%% ---- ends ----
-
-end_of_stream_aborts_the_queued_readers(_) ->
-    aborts_the_queued_readers(fun gosocket_test_net:close/1, closed).
-
-reset_aborts_the_queued_readers(_) ->
-    aborts_the_queued_readers(fun gosocket_test_net:reset/1, econnreset).
-
-aborts_the_queued_readers(End, Reason) ->
-    {A, B} = pair({inet, stream}),
-    {select, SelectInfo} = ?S:recv(B, 0, nowait),
-    Actors = [actor() || _ <- [1, 2, 3]],
-    Queued = [{Actor, run(Actor, fun() -> {select, Info} = ?S:recv(B, 0, nowait), Info end)} || Actor <- Actors],
-    ok = End(A),
-    await_select(B, SelectInfo),
-    [ok = run(Actor, fun() -> no_messages(B) end) || Actor <- Actors],
-    ?assertEqual({error, Reason}, ?S:recv(B, 0, nowait)),
-    [?assertEqual(ok, run(Actor, fun() -> await_abort(B, Info, Reason) end)) || {Actor, Info} <- Queued],
-    ?assertMatch(#{num_readers := 0}, ?S:info(B)),
-    [kill(Actor) || Actor <- Actors],
-    close(B).
-
-end_of_stream_fires_the_select_of_the_current_reader(_) ->
-    [begin
-         {A, B} = pair(Kind),
-         {select, SelectInfo} = ?S:recv(B, 0, nowait),
-         close(A),
-         await_select(B, SelectInfo),
-         ?assertEqual({error, closed}, ?S:recv(B, 0, nowait)),
-         no_messages(B),
-         close(B)
-     end || Kind <- stream_kinds()].
-
-shutdown_fires_the_select_of_the_current_reader(_) ->
-    {A, B} = pair({inet, stream}),
-    {select, SelectInfo} = ?S:recv(B, 0, nowait),
-    ok = ?S:shutdown(B, read),
-    await_select(B, SelectInfo),
-    ?assertEqual({error, closed}, ?S:recv(B, 0, nowait)),
-    close({A, B}).
-
-shutdown_fires_the_select_of_the_current_acceptor(_) ->
-    Listener = listener({inet, stream}),
-    {select, SelectInfo} = ?S:accept(Listener, nowait),
-    ok = ?S:shutdown(Listener, read_write),
-    await_select(Listener, SelectInfo),
-    ?assertEqual({error, einval}, ?S:accept(Listener, nowait)),
-    ?assertMatch(#{counters := #{acc_fails := 1}}, ?S:info(Listener)),
-    close(Listener).
-
-tuple_rcvbuf_returns_after_every_read(_) ->
-    {A, B} = pair({local, stream}),
-    ok = ?S:setopt(B, otp, rcvbuf, {3, 1000}),
-    ok = ?S:send(A, binary:copy(<<"x">>, 2500)),
-    [begin
-         {ok, Data} = ?S:recv(B, 0, nowait),
-         ?assertEqual(Size, byte_size(Data)),
-         ?assertMatch(#{num_readers := Readers}, ?S:info(B))
-     end || {Size, Readers} <- [{1000, 1}, {1000, 1}, {500, 0}]],
-    close({A, B}).
-
-%% ---- writers ----
-
-full_socket_selects_the_writer_when_there_is_room(_) ->
-    {A, B} = small_pair({local, stream}),
-    {Taken, SelectInfo} = block(A),
-    no_messages(A),
-    drain(B, Taken),
-    await_select(A, SelectInfo),
-    ?assertMatch(#{num_writers := 1}, ?S:info(A)),
-    ?assertEqual(ok, ?S:send(A, <<"x">>, nowait)),
-    ?assertMatch(#{num_writers := 0}, ?S:info(A)),
-    close({A, B}).
-
-writers_are_selected_one_after_the_other(_) ->
-    {A, B} = small_pair({local, stream}),
-    {Taken, First} = block(A),
-    Second = actor(),
-    {select, SelectInfo} = run(Second, fun() -> ?S:send(A, <<"2">>, nowait) end),
-    drain(B, Taken),
-    await_select(A, First),
-    ok = run(Second, fun() -> no_messages(A) end),
-    ?assertEqual(ok, ?S:send(A, <<"1">>, nowait)),
-    ?assertEqual(ok, run(Second, fun() -> await_select(A, SelectInfo) end)),
-    ?assertEqual(ok, run(Second, fun() -> ?S:send(A, <<"2">>, nowait) end)),
-    ?assertEqual({ok, <<"12">>}, ?S:recv(B, 2, ?PATIENCE)),
-    kill(Second),
-    close({A, B}).
-
-write_error_aborts_the_queued_writers(_) ->
-    {A, B} = small_pair({inet, stream}),
-    {_, First} = block(A),
-    Second = actor(),
-    {select, SelectInfo} = run(Second, fun() -> ?S:send(A, <<"2">>, nowait) end),
-    reset(B),
-    await_select(A, First),
-    ?assertEqual({error, {econnreset, 3}}, ?S:send(A, <<"abc">>, nowait)),
-    ?assertEqual(ok, run(Second, fun() -> await_abort(A, SelectInfo, econnreset) end)),
-    kill(Second),
-    close(A).
-
-datagram_writer_is_selected_when_the_peer_reads(_) ->
-    {A, B} = pair({local, dgram}),
-    {Taken, SelectInfo} = block(A),
-    no_messages(A),
-    drain(B, Taken),
-    await_select(A, SelectInfo),
-    ?assertEqual(ok, ?S:send(A, <<"x">>, nowait)),
-    close({A, B}).
-
-%% ---- mixtures ----
-
-timeout_leaves_the_queue_without_messages(_) ->
-    {A, B} = pair({local, stream}),
-    Other = actor(),
-    {select, _} = run(Other, fun() -> ?S:recv(B, 0, nowait) end),
-    ?assertEqual({error, timeout}, ?S:recv(B, 0, 20)),
-    ok = ?S:send(A, <<"x">>),
-    ?assertEqual({ok, <<"x">>}, run(Other, fun() -> ?S:recv(B, 0, nowait) end)),
-    no_messages(B),
-    kill(Other),
-    close({A, B}).
-
-pending_accept_and_recv_exclude_each_other(_) ->
-    Listener = listener({inet, stream}),
-    {select, Accept} = ?S:accept(Listener, nowait),
-    [?assertEqual({error, einval}, Call()) || Call <- read_calls(Listener, nowait)],
-    ok = ?S:cancel(Listener, Accept),
-    {A, B} = pair({inet, stream}),
-    {select, _} = ?S:recv(A, 0, nowait),
-    ?assertEqual({error, einval}, ?S:accept(A, nowait)),
-    close({Listener, A, B}).
-
-ping_pong_by_selects_moves_everything(_) ->
-    {A, B} = pair({inet, stream}),
-    Echo = start(fun() -> echo(B) end),
-    Data = random(200000),
-    Sender = start(fun() -> ?S:send(A, Data) end),
-    ?assertEqual(Data, iolist_to_binary(collect(A, byte_size(Data)))),
-    ok = result(Sender),
-    ok = ?S:shutdown(A, write),
-    ?assertEqual(ok, result(Echo)),
-    no_messages(A),
-    close({A, B}).
-
-collect(_, 0) ->
-    [];
-collect(Socket, Left) ->
-    case ?S:recv(Socket, 0, nowait) of
-        {ok, Data} ->
-            [Data | collect(Socket, Left - byte_size(Data))];
-        {select, SelectInfo} ->
-            await_select(Socket, SelectInfo),
-            collect(Socket, Left)
-    end.
-
-echo(Socket) ->
-    case ?S:recv(Socket, 0, nowait) of
-        {ok, Data} ->
-            ok = ?S:send(Socket, Data),
-            echo(Socket);
-        {select, SelectInfo} ->
-            await_select(Socket, SelectInfo),
-            echo(Socket);
-        {error, closed} ->
-            ok
-    end.
-
-a_thousand_selects_fire_once_each(_) ->
-    Pairs = [pair({local, dgram}) || _ <- lists:seq(1, 1000)],
-    Selects = [{B, Info} || {_, B} <- Pairs, {select, Info} <- [?S:recvfrom(B, 0, nowait)]],
-    ?assertEqual(1000, length(Selects)),
-    [ok = ?S:send(A, <<"x">>) || {A, _} <- lists:reverse(Pairs)],
-    [await_select(B, Info) || {B, Info} <- Selects],
-    [no_messages(B) || {_, B} <- Pairs],
-    ?assertEqual([{ok, <<"x">>}], lists:usort([?S:recv(B, 0, nowait) || {_, B} <- Pairs])),
-    [close(Pair) || Pair <- Pairs],
-    ok.

@@ -58,6 +58,7 @@
 
 %% ---- otp ----
 
+-spec otp_defaults(config()) -> term().
 otp_defaults(_) ->
     Socket = unconnected({inet, stream}),
     ?assertEqual([{debug, {ok, false}}, {iow, {ok, false}}, {controlling_process, {ok, self()}}, {rcvbuf, {ok, 8192}},
@@ -67,6 +68,7 @@ otp_defaults(_) ->
                   || Key <- [debug, iow, controlling_process, rcvbuf, rcvctrlbuf, sndctrlbuf, meta, use_registry, domain]]),
     close(Socket).
 
+-spec otp_sizes_read_back_and_0_means_the_default(config()) -> term().
 otp_sizes_read_back_and_0_means_the_default(_) ->
     Socket = unconnected({inet, stream}),
     [begin
@@ -75,12 +77,14 @@ otp_sizes_read_back_and_0_means_the_default(_) ->
      end || {Key, Default} <- [{rcvbuf, 8192}, {rcvctrlbuf, 1024}, {sndctrlbuf, 1024}]],
     close(Socket).
 
+-spec otp_rcvbuf_takes_both_forms(config()) -> term().
 otp_rcvbuf_takes_both_forms(_) ->
     Socket = unconnected({inet, stream}),
     [?assertEqual({Set, ok, {ok, Set}}, {Set, ?S:setopt(Socket, otp, rcvbuf, Set), ?S:getopt(Socket, otp, rcvbuf)})
      || Set <- [{3, 1000}, 2000, {1, 1}, {100, 65536}]],
     close(Socket).
 
+-spec otp_fd_is_a_descriptor_of_the_helper(config()) -> term().
 otp_fd_is_a_descriptor_of_the_helper(_) ->
     Socket = unconnected({inet, stream}),
     {ok, FD} = ?S:getopt(Socket, otp, fd),
@@ -89,11 +93,13 @@ otp_fd_is_a_descriptor_of_the_helper(_) ->
     close(Socket).
 
 -ifdef(REFERENCE).
+-spec descriptor_owner() -> string() | pos_integer().
 descriptor_owner() -> os:getpid().
 -else.
 descriptor_owner() -> helper_os_pid().
 -endif.
 
+-spec otp_options_that_cannot_be_set(config()) -> term().
 otp_options_that_cannot_be_set(_) ->
     Socket = unconnected({inet, stream}),
     [?assertEqual({Key, {error, einval}}, {Key, ?S:setopt(Socket, otp, Key, Value)})
@@ -102,6 +108,7 @@ otp_options_that_cannot_be_set(_) ->
 
 %% ---- socket, tcp, ipv6 ----
 
+-spec identity_options_tell_domain_type_protocol(config()) -> term().
 identity_options_tell_domain_type_protocol(_) ->
     [begin
          Socket = unconnected({Domain, Type}),
@@ -111,9 +118,11 @@ identity_options_tell_domain_type_protocol(_) ->
      end || {Domain, Type, Protocol} <- [{inet, stream, tcp}, {inet, dgram, udp}, {inet6, stream, tcp},
                                          {local, stream, default}, {local, seqpacket, default}]].
 
+-spec booleans() -> [{Level :: atom(), Option :: atom()}].
 booleans() ->
     [{socket, reuseaddr}, {socket, reuseport}, {socket, keepalive}, {socket, broadcast}, {tcp, nodelay}].
 
+-spec booleans_read_back(config()) -> term().
 booleans_read_back(_) ->
     Socket = unconnected({inet, stream}),
     [?assertEqual({Option, {ok, false}, ok, {ok, true}, ok, {ok, false}},
@@ -122,6 +131,7 @@ booleans_read_back(_) ->
                    ?S:getopt(Socket, Level, Option)}) || {Level, Option} <- booleans()],
     close(Socket).
 
+-spec booleans_are_seen_by_native_options(config()) -> term().
 booleans_are_seen_by_native_options(_) ->
     Socket = unconnected({inet, stream}),
     [begin
@@ -135,17 +145,20 @@ booleans_are_seen_by_native_options(_) ->
     close(Socket).
 
 %% socket(7)
+-spec buffer_sizes_are_doubled_by_the_kernel(config()) -> term().
 buffer_sizes_are_doubled_by_the_kernel(_) ->
     Socket = unconnected({inet, dgram}),
     [?assertEqual({Key, ok, {ok, 40000}}, {Key, ?S:setopt(Socket, socket, Key, 20000), ?S:getopt(Socket, socket, Key)})
      || Key <- [rcvbuf, sndbuf]],
     close(Socket).
 
+-spec integers_beyond_32_bits_are_einval(config()) -> term().
 integers_beyond_32_bits_are_einval(_) ->
     Socket = unconnected({inet, dgram}),
     [?assertEqual({error, einval}, ?S:setopt(Socket, socket, rcvbuf, Value)) || Value <- [1 bsl 31, 1 bsl 40, -(1 bsl 40)]],
     close(Socket).
 
+-spec linger_reads_back_as_a_pair(config()) -> term().
 linger_reads_back_as_a_pair(_) ->
     Socket = unconnected({inet, stream}),
     ?assertEqual({ok, {false, 0}}, ?S:getopt(Socket, socket, linger)),
@@ -154,6 +167,7 @@ linger_reads_back_as_a_pair(_) ->
     ?assertEqual({error, einval}, ?S:setopt(Socket, socket, linger, {true, 1 bsl 31})),
     close(Socket).
 
+-spec linger_takes_the_map_of_later_releases(config()) -> term().
 linger_takes_the_map_of_later_releases(_) ->
     Socket = unconnected({inet, stream}),
     ok = ?S:setopt(Socket, socket, linger, #{onoff => true, linger => 7}),
@@ -161,6 +175,7 @@ linger_takes_the_map_of_later_releases(_) ->
     ?assertEqual({ok, <<1:32/native, 7:32/native>>}, ?S:getopt(Socket, ?SOL_SOCKET, {?SO_LINGER, 8})),
     close(Socket).
 
+-spec acceptconn_is_true_of_a_listener(config()) -> term().
 acceptconn_is_true_of_a_listener(_) ->
     Socket = bound({inet, stream}),
     ?assertEqual({ok, false}, ?S:getopt(Socket, socket, acceptconn)),
@@ -168,6 +183,7 @@ acceptconn_is_true_of_a_listener(_) ->
     ?assertEqual({ok, true}, ?S:getopt(Socket, socket, acceptconn)),
     close(Socket).
 
+-spec error_is_told_once(config()) -> term().
 error_is_told_once(_) ->
     {A, B} = pair({inet, dgram}),
     close(B),
@@ -176,6 +192,7 @@ error_is_told_once(_) ->
     ?assertEqual([{ok, econnrefused}, {ok, none}], [?S:getopt(A, socket, error) || _ <- [1, 2]]),
     close(A).
 
+-spec broadcast_is_needed_to_send_to_a_broadcast_address(config()) -> term().
 broadcast_is_needed_to_send_to_a_broadcast_address(_) ->
     Socket = unconnected({inet, dgram}),
     Everybody = #{family => inet, addr => {127, 255, 255, 255}, port => 9},
@@ -184,6 +201,7 @@ broadcast_is_needed_to_send_to_a_broadcast_address(_) ->
     ?assertEqual(ok, ?S:sendto(Socket, <<"x">>, Everybody)),
     close(Socket).
 
+-spec keepalive_reuseaddr_and_sizes_are_inherited(config()) -> term().
 keepalive_reuseaddr_and_sizes_are_inherited(_) ->
     Set = [{socket, keepalive, true}, {socket, reuseaddr, true}, {socket, linger, {true, 3}}, {tcp, nodelay, true}],
     Listener = listener({inet, stream}, fun(Socket) ->
@@ -195,6 +213,7 @@ keepalive_reuseaddr_and_sizes_are_inherited(_) ->
     ok = ?S:setopt(Accepted, socket, linger, {false, 0}),
     close([Listener, Client, Accepted]).
 
+-spec nodelay_is_of_tcp_only(config()) -> term().
 nodelay_is_of_tcp_only(_) ->
     [begin
          Socket = unconnected(Kind),
@@ -202,6 +221,7 @@ nodelay_is_of_tcp_only(_) ->
          close(Socket)
      end || Kind <- [{local, stream}, {inet, dgram}]].
 
+-spec v6only_cannot_change_after_bind(config()) -> term().
 v6only_cannot_change_after_bind(_) ->
     skip_unless(has_ipv6(), "no IPv6 on loopback"),
     Socket = unconnected({inet6, stream}),
@@ -215,6 +235,7 @@ v6only_cannot_change_after_bind(_) ->
 
 %% ---- native ----
 
+-spec native_integers_booleans_and_binaries(config()) -> term().
 native_integers_booleans_and_binaries(_) ->
     Socket = unconnected({inet, stream}),
     ok = ?S:setopt(Socket, ?SOL_SOCKET, ?SO_RCVBUF, <<20000:32/native>>),
@@ -225,6 +246,7 @@ native_integers_booleans_and_binaries(_) ->
     ?assertEqual({ok, <<40000:32/native>>}, ?S:getopt(Socket, ?SOL_SOCKET, {?SO_RCVBUF, 100})),
     close(Socket).
 
+-spec native_size_0_and_errors(config()) -> term().
 native_size_0_and_errors(_) ->
     Socket = unconnected({inet, stream}),
     ?assert(lists:member(?S:getopt(Socket, ?SOL_SOCKET, {?SO_TYPE, 0}), [ok, {error, efault}])),
@@ -235,6 +257,7 @@ native_size_0_and_errors(_) ->
                  outcome(fun() -> ?S:setopt(Socket, ?SOL_SOCKET, ?SO_KEEPALIVE, true) end)),
     close(Socket).
 
+-spec atom_level_with_native_option(config()) -> term().
 atom_level_with_native_option(_) ->
     Socket = unconnected({inet, stream}),
     ok = ?S:setopt(Socket, socket, ?SO_KEEPALIVE, <<1:32/native>>),
@@ -246,6 +269,7 @@ atom_level_with_native_option(_) ->
 
 %% ---- open(FD) ----
 
+-spec open_of_a_descriptor_shares_the_socket(config()) -> term().
 open_of_a_descriptor_shares_the_socket(_) ->
     {A, B} = pair({local, stream}),
     {ok, FD} = ?S:getopt(B, otp, fd),
@@ -259,6 +283,7 @@ open_of_a_descriptor_shares_the_socket(_) ->
     ?assertEqual({ok, <<"y">>}, result(Reader)),
     close({A, Copy}).
 
+-spec open_of_a_descriptor_without_dup_leaves_it_open(config()) -> term().
 open_of_a_descriptor_without_dup_leaves_it_open(_) ->
     {A, B} = pair({local, stream}),
     {ok, FD} = ?S:getopt(B, otp, fd),
@@ -273,6 +298,7 @@ open_of_a_descriptor_without_dup_leaves_it_open(_) ->
     ?assertEqual({ok, <<"y">>}, ?S:recv(B, 1, ?PATIENCE)),
     close({A, B}).
 
+-spec open_of_a_descriptor_takes_the_systems_word(config()) -> term().
 open_of_a_descriptor_takes_the_systems_word(_) ->
     Socket = unconnected({inet, stream}),
     {ok, FD} = ?S:getopt(Socket, otp, fd),
@@ -282,11 +308,13 @@ open_of_a_descriptor_takes_the_systems_word(_) ->
     ?assertEqual({error, {invalid, {domain, FD}}}, outcome(fun() -> ?S:open(FD, foo) end)),
     close({Socket, Copy}).
 
+-spec open_of_what_is_no_socket_is_an_error(config()) -> term().
 open_of_what_is_no_socket_is_an_error(_) ->
     [?assertEqual({FD, {error, epfnosupport}}, {FD, ?S:open(FD)}) || FD <- [-1, 19999]].
 
 %% ---- flags ----
 
+-spec send_flags_are_taken(config()) -> term().
 send_flags_are_taken(_) ->
     [begin
          {A, B} = pair(Kind),
@@ -301,6 +329,7 @@ send_flags_are_taken(_) ->
     close({A, B}).
 
 %% udp(7): until the next send without it
+-spec more_holds_a_datagram_back(config()) -> term().
 more_holds_a_datagram_back(_) ->
     {A, B} = pair({inet, dgram}),
     ok = ?S:send(A, <<"one">>, [more]),
@@ -309,6 +338,7 @@ more_holds_a_datagram_back(_) ->
     ?assertEqual({ok, <<"onetwo">>}, ?S:recv(B, 0, ?PATIENCE)),
     close({A, B}).
 
+-spec urgent_byte_is_read_with_oob(config()) -> term().
 urgent_byte_is_read_with_oob(_) ->
     {A, B} = pair({inet, stream}),
     ?assertEqual({error, einval}, ?S:recv(B, 1, [oob], 0)),

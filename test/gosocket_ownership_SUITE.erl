@@ -48,6 +48,7 @@
 
 %% ---- owners ----
 
+-spec owner_death_closes_the_socket(config()) -> term().
 owner_death_closes_the_socket(_) ->
     [begin
          Owner = actor(),
@@ -62,9 +63,11 @@ owner_death_closes_the_socket(_) ->
     Ended = start(fun() -> unconnected({inet, stream}) end),
     await_closed(result(Ended)).
 
+-spec await_closed(socket()) -> ok.
 await_closed(Socket) ->
     wait_until(fun() -> ?S:sockname(Socket) =:= {error, closed} end).
 
+-spec owner_death_ends_every_call_of_others(config()) -> term().
 owner_death_ends_every_call_of_others(_) ->
     [begin
          Owner = actor(),
@@ -75,6 +78,7 @@ owner_death_ends_every_call_of_others(_) ->
                       {Name, gosocket_test_blocked:outcome(Name, result(Call))})
      end || Name <- gosocket_test_blocked:names()].
 
+-spec owner_death_aborts_the_selects_of_others(config()) -> term().
 owner_death_aborts_the_selects_of_others(_) ->
     [begin
          Owner = actor(),
@@ -84,6 +88,7 @@ owner_death_aborts_the_selects_of_others(_) ->
          await_abort(Socket, SelectInfo, closed)
      end || Name <- gosocket_test_blocked:select_calls()].
 
+-spec owner_that_waits_on_its_own_socket_dies(config()) -> term().
 owner_that_waits_on_its_own_socket_dies(_) ->
     Owner = actor(),
     {A, B} = run(Owner, fun() -> pair({inet, stream}) end),
@@ -93,6 +98,7 @@ owner_that_waits_on_its_own_socket_dies(_) ->
     await_closed(A),
     await_closed(B).
 
+-spec unreferenced_socket_of_a_live_owner_stays_open(config()) -> term().
 unreferenced_socket_of_a_live_owner_stays_open(_) ->
     Owner = actor(),
     Address = run(Owner, fun() -> local_address(bound({inet, dgram})) end),
@@ -103,6 +109,7 @@ unreferenced_socket_of_a_live_owner_stays_open(_) ->
     wait_until(fun() -> ?S:bind(Second, Address) =/= {error, eaddrinuse} end),
     close(Second).
 
+-spec accepted_socket_belongs_to_its_acceptor(config()) -> term().
 accepted_socket_belongs_to_its_acceptor(_) ->
     Listener = listener({inet, stream}),
     Client = unconnected({inet, stream}),
@@ -115,6 +122,7 @@ accepted_socket_belongs_to_its_acceptor(_) ->
     await_closed(Server),
     close({Listener, Client}).
 
+-spec controlling_process_hands_the_socket_over(config()) -> term().
 controlling_process_hands_the_socket_over(_) ->
     First = actor(),
     Second = actor(),
@@ -127,6 +135,7 @@ controlling_process_hands_the_socket_over(_) ->
     kill(Second),
     await_closed(Socket).
 
+-spec controlling_process_is_the_owners_to_set(config()) -> term().
 controlling_process_is_the_owners_to_set(_) ->
     Owner = actor(),
     Socket = run(Owner, fun() -> unconnected({inet, stream}) end),
@@ -134,6 +143,7 @@ controlling_process_is_the_owners_to_set(_) ->
     ?assertEqual({ok, Owner}, ?S:getopt(Socket, otp, controlling_process)),
     kill(Owner).
 
+-spec controlling_process_takes_live_pids_only(config()) -> term().
 controlling_process_takes_live_pids_only(_) ->
     Socket = unconnected({inet, stream}),
     Dead = actor(),
@@ -145,6 +155,7 @@ controlling_process_takes_live_pids_only(_) ->
     ?assertEqual(ok, ?S:setopt(Socket, otp, controlling_process, self())),
     close(Socket).
 
+-spec meta_is_the_owners_to_set_and_everybodys_to_read(config()) -> term().
 meta_is_the_owners_to_set_and_everybodys_to_read(_) ->
     Socket = unconnected({inet, stream}),
     Meta = {any, [<<"term">>], #{1 => self()}},
@@ -156,6 +167,7 @@ meta_is_the_owners_to_set_and_everybodys_to_read(_) ->
     kill(Other),
     close(Socket).
 
+-spec options_are_everybodys(config()) -> term().
 options_are_everybodys(_) ->
     Socket = unconnected({inet, stream}),
     Other = actor(),
@@ -168,6 +180,7 @@ options_are_everybodys(_) ->
 
 %% ---- users ----
 
+-spec death_of_a_user_closes_nothing(config()) -> term().
 death_of_a_user_closes_nothing(_) ->
     {A, B} = pair({inet, stream}),
     User = actor(),
@@ -181,6 +194,7 @@ death_of_a_user_closes_nothing(_) ->
     ?assertEqual({ok, <<"y">>}, ?S:recv(A, 1, ?PATIENCE)),
     close({A, B}).
 
+-spec death_of_the_current_reader_activates_the_next(config()) -> term().
 death_of_the_current_reader_activates_the_next(_) ->
     {A, B} = pair({inet, stream}),
     {First, _} = start(fun() -> ?S:recv(B, 0) end),
@@ -193,6 +207,7 @@ death_of_the_current_reader_activates_the_next(_) ->
     ?assertEqual({ok, <<"x">>}, result(Second)),
     close({A, B}).
 
+-spec death_of_a_queued_reader_is_forgotten(config()) -> term().
 death_of_a_queued_reader_is_forgotten(_) ->
     {A, B} = pair({inet, stream}),
     [First, {Second, _}, Third] =
@@ -207,6 +222,7 @@ death_of_a_queued_reader_is_forgotten(_) ->
     ?assertEqual([{ok, <<"a">>}, {ok, <<"b">>}], [result(First), result(Third)]),
     close({A, B}).
 
+-spec death_of_the_current_writer_activates_the_next(config()) -> term().
 death_of_the_current_writer_activates_the_next(_) ->
     {A, B} = small_pair({local, stream}),
     {First, _} = start(fun() -> ?S:send(A, binary:copy(<<"1">>, 1 bsl 20)) end),
@@ -220,6 +236,7 @@ death_of_the_current_writer_activates_the_next(_) ->
     ?assertEqual(ok, result(Second)),
     close({A, B}).
 
+-spec split_at_2(socket(), binary()) -> {binary(), binary()}.
 split_at_2(Socket, Data) ->
     case binary:match(Data, <<"22">>) of
         {Position, 2} ->
@@ -229,6 +246,7 @@ split_at_2(Socket, Data) ->
             split_at_2(Socket, <<Data/binary, More/binary>>)
     end.
 
+-spec death_of_an_acceptor_activates_the_next(config()) -> term().
 death_of_an_acceptor_activates_the_next(_) ->
     Listener = listener({inet, stream}),
     {First, _} = start(fun() -> ?S:accept(Listener) end),
@@ -242,6 +260,7 @@ death_of_an_acceptor_activates_the_next(_) ->
     ?assertMatch({ok, #{family := inet}}, result(Second)),
     close({Listener, Client}).
 
+-spec death_of_a_connector_leaves_the_kernel_connecting(config()) -> term().
 death_of_a_connector_leaves_the_kernel_connecting(_) ->
     #{socket := Socket, others := Others, call := Call} = Situation = gosocket_test_blocked:make(connect),
     {Connector, _} = gosocket_test_blocked:start(Situation),
@@ -250,6 +269,7 @@ death_of_a_connector_leaves_the_kernel_connecting(_) ->
     close([Socket | Others]).
 
 %% Whoever is killed in the middle of an open or accept owned what came of it.
+-spec killed_while_opening_or_accepting_leaks_nothing(config()) -> term().
 killed_while_opening_or_accepting_leaks_nothing(_) ->
     Listener = listener({inet, stream}),
     Address = local_address(Listener),
@@ -265,6 +285,7 @@ killed_while_opening_or_accepting_leaks_nothing(_) ->
      end || _ <- lists:seq(1, 100)],
     close(Listener).
 
+-spec forever(fun(() -> term())) -> no_return().
 forever(Fun) ->
     Fun(),
     forever(Fun).
@@ -273,6 +294,7 @@ forever(Fun) ->
 
 %% The lane stands still while the helper's answer reaches its mailbox and Reader dies; the other end is no socket of
 %% ours, whose calls would stand still too.
+-spec killed_before_delivery(gosocket_test_lib:call(), fun(() -> ok)) -> ok.
 killed_before_delivery({Reader, _}, Act) ->
     with_lane_suspended(fun() ->
         ok = Act(),
@@ -280,6 +302,7 @@ killed_before_delivery({Reader, _}, Act) ->
         kill(Reader)
     end).
 
+-spec with_lane_suspended(fun(() -> Result)) -> Result.
 with_lane_suspended(Act) ->
     Lane = lane(),
     true = erlang:suspend_process(Lane),
@@ -289,16 +312,19 @@ with_lane_suspended(Act) ->
         true = erlang:resume_process(Lane)
     end.
 
+-spec await_frame(pid()) -> ok.
 await_frame(Lane) ->
     wait_until(fun() ->
         {messages, Messages} = erlang:process_info(Lane, messages),
         [] =/= [Frame || {Port, {data, Frame}} <- Messages, is_port(Port), is_answer(binary_to_term(Frame))]
     end).
 
+-spec is_answer(tuple()) -> boolean().
 is_answer({Id, _}) -> is_integer(Id);
 is_answer(_) -> false.
 
 %% A connected socket of ours with a peer of the VM.
+-spec tcp_with_foreign_peer() -> {socket(), gen_tcp:socket()}.
 tcp_with_foreign_peer() ->
     Listener = listener({inet, stream}),
     #{port := Port} = local_address(Listener),
@@ -307,12 +333,14 @@ tcp_with_foreign_peer() ->
     close(Listener),
     {Socket, Peer}.
 
+-spec blocked_reader(socket(), fun(() -> term())) -> gosocket_test_lib:call().
 blocked_reader(Socket, Call) ->
     #{num_readers := N} = ?S:info(Socket),
     Reader = start(Call),
     await_parked(Socket, num_readers, N + 1),
     Reader.
 
+-spec bytes_survive_a_reader_killed_before_delivery(config()) -> term().
 bytes_survive_a_reader_killed_before_delivery(_) ->
     [begin
          {Socket, Peer} = tcp_with_foreign_peer(),
@@ -324,6 +352,7 @@ bytes_survive_a_reader_killed_before_delivery(_) ->
          close(Socket)
      end || Size <- [1, 5000, 200000, 3 bsl 20]].
 
+-spec bytes_for_a_reader_already_dead_survive(config()) -> term().
 bytes_for_a_reader_already_dead_survive(_) ->
     {Socket, Peer} = tcp_with_foreign_peer(),
     {Reader, _} = blocked_reader(Socket, fun() -> ?S:recv(Socket, 0) end),
@@ -336,6 +365,7 @@ bytes_for_a_reader_already_dead_survive(_) ->
     ok = gen_tcp:close(Peer),
     close(Socket).
 
+-spec part_of_a_timed_out_recv_survives_its_reader(config()) -> term().
 part_of_a_timed_out_recv_survives_its_reader(_) ->
     {Socket, Peer} = tcp_with_foreign_peer(),
     ok = gen_tcp:send(Peer, <<"part">>),
@@ -346,6 +376,7 @@ part_of_a_timed_out_recv_survives_its_reader(_) ->
     ok = gen_tcp:close(Peer),
     close(Socket).
 
+-spec datagram_survives_a_reader_killed_before_delivery(config()) -> term().
 datagram_survives_a_reader_killed_before_delivery(_) ->
     Socket = bound({inet, dgram}),
     #{port := Port} = local_address(Socket),
@@ -364,6 +395,7 @@ datagram_survives_a_reader_killed_before_delivery(_) ->
     ok = gen_udp:close(Peer),
     close(Socket).
 
+-spec connection_survives_an_acceptor_killed_before_delivery(config()) -> term().
 connection_survives_an_acceptor_killed_before_delivery(_) ->
     Listener = listener({inet, stream}),
     #{port := Port} = local_address(Listener),
@@ -378,6 +410,7 @@ connection_survives_an_acceptor_killed_before_delivery(_) ->
     ok = gen_tcp:close(Peer),
     close({Listener, Server}).
 
+-spec killed_before_delivery_of_connection(gosocket_test_lib:call(), inet:port_number()) -> {ok, gen_tcp:socket()}.
 killed_before_delivery_of_connection({Acceptor, _}, Port) ->
     with_lane_suspended(fun() ->
         Connected = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
@@ -386,6 +419,7 @@ killed_before_delivery_of_connection({Acceptor, _}, Port) ->
         Connected
     end).
 
+-spec handed_back_bytes_come_before_later_ones(config()) -> term().
 handed_back_bytes_come_before_later_ones(_) ->
     {Socket, Peer} = tcp_with_foreign_peer(),
     First = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
@@ -395,6 +429,7 @@ handed_back_bytes_come_before_later_ones(_) ->
     ok = gen_tcp:close(Peer),
     close(Socket).
 
+-spec handed_back_data_fire_an_armed_select(config()) -> term().
 handed_back_data_fire_an_armed_select(_) ->
     {Socket, Peer} = tcp_with_foreign_peer(),
     First = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
@@ -405,6 +440,7 @@ handed_back_data_fire_an_armed_select(_) ->
     ok = gen_tcp:close(Peer),
     close(Socket).
 
+-spec handed_back_data_are_seen_by_peek(config()) -> term().
 handed_back_data_are_seen_by_peek(_) ->
     {Socket, Peer} = tcp_with_foreign_peer(),
     Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
@@ -414,6 +450,7 @@ handed_back_data_are_seen_by_peek(_) ->
     ok = gen_tcp:close(Peer),
     close(Socket).
 
+-spec peeked_data_are_not_handed_back(config()) -> term().
 peeked_data_are_not_handed_back(_) ->
     {Socket, Peer} = tcp_with_foreign_peer(),
     Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3, [peek]) end),

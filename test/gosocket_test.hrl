@@ -20,6 +20,8 @@
 %% purpose, before it includes this file, and exports its cases: exported functions of arity 1 are what runs.
 -ifdef(OURS).
 
+-type socket() :: gosocket_test_lib:socket().
+
 -import(gosocket_test_lib, [
     start/1, result/1, result/2, actor/0, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1,
     wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, no_messages/1,

@@ -7,6 +7,7 @@
 %% The application that opens a socket while its node stops.
 -export([start/2, prep_stop/1, stop/1]).
 
+-spec open() -> {opened, ok} | {error, term()}.
 open() ->
     case ?S:open(inet, stream) of
         {ok, Socket} -> {opened, ?S:close(Socket)};
@@ -14,12 +15,14 @@ open() ->
     end.
 
 %% The log is out when the node ends.
+-spec open_twice() -> [term()].
 open_twice() ->
     Results = [open(), open()],
     ok = logger_std_h:filesync(default),
     Results.
 
 %% Until no process with this command line is left.
+-spec open_till_gone([string()]) -> {non_neg_integer(), term()}.
 open_till_gone(Words) ->
     Timed = gosocket_test_lib:elapsed(fun open/0),
     CommandLine = iolist_to_binary([[Word, 0] || Word <- Words]),
@@ -28,6 +31,7 @@ open_till_gone(Words) ->
     end),
     Timed.
 
+-spec opens(pos_integer()) -> {[term()], non_neg_integer()}.
 opens(N) ->
     Calls = [gosocket_test_lib:start(fun() ->
         {ok, Socket} = ?S:open(inet, dgram),
@@ -38,6 +42,7 @@ opens(N) ->
     {lists:usort(Results), children_of_this_node()}.
 
 %% Helpers are children of erl_child_setup, whose parent is the VM (proc(5), stat: field 4).
+-spec children_of_this_node() -> non_neg_integer().
 children_of_this_node() ->
     Helper = integer_to_list(gosocket_test_lib:helper_os_pid()),
     {ok, Program} = file:read_link("/proc/" ++ Helper ++ "/exe"),
@@ -45,6 +50,7 @@ children_of_this_node() ->
     length([Pid || Directory <- filelib:wildcard("/proc/[0-9]*"), Pid <- [filename:basename(Directory)],
                    file:read_link(Directory ++ "/exe") =:= {ok, Program}, parent(Pid) =:= Setup]).
 
+-spec parent(string()) -> binary() | none.
 parent(Pid) ->
     case file:read_file("/proc/" ++ Pid ++ "/stat") of
         {ok, Stat} ->
@@ -54,11 +60,13 @@ parent(Pid) ->
             none
     end.
 
+-spec later(fun((fun(() -> term())) -> pid()), fun(() -> Result)) -> Result.
 later(Spawn, Fun) ->
     Parent = self(),
     Spawn(fun() -> Parent ! {opened, Fun()} end),
     receive {opened, Result} -> Result end.
 
+-spec exchange() -> [ok].
 exchange() ->
     [begin
          {A, B} = gosocket_test_net:pair(Kind),
@@ -67,12 +75,14 @@ exchange() ->
          gosocket_test_net:close({A, B})
      end || Kind <- gosocket_test_net:kinds()].
 
+-spec talk() -> ok.
 talk() ->
     ok = lists:foreach(fun(ok) -> ok end, exchange()),
     io:format("helper ~b~n", [gosocket_test_lib:helper_os_pid()]),
     receive stop -> ok end.
 
 %% A call that times out later, and whether it was one and the same helper.
+-spec waits() -> {term(), pos_integer()}.
 waits() ->
     {A, _} = gosocket_test_net:pair({inet, stream}),
     Call = gosocket_test_lib:start(fun() -> ?S:recv(A, 0, 12000) end),
@@ -80,6 +90,7 @@ waits() ->
     io:format("helper ~b~n", [gosocket_test_lib:helper_os_pid()]),
     {gosocket_test_lib:result(Call, 60000), gosocket_test_lib:helper_os_pid()}.
 
+-spec stops() -> tuple().
 stops() ->
     {opened, ok} = open(),
     Helper = gosocket_test_lib:helper_os_pid(),
@@ -92,19 +103,23 @@ stops() ->
     {Result, ?S:sockname(Listener), open()}.
 
 %% This module as an application that opens a socket when its node stops.
+-spec stop_node() -> ok.
 stop_node() ->
     ok = application:load({application, ?MODULE, [{mod, {?MODULE, []}}, {applications, [kernel, stdlib]}]}),
     ok = application:start(?MODULE),
     init:stop(),
     receive never -> ok end.
 
+-spec start(normal, []) -> {ok, pid()}.
 start(normal, []) ->
     {ok, spawn_link(fun() -> receive stop -> ok end end)}.
 
+-spec prep_stop(State) -> State.
 prep_stop(State) ->
     {Elapsed, Result} = gosocket_test_lib:elapsed(fun open/0),
     io:format(user, "answered ~w~n", [{Result, Elapsed}]),
     State.
 
+-spec stop(term()) -> ok.
 stop(_) ->
     ok.

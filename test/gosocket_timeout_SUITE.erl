@@ -34,6 +34,7 @@
 ]).
 -include("gosocket_test.hrl").
 
+-spec every_blocking_call_times_out_in_its_own_shape(config()) -> term().
 every_blocking_call_times_out_in_its_own_shape(_) ->
     [begin
          #{call := Call, socket := Socket, others := Others} = gosocket_test_blocked:make(Name),
@@ -45,6 +46,7 @@ every_blocking_call_times_out_in_its_own_shape(_) ->
          close([Socket | Others])
      end || Name <- gosocket_test_blocked:names()].
 
+-spec no_timeout_fires_early(config()) -> term().
 no_timeout_fires_early(_) ->
     {A, B} = pair({inet, dgram}),
     [begin
@@ -54,6 +56,7 @@ no_timeout_fires_early(_) ->
      end || Timeout <- lists:seq(1, 60)],
     close({A, B}).
 
+-spec timeout_0_never_waits_and_leaves_nothing(config()) -> term().
 timeout_0_never_waits_and_leaves_nothing(_) ->
     [begin
          #{call := Call, socket := Socket, others := Others, parked := Parked} = gosocket_test_blocked:make(Name),
@@ -64,6 +67,7 @@ timeout_0_never_waits_and_leaves_nothing(_) ->
          close([Socket | Others])
      end || Name <- gosocket_test_blocked:names()].
 
+-spec timeout_0_still_tries_once(config()) -> term().
 timeout_0_still_tries_once(_) ->
     {A, B} = pair({local, stream}),
     ?assertEqual(ok, ?S:send(A, <<"abc">>, 0)),
@@ -74,6 +78,7 @@ timeout_0_still_tries_once(_) ->
 
 %% ---- receiving ----
 
+-spec recv_timeout_returns_partial_data(config()) -> term().
 recv_timeout_returns_partial_data(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:send(A, <<"abcd">>),
@@ -83,12 +88,14 @@ recv_timeout_returns_partial_data(_) ->
     ?assertEqual({error, {timeout, <<"ef">>}}, ?S:recv(B, 10, 0)),
     close({A, B}).
 
+-spec recv_timeout_without_data_is_timeout(config()) -> term().
 recv_timeout_without_data_is_timeout(_) ->
     {A, B} = pair({inet, stream}),
     ?assertEqual({error, timeout}, ?S:recv(B, 10, 20)),
     ?assertEqual({error, timeout}, ?S:recv(B, 10, 0)),
     close({A, B}).
 
+-spec recv_0_with_expired_timeout_does_one_read(config()) -> term().
 recv_0_with_expired_timeout_does_one_read(_) ->
     {A, B} = pair({local, stream}),
     ok = ?S:setopt(B, otp, rcvbuf, {3, 1000}),
@@ -97,6 +104,7 @@ recv_0_with_expired_timeout_does_one_read(_) ->
     ?assertEqual(1000, byte_size(Data)),
     close({A, B}).
 
+-spec partial_data_of_a_timeout_is_not_repeated(config()) -> term().
 partial_data_of_a_timeout_is_not_repeated(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:send(A, <<"abcd">>),
@@ -106,6 +114,7 @@ partial_data_of_a_timeout_is_not_repeated(_) ->
     close({A, B}).
 
 %% Bytes come about when the reader gives up: each is in one result exactly, in order.
+-spec data_racing_a_timeout_is_never_lost(config()) -> term().
 data_racing_a_timeout_is_never_lost(_) ->
     {A, B} = pair({inet, stream}),
     Data = random(3000),
@@ -115,6 +124,7 @@ data_racing_a_timeout_is_never_lost(_) ->
     no_messages(B),
     close({A, B}).
 
+-spec trickle(socket(), binary()) -> ok.
 trickle(_, <<>>) ->
     ok;
 trickle(Socket, Data) ->
@@ -124,11 +134,13 @@ trickle(Socket, Data) ->
     pause(rand:uniform(3) - 1),
     trickle(Socket, Rest).
 
+-spec pause(non_neg_integer()) -> ok.
 pause(Milliseconds) ->
     receive
     after Milliseconds -> ok
     end.
 
+-spec gather(socket(), non_neg_integer(), iolist()) -> binary().
 gather(_, 0, Data) ->
     iolist_to_binary(Data);
 gather(Socket, Left, Data) ->
@@ -138,6 +150,7 @@ gather(Socket, Left, Data) ->
         {error, timeout} -> gather(Socket, Left, Data)
     end.
 
+-spec datagrams_racing_a_timeout_are_never_lost(config()) -> term().
 datagrams_racing_a_timeout_are_never_lost(_) ->
     {A, B} = pair({local, dgram}),
     Numbers = lists:seq(1, 400),
@@ -149,6 +162,7 @@ datagrams_racing_a_timeout_are_never_lost(_) ->
     no_messages(B),
     close({A, B}).
 
+-spec datagrams(socket(), non_neg_integer()) -> [binary()].
 datagrams(_, 0) ->
     [];
 datagrams(Socket, Left) ->
@@ -157,6 +171,7 @@ datagrams(Socket, Left) ->
         {error, timeout} -> datagrams(Socket, Left)
     end.
 
+-spec connections_racing_a_timeout_are_never_lost(config()) -> term().
 connections_racing_a_timeout_are_never_lost(_) ->
     Listener = listener({inet, stream}),
     Address = local_address(Listener),
@@ -176,6 +191,7 @@ connections_racing_a_timeout_are_never_lost(_) ->
     close([Listener | Accepted]),
     ok = result(Clients).
 
+-spec accept_all(socket(), non_neg_integer()) -> [socket()].
 accept_all(_, 0) ->
     [];
 accept_all(Listener, Left) ->
@@ -184,6 +200,7 @@ accept_all(Listener, Left) ->
         {error, timeout} -> accept_all(Listener, Left)
     end.
 
+-spec timed_out_call_leaves_the_socket_usable(config()) -> term().
 timed_out_call_leaves_the_socket_usable(_) ->
     {A, B} = pair({inet, stream}),
     {error, timeout} = ?S:recv(B, 0, 20),
@@ -195,6 +212,7 @@ timed_out_call_leaves_the_socket_usable(_) ->
     Server = accepted(Listener, Client),
     close([A, B, Listener, Client, Server]).
 
+-spec timed_out_call_leaves_the_queue(config()) -> term().
 timed_out_call_leaves_the_queue(_) ->
     {A, B} = pair({inet, stream}),
     First = start(fun() -> ?S:recv(B, 0) end),
@@ -207,6 +225,7 @@ timed_out_call_leaves_the_queue(_) ->
     close({A, B}).
 
 %% The first one waits for ever, those behind it end by the clock, the shortest first.
+-spec queued_call_times_out_at_its_own_deadline(config()) -> term().
 queued_call_times_out_at_its_own_deadline(_) ->
     {A, B} = pair({inet, stream}),
     First = start(fun() -> ?S:recv(B, 0) end),
@@ -221,6 +240,7 @@ queued_call_times_out_at_its_own_deadline(_) ->
     ?assertEqual({ok, <<"abc">>}, result(First)),
     close({A, B}).
 
+-spec many_timeouts_fire_in_order(config()) -> term().
 many_timeouts_fire_in_order(_) ->
     Timeouts = [{N * 7 rem 100 + 10, bound({inet, dgram})} || N <- lists:seq(1, 100)],
     Calls = [start(fun() -> elapsed(fun() -> ?S:recv(Socket, 0, Timeout) end) end) || {Timeout, Socket} <- Timeouts],
@@ -232,6 +252,7 @@ many_timeouts_fire_in_order(_) ->
     close([Socket || {_, Socket} <- Timeouts]).
 
 %% The reference raises timeout_value.
+-spec huge_timeouts_wait(config()) -> term().
 huge_timeouts_wait(_) ->
     {A, B} = pair({inet, stream}),
     [begin
@@ -244,6 +265,7 @@ huge_timeouts_wait(_) ->
 
 %% ---- sending ----
 
+-spec send_timeout_counts_what_is_left(config()) -> term().
 send_timeout_counts_what_is_left(_) ->
     {A, B} = small_pair({inet, stream}),
     Size = 1 bsl 20,
@@ -253,6 +275,7 @@ send_timeout_counts_what_is_left(_) ->
     close({A, B}).
 
 %% What the peer gets is what the sender was told was taken.
+-spec send_timeout_counts_exactly_what_is_left(config()) -> term().
 send_timeout_counts_exactly_what_is_left(_) ->
     [begin
          {A, B} = small_pair(Kind),
@@ -263,6 +286,7 @@ send_timeout_counts_exactly_what_is_left(_) ->
          close({A, B})
      end || Kind <- stream_kinds()].
 
+-spec send_whose_data_are_taken_is_ok_after_its_deadline(config()) -> term().
 send_whose_data_are_taken_is_ok_after_its_deadline(_) ->
     {A, B} = pair({local, stream}),
     [?assertEqual(ok, ?S:send(A, binary:copy(<<"x">>, 20000), Timeout)) || Timeout <- [0, 0, 1]],
@@ -270,6 +294,7 @@ send_whose_data_are_taken_is_ok_after_its_deadline(_) ->
     close({A, B}).
 
 %% poll(2) calls such a sender writable all the time (unix(7) has no wake-up for it).
+-spec timeout_of_a_full_unconnected_datagram_peer(config()) -> term().
 timeout_of_a_full_unconnected_datagram_peer(_) ->
     {From, To, Address} = full_datagram_peer(),
     {Elapsed, Result} = elapsed(fun() -> ?S:sendto(From, <<"abc">>, Address, [], 100) end),
@@ -277,6 +302,7 @@ timeout_of_a_full_unconnected_datagram_peer(_) ->
     ?assert(Elapsed >= 100),
     close({From, To}).
 
+-spec sendto_to_a_full_peer_goes_on_when_it_reads(config()) -> term().
 sendto_to_a_full_peer_goes_on_when_it_reads(_) ->
     {From, To, Address} = full_datagram_peer(),
     Writer = start(fun() -> ?S:sendto(From, <<"last">>, Address) end),
@@ -284,6 +310,7 @@ sendto_to_a_full_peer_goes_on_when_it_reads(_) ->
     ?assertEqual(ok, result(Writer)),
     close({From, To}).
 
+-spec full_datagram_peer() -> {From :: socket(), To :: socket(), Address :: map()}.
 full_datagram_peer() ->
     From = unconnected({local, dgram}),
     To = bound({local, dgram}),
@@ -291,12 +318,14 @@ full_datagram_peer() ->
     ok = fill_peer(From, Address),
     {From, To, Address}.
 
+-spec fill_peer(socket(), map()) -> ok.
 fill_peer(From, Address) ->
     case ?S:sendto(From, <<"fill">>, Address, [], 0) of
         ok -> fill_peer(From, Address);
         {error, {timeout, 4}} -> ok
     end.
 
+-spec last_datagram(socket()) -> binary().
 last_datagram(Socket) ->
     case ?S:recv(Socket, 0, ?PATIENCE) of
         {ok, <<"fill">>} -> last_datagram(Socket);
@@ -305,6 +334,7 @@ last_datagram(Socket) ->
 
 %% ---- connecting ----
 
+-spec connect_timeout_leaves_a_socket_that_closes(config()) -> term().
 connect_timeout_leaves_a_socket_that_closes(_) ->
     {Listener, Address, Clients} = full_listener(),
     Socket = unconnected({inet, stream}),
@@ -313,6 +343,7 @@ connect_timeout_leaves_a_socket_that_closes(_) ->
     close([Socket, Listener | Clients]).
 
 %% The kernel is still at it: ealready, then ok when somebody accepted.
+-spec connect_after_a_timeout_is_told_the_truth(config()) -> term().
 connect_after_a_timeout_is_told_the_truth(_) ->
     {Listener, Address, Clients} = full_listener(),
     Socket = unconnected({inet, stream}),

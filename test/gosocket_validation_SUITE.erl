@@ -40,21 +40,25 @@
 
 %% ---- the socket itself ----
 
+-spec what_is_no_socket_is_badarg_in_every_call(config()) -> term().
 what_is_no_socket_is_badarg_in_every_call(_) ->
     [check(NoSocket, [{Function, Arguments, {raise, badarg}}])
      || NoSocket <- [foo, {'$socket', 17}, {'$socket', make_ref(), 1}, {socket, make_ref()}, make_ref()],
         {Function, Arguments} <- good_calls()].
 
 %% The reference ends with a segmentation fault in send.
+-spec a_reference_that_is_no_socket_is_badarg_in_every_call(config()) -> term().
 a_reference_that_is_no_socket_is_badarg_in_every_call(_) ->
     [check({'$socket', Reference}, [{Function, Arguments, {raise, badarg}}])
      || Reference <- [make_ref(), atomics:new(1, []), atomics:new(40, []), counters_reference()],
         {Function, Arguments} <- good_calls()].
 
 %% A reference to memory of another sort (the term of module counters).
+-spec counters_reference() -> reference().
 counters_reference() ->
     element(2, counters:new(8, [])).
 
+-spec good_calls() -> [{Function :: atom(), Arguments :: [term()]}].
 good_calls() ->
     Address = #{family => inet, addr => loopback, port => 9},
     Info = {select_info, recv, make_ref()},
@@ -67,6 +71,7 @@ good_calls() ->
 
 %% ---- open ----
 
+-spec open_names_what_is_invalid(config()) -> term().
 open_names_what_is_invalid(_) ->
     check([{open, [foo, stream], {raise, {invalid, {domain, foo}}}},
            {open, [inet, foo], {raise, {invalid, {type, foo}}}},
@@ -79,11 +84,13 @@ open_names_what_is_invalid(_) ->
            {open, [foo, foo, foo, #{}], {raise, {invalid, {domain, foo}}}},
            {open, [inet, foo, foo, #{}], {raise, {invalid, {type, foo}}}}]).
 
+-spec open_ignores_unknown_options(config()) -> term().
 open_ignores_unknown_options(_) ->
     {ok, Socket} = ?S:open(inet, dgram, udp, #{colour => blue, debug => 17}),
     ?assertEqual({ok, false}, ?S:getopt(Socket, otp, debug)),
     close(Socket).
 
+-spec open_reports_what_the_kernel_lacks(config()) -> term().
 open_reports_what_the_kernel_lacks(_) ->
     check([{open, [local, stream, tcp], {error, eprotonosupport}},
            {open, [inet, stream, udp], {error, eprotonosupport}},
@@ -91,12 +98,14 @@ open_reports_what_the_kernel_lacks(_) ->
            {open, [inet, stream, sctp, #{netns => "/" ++ unique()}], {error, enoent}},
            {open, [inet, stream, tcp, #{netns => "/dev/null"}], {error, case is_root() of true -> einval; false -> eperm end}}]).
 
+-spec sctp_seqpacket_without_kernel_support_is_an_error(config()) -> term().
 sctp_seqpacket_without_kernel_support_is_an_error(_) ->
     {ok, Protocols} = file:read_file("/proc/net/protocols"),
     skip_unless(binary:match(Protocols, <<"SCTP">>) =:= nomatch, "this kernel has SCTP"),
     check([{open, [inet, seqpacket, sctp], {error, esocktnosupport}},
            {open, [inet, stream, sctp], {error, eprotonosupport}}]).
 
+-spec protocol_defaults_are_read_back(config()) -> term().
 protocol_defaults_are_read_back(_) ->
     [begin
          {ok, Socket} = ?S:open(Domain, Type, Protocol),
@@ -112,21 +121,25 @@ protocol_defaults_are_read_back(_) ->
 
 %% ---- bind, connect, listen ----
 
+-spec bad_addresses() -> [map()].
 bad_addresses() ->
     [#{}, #{port => 1}, #{family => packet}, #{family => foo}, #{family => local}, #{family => local, path => ""},
      #{family => local, path => <<>>}, #{family => local, path => lists:duplicate(256, $p)}].
 
+-spec bind_refuses_what_is_no_address(config()) -> term().
 bind_refuses_what_is_no_address(_) ->
     Socket = unconnected({inet, stream}),
     check(Socket, [{bind, [Term], {raise, badarg}} || Term <- [foo, {127, 0, 0, 1}, 80, "any", []]]),
     check(Socket, [{bind, [Map], {raise, {invalid, {address, Map}}}} || Map <- bad_addresses()]),
     close(Socket).
 
+-spec bind_3_refuses_bad_actions(config()) -> term().
 bind_3_refuses_bad_actions(_) ->
     Socket = unconnected({inet, stream}),
     check(Socket, [{bind, [[#{family => inet, addr => loopback}], Action], {raise, badarg}} || Action <- [foo, 1, []]]),
     close(Socket).
 
+-spec connect_refuses_what_is_no_address(config()) -> term().
 connect_refuses_what_is_no_address(_) ->
     Socket = unconnected({inet, stream}),
     check(Socket, [{connect, [Term], {raise, {invalid, {address, Term}}}}
@@ -136,11 +149,13 @@ connect_refuses_what_is_no_address(_) ->
     check(Socket, [{connect, [], {error, einval}}]),
     close(Socket).
 
+-spec listen_refuses_what_is_no_backlog(config()) -> term().
 listen_refuses_what_is_no_backlog(_) ->
     Socket = bound({inet, stream}),
     check(Socket, [{listen, [Backlog], {raise, badarg}} || Backlog <- [foo, 1.0, "5", 1 bsl 31]]),
     close(Socket).
 
+-spec listen_takes_negative_and_huge_backlogs(config()) -> term().
 listen_takes_negative_and_huge_backlogs(_) ->
     Socket = bound({inet, stream}),
     check(Socket, [{listen, [Backlog], ok} || Backlog <- [-1, 0, 5, (1 bsl 31) - 1]]),
@@ -149,9 +164,11 @@ listen_takes_negative_and_huge_backlogs(_) ->
 
 %% ---- receiving ----
 
+-spec bad_timeouts() -> [term()].
 bad_timeouts() ->
     [-1, 1.0, foo, "10"].
 
+-spec recv_refuses_bad_lengths_flags_and_timeouts(config()) -> term().
 recv_refuses_bad_lengths_flags_and_timeouts(_) ->
     {A, B} = pair({inet, stream}),
     check(A, [{recv, [Length], {raise, badarg}} || Length <- [-1, 1.0, foo, 1 bsl 64]]),
@@ -163,6 +180,7 @@ recv_refuses_bad_lengths_flags_and_timeouts(_) ->
               {recv, [0, [peek | oob], 0], {raise, function_clause}}]),
     close({A, B}).
 
+-spec recvfrom_refuses_bad_sizes_flags_and_timeouts(config()) -> term().
 recvfrom_refuses_bad_sizes_flags_and_timeouts(_) ->
     {A, B} = pair({inet, dgram}),
     check(A, [{recvfrom, [Size, [], 0], {raise, badarg}} || Size <- [-1, 1.0, foo, 1 bsl 32]]),
@@ -172,6 +190,7 @@ recvfrom_refuses_bad_sizes_flags_and_timeouts(_) ->
               {recvfrom, [[foo], 0], ?INVALID_FLAG}]),
     close({A, B}).
 
+-spec recvmsg_refuses_bad_sizes_flags_and_timeouts(config()) -> term().
 recvmsg_refuses_bad_sizes_flags_and_timeouts(_) ->
     {A, B} = pair({inet, dgram}),
     check(A, [{recvmsg, [Size, 0, [], 0], {raise, badarg}} || Size <- [-1, 1.0, foo, 1 bsl 32]]),
@@ -183,11 +202,13 @@ recvmsg_refuses_bad_sizes_flags_and_timeouts(_) ->
               {recvmsg, [nowait, infinity], {raise, function_clause}}]),
     close({A, B}).
 
+-spec accept_refuses_bad_timeouts(config()) -> term().
 accept_refuses_bad_timeouts(_) ->
     Listener = listener({inet, stream}),
     check(Listener, [{accept, [Timeout], {raise, badarg}} || Timeout <- bad_timeouts()]),
     close(Listener).
 
+-spec a_length_that_no_memory_holds_is_exalloc(config()) -> term().
 a_length_that_no_memory_holds_is_exalloc(_) ->
     {A, B} = pair({inet, stream}),
     check(A, [{recv, [1 bsl 62, 0], {error, exalloc}}]),
@@ -195,9 +216,11 @@ a_length_that_no_memory_holds_is_exalloc(_) ->
 
 %% ---- sending ----
 
+-spec bad_data() -> [term()].
 bad_data() ->
     [foo, 17, <<1:3>>, [256], [foo], ["a" | foo], #{}].
 
+-spec send_refuses_bad_data_flags_and_timeouts(config()) -> term().
 send_refuses_bad_data_flags_and_timeouts(_) ->
     {A, B} = pair({inet, stream}),
     check(A, [{send, [Data], {raise, badarg}} || Data <- bad_data()]),
@@ -207,6 +230,7 @@ send_refuses_bad_data_flags_and_timeouts(_) ->
     ?assertEqual({error, timeout}, ?S:recv(B, 0, 0)),
     close({A, B}).
 
+-spec sendto_refuses_bad_data_addresses_and_flags(config()) -> term().
 sendto_refuses_bad_data_addresses_and_flags(_) ->
     Socket = bound({inet, dgram}),
     Good = local_address(Socket),
@@ -217,6 +241,7 @@ sendto_refuses_bad_data_addresses_and_flags(_) ->
                    {sendto, ["ab", Good], ok}]),
     close(Socket).
 
+-spec sendmsg_refuses_bad_headers(config()) -> term().
 sendmsg_refuses_bad_headers(_) ->
     {A, B} = pair({inet, dgram}),
     check(A, [{sendmsg, [Header], {raise, {invalid, {not_supported, Header}}}}
@@ -231,6 +256,7 @@ sendmsg_refuses_bad_headers(_) ->
               {sendmsg, [#{iov => ["nested", [<<"data">>]]}], ok}]),
     close({A, B}).
 
+-spec shutdown_refuses_bad_directions(config()) -> term().
 shutdown_refuses_bad_directions(_) ->
     {A, B} = pair({inet, stream}),
     check(A, [{shutdown, [How], {raise, {invalid, {how, How}}}} || How <- [foo, 1, both]]),
@@ -238,6 +264,7 @@ shutdown_refuses_bad_directions(_) ->
 
 %% ---- options, cancel ----
 
+-spec setopt_names_what_is_not_supported(config()) -> term().
 setopt_names_what_is_not_supported(_) ->
     Socket = unconnected({inet, stream}),
     Unsupported = fun(What) -> {raise, {invalid, {not_supported, What}}} end,
@@ -253,6 +280,7 @@ setopt_names_what_is_not_supported(_) ->
                    || {Level, Key} <- [{socket, type}, {socket, error}, {socket, acceptconn}, {otp, domain}, {otp, fd}]]),
     close(Socket).
 
+-spec getopt_names_what_is_not_supported(config()) -> term().
 getopt_names_what_is_not_supported(_) ->
     Socket = unconnected({inet, stream}),
     Unsupported = fun(What) -> {raise, {invalid, {not_supported, What}}} end,
@@ -264,6 +292,7 @@ getopt_names_what_is_not_supported(_) ->
                    {getopt, [otp, "rcvbuf"], {error, einval}}]),
     close(Socket).
 
+-spec cancel_refuses_what_is_no_select_info(config()) -> term().
 cancel_refuses_what_is_no_select_info(_) ->
     {A, B} = pair({inet, stream}),
     check(A, [{cancel, [Term], {raise, badarg}} || Term <- [foo, {select_info, recv}, make_ref(), {info, recv, make_ref()}]]),
@@ -274,6 +303,7 @@ cancel_refuses_what_is_no_select_info(_) ->
 
 %% ---- states ----
 
+-spec bad_arguments_come_before_closed(config()) -> term().
 bad_arguments_come_before_closed(_) ->
     Socket = unconnected({inet, stream}),
     close(Socket),
@@ -289,6 +319,7 @@ bad_arguments_come_before_closed(_) ->
                    {setopt, [socket, type, 1], {error, einval}},
                    {recv, [-1, [foo], foo], {raise, badarg}}]).
 
+-spec every_call_on_a_closed_socket_says_closed(config()) -> term().
 every_call_on_a_closed_socket_says_closed(_) ->
     Socket = unconnected({inet, stream}),
     close(Socket),
@@ -300,6 +331,7 @@ every_call_on_a_closed_socket_says_closed(_) ->
     check(Socket, [{cancel, [{select_info, Tag, make_ref()}], {error, closed}}
                    || Tag <- [accept, connect, recv, recvfrom, recvmsg, send, sendto, sendmsg]]).
 
+-spec info_of_a_closed_socket_keeps_its_counters(config()) -> term().
 info_of_a_closed_socket_keeps_its_counters(_) ->
     {A, B} = pair({inet, stream}),
     ok = ?S:send(A, <<"abc">>),
@@ -308,6 +340,7 @@ info_of_a_closed_socket_keeps_its_counters(_) ->
     close({A, B}),
     ?assertMatch(#{counters := Counters, ctrl := undefined, domain := inet, type := stream, protocol := tcp}, ?S:info(B)).
 
+-spec calls_in_the_wrong_state_give_the_error_of_the_kernel(config()) -> term().
 calls_in_the_wrong_state_give_the_error_of_the_kernel(_) ->
     Tcp = unconnected({inet, stream}),
     Udp = unconnected({inet, dgram}),
@@ -327,13 +360,16 @@ calls_in_the_wrong_state_give_the_error_of_the_kernel(_) ->
 
 %% ---- rows ----
 
+-spec check(term(), [{atom(), [term()], Outcome :: term()}]) -> ok.
 check(Socket, Rows) ->
     check([{Function, [Socket | Arguments], Outcome} || {Function, Arguments, Outcome} <- Rows]).
 
+-spec check([{atom(), [term()], Outcome :: term()}]) -> ok.
 check(Rows) ->
     [?assertEqual({Function, Arguments, Expected}, {Function, Arguments, plain(outcome(fun() -> apply(?S, Function, Arguments) end))})
      || {Function, Arguments, Expected} <- Rows],
     ok.
 
+-spec plain({returned | error, term()}) -> term().
 plain({returned, Value}) -> Value;
 plain({error, Reason}) -> {raise, Reason}.

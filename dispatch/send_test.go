@@ -128,7 +128,7 @@ func TestPayloadAboveTheLimitIsAskedForAgain(t *testing.T) {
 	everyLoops(t, func(t *testing.T, c *client) {
 		const senders = 30 // of a window each, the limit holds 16
 		a, b := c.pair()
-		data := random(16 << 20)
+		data := random(6 << 20)
 		first := c.call(sendOf(a, 1, atom("infinity"), data))
 		ids := map[int][]byte{first: data}
 		for i := range senders {

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20, REPLY_MAX = 128, PIPE_SIZE = 1 << 20 };
+enum { BUFFER = 1 << 20, REPLY_MAX = 128, PIPE_SIZE = 1 << 20, CONSUMED_STEP = 256 << 10 };
 
 enum tag {
     SMALL_INTEGER = 97,
@@ -41,7 +41,7 @@ enum tag {
 };
 
 static uint8_t in[BUFFER], out[BUFFER];
-static size_t in_used, out_used;
+static size_t in_used, out_used, consumed;
 static uint32_t next_socket = 1;
 
 static void die(const char *what)
@@ -237,6 +237,17 @@ static void answer_frame(const uint8_t *p)
     }
 }
 
+/* The lane keeps a window of bytes that have not been read: without this it would wait for ever. */
+static void put_consumed(void)
+{
+    size_t frame = begin_frame();
+    put_tuple(2);
+    put_atom("consumed");
+    put_integer((uint32_t)consumed);
+    end_frame(frame);
+    consumed = 0;
+}
+
 static void answer_frames(void)
 {
     size_t at = 0;
@@ -244,6 +255,9 @@ static void answer_frames(void)
         answer_frame(in + at + 4);
         at += 4 + be32(in + at);
     }
+    consumed += at;
+    if (consumed >= CONSUMED_STEP)
+        put_consumed();
     memmove(in, in + at, in_used -= at);
     if (in_used >= 4 && be32(in) > BUFFER - 4)
         die("a frame too large");

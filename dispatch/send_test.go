@@ -97,6 +97,9 @@ func TestNowaitSendsGiveTheirPayloadBack(t *testing.T) {
 			c.want(c.do(sendOf(a, 1, atom("nowait"), data[:testWindow])), "{select,{select_info,send,ref}}")
 			c.want(c.do(sendOf(a, 2, 0, data[:testWindow])), fmt.Sprintf("{error,{timeout,%d}}", testWindow))
 		}
+		if n := c.server.parked.Load(); n != 0 {
+			t.Errorf("%d bytes parked for a send that was answered", n)
+		}
 		c.want(c.do(cancel(a, 1, "send", "ref")), "ok")
 		taken := data[:len(data)-left]
 		if !bytes.Equal(c.take(b, len(taken)), taken) {

@@ -364,23 +364,39 @@ reload_kills_nobody(Modules) ->
     [await_parked(B, num_readers, 1) || {_, B} <- Pairs],
     Lane = lane(),
     Helper = helper_os_pid(),
-    Talker = start(fun() -> talk_till(stop, pair({inet, stream})) end),
+    {Talker, _} = Talking = start(fun() -> talk(pair({inet, stream})) end),
     [[begin
           code:purge(Module),
-          {module, Module} = code:load_file(Module)
+          {module, Module} = code:load_file(Module),
+          ok = await_round(Talker)
       end || Module <- Modules] || _ <- [1, 2, 3]],
     [ok = ?S:send(A, <<"ok">>) || {A, _} <- Pairs],
     ?assertEqual(lists:duplicate(100, {ok, <<"ok">>}), [result(Reader) || Reader <- Readers]),
-    element(1, Talker) ! stop,
-    ?assertEqual(ok, result(Talker)),
+    Talker ! stop,
+    ?assertEqual(ok, result(Talking)),
     ?assertEqual({Lane, Helper}, {lane(), helper_os_pid()}),
     close([Socket || {A, B} <- Pairs, Socket <- [A, B]]).
 
--spec talk_till(term(), {socket(), socket()}) -> ok.
-talk_till(Stop, {A, B} = Pair) ->
+%% Calls that need not wait; whoever is in the middle of one has to be done before the code is purged.
+-spec talk({socket(), socket()}) -> ok.
+talk({A, B} = Pair) ->
     ok = ?S:send(A, <<"talk">>),
     {ok, <<"talk">>} = ?S:recv(B, 4),
     receive
-        Stop -> ok
-    after 0 -> talk_till(Stop, Pair)
+        stop ->
+            ok;
+        {round, From} ->
+            From ! round,
+            talk(Pair)
+    after 0 ->
+        talk(Pair)
+    end.
+
+-spec await_round(pid()) -> ok.
+await_round(Talker) ->
+    Talker ! {round, self()},
+    receive
+        round -> ok
+    after ?PATIENCE ->
+        ct:fail({talker, erlang:process_info(Talker)})
     end.

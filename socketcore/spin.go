@@ -23,7 +23,7 @@ type spinner struct {
 }
 
 const (
-	barrenLimit  = 4   // spins in vain before a pause
+	barrenLimit  = 16  // spins in vain before a pause
 	barrenPause  = 64  // sleeps of that pause
 	contendPause = 512 // sleeps without spin after this thread was preempted
 	checkEvery   = 32  // spins between two looks at the context switches
@@ -69,15 +69,16 @@ func (p *spinner) spin(l *Loop, sleep int) int {
 	return 0
 }
 
-// contended tells whether the kernel took the processor from this thread of late.
+// contended tells whether the kernel took the processor from this program of late: all of its
+// threads count, since the loop may wander between them.
 func (p *spinner) contended() bool {
 	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_THREAD, &u) != nil {
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
 		return false
 	}
 	before := p.preempt
 	p.preempt = u.Nivcsw
-	return before != 0 && u.Nivcsw-before > 1
+	return before != 0 && u.Nivcsw-before > checkEvery/8
 }
 
 // Processors is how many of them this program may use at once, by affinity

@@ -13,6 +13,8 @@ type openOptions struct {
 	inNetns     bool
 	dup         bool
 	useRegistry int // -1 for not given
+	// which of them are given
+	domain, typ, protocol bool
 }
 
 // open serves {open, Process, Domain, Type, Protocol, Opts}.
@@ -77,8 +79,23 @@ func (c *call) openFD() {
 		c.answer(v)
 	default:
 		s, code := c.loop.OpenFD(int(fd), opts.dup, owner)
-		c.opened(opts)(s, code)
+		c.opened(opts)(s, opts.missing(code))
 	}
+}
+
+// missing says what Opts should have told about a descriptor that the system knows nothing of.
+func (o *openOptions) missing(code socketcore.Code) socketcore.Code {
+	switch {
+	case code != socketcore.Code(socketcore.EBADF) && code != socketcore.Code(socketcore.ENOTSOCK):
+		return code
+	case !o.domain:
+		return socketcore.Code(socketcore.EPFNOSUPPORT)
+	case !o.typ:
+		return socketcore.Code(socketcore.ESOCKTNOSUPPORT)
+	case !o.protocol:
+		return socketcore.Code(socketcore.EPROTONOSUPPORT)
+	}
+	return code
 }
 
 // openOptions reads the Opts of an open. Keys that it does not know are ignored.
@@ -98,10 +115,13 @@ func (c *call) openOptions() (opts openOptions, v verdict) {
 				opts.useRegistry = 1
 			}
 		case "domain":
+			opts.domain = true
 			_, bad = nameOrInvalid("domain", value, socketcore.Domains)
 		case "type":
+			opts.typ = true
 			_, bad = nameOrInvalid("type", value, socketcore.Types)
 		case "protocol":
+			opts.protocol = true
 			_, bad = protocolOf(value)
 		}
 		if v.ok() {

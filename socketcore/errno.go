@@ -14,9 +14,14 @@ type Errno = syscall.Errno
 
 // Errnos that callers of this package give as answers of their own.
 const (
-	EINVAL       = unix.EINVAL
-	EAFNOSUPPORT = unix.EAFNOSUPPORT
-	ENOTSUP      = unix.ENOTSUP
+	EBADF           = unix.EBADF
+	EINVAL          = unix.EINVAL
+	ENOTSOCK        = unix.ENOTSOCK
+	EAFNOSUPPORT    = unix.EAFNOSUPPORT
+	EPFNOSUPPORT    = unix.EPFNOSUPPORT
+	EPROTONOSUPPORT = unix.EPROTONOSUPPORT
+	ESOCKTNOSUPPORT = unix.ESOCKTNOSUPPORT
+	ENOTSUP         = unix.ENOTSUP
 )
 
 // errnoLimit is the highest number that Linux uses (include/uapi/asm-generic/errno.h).

@@ -280,11 +280,7 @@ func (l *Loop) attemptMessage(o *Op) Code {
 	if o.Flags&unix.MSG_TRUNC != 0 && s.stream {
 		clear(p)
 	}
-	c := l.recvMessage(o, p)
-	if c == 0 && s.stream && len(o.Result) == 0 && len(p) > 0 && o.Flags&unix.MSG_ERRQUEUE == 0 {
-		return Closed
-	}
-	return c
+	return l.recvMessage(o, p)
 }
 
 // recvMessage receives one message with its source, and its control messages when the
@@ -314,6 +310,9 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 		return code(e)
 	}
 	s.shortRead(n, len(p), o.Flags)
+	if n == 0 && s.stream && len(p) > 0 && o.Flags&unix.MSG_ERRQUEUE == 0 {
+		return Closed
+	}
 	n = min(n, len(p)) // with MSG_TRUNC the kernel tells the full length
 	s.Counters[ReadByte] += uint64(n)
 	s.Counters[ReadPkg]++

@@ -51,7 +51,7 @@
          %% frames received, the hello included, and whether the helper has to learn their number
          frames = 1 :: pos_integer(),
          undelivered = false :: boolean(),
-         sockets = #{} :: #{non_neg_integer() => {gosocket_handle:handle(), Registered :: boolean()}},
+         sockets = #{} :: #{non_neg_integer() => {gosocket_handle:handle(), Registered :: boolean(), Born :: integer()}},
          watched = #{} :: #{pid() => reference()},
          %% whether processes died since the last tick, and calls of dead processes
          deaths = false :: boolean(),
@@ -188,7 +188,8 @@ handle({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
 handle({timeout, _Timer, tick}, Lane) ->
     drain(tick(Lane));
 handle({ask, Pid, Monitor, sockets}, #lane{sockets = Sockets} = Lane) ->
-    Pid ! {Monitor, [Socket || {_, Socket} <- lists:reverse(lists:sort(maps:to_list(Sockets)))]},
+    Newest = lists:reverse(lists:keysort(3, maps:values(Sockets))),
+    Pid ! {Monitor, [{Handle, Registered} || {Handle, Registered, _} <- Newest]},
     drain(Lane);
 handle({Port, {exit_status, Status}}, #lane{port = Port} = Lane) ->
     gone({exit_status, Status}, Lane);
@@ -282,7 +283,7 @@ handback(Socket, Frame, Lane) ->
 -spec accepted(entry(), binary(), lane()) -> lane().
 accepted({Pid, _, _, _, Listener} = Entry, Frame, #lane{sockets = Sockets} = Lane) ->
     Registered = case Sockets of
-                     #{Listener := {_, As}} -> As;
+                     #{Listener := {_, As, _}} -> As;
                      _ -> true
                  end,
     {Socket, Lane1} = new_socket(Entry, Registered, Frame, Lane),
@@ -298,7 +299,7 @@ new_socket({Pid, Monitor, _, _, _}, Registered, Frame, #lane{home = Home, socket
     {_Id, {ok, {Socket, Domain, Type, Protocol, CType}}} = binary_to_term(Frame),
     Handle = gosocket_handle:new(Home, Socket, {Domain, Type, Protocol, CType}),
     Pid ! {Monitor, {ok, {'$socket', Handle}}},
-    {Socket, Lane#lane{sockets = Sockets#{Socket => {Handle, Registered}}}}.
+    {Socket, Lane#lane{sockets = Sockets#{Socket => {Handle, Registered, erlang:unique_integer([monotonic])}}}}.
 
 -spec event(Event :: tuple(), Frame :: binary(), lane()) -> lane() | no_return().
 event({want, Id, _Offset, _Bytes}, Frame, Lane) ->
@@ -311,7 +312,7 @@ event({abort, Socket, Process, Ref, Reason}, _, Lane) ->
     message(Socket, Process, Ref, {abort, {Ref, Reason}}, Lane);
 event({closed, Socket, {Owner, Counters}}, _, #lane{sockets = Sockets} = Lane) ->
     case maps:take(Socket, Sockets) of
-        {{Handle, _}, Rest} ->
+        {{Handle, _, _}, Rest} ->
             gosocket_handle:close(Handle, Owner, Counters),
             Lane#lane{sockets = Rest};
         error ->
@@ -337,7 +338,7 @@ event({bad, _, _} = Bad, _, Lane) ->
 
 -spec message(non_neg_integer(), pid(), reference(), {select | abort, term()}, lane()) -> lane().
 message(Socket, Process, Ref, {Tag, Info}, #lane{sockets = Sockets, selects = Selects} = Lane) ->
-    {Handle, _} = maps:get(Socket, Sockets),
+    {Handle, _, _} = maps:get(Socket, Sockets),
     Process ! {'$socket', {'$socket', Handle}, Tag, Info},
     Lane#lane{selects = gosocket_selects:fired(Ref, Selects)}.
 
@@ -354,7 +355,7 @@ settle({Pid, _, Class, Ref, Socket}, Frame, #lane{selects = Selects, sockets = S
             Lane;
         false ->
             case Sockets of
-                #{Socket := {Handle, _}} ->
+                #{Socket := {Handle, _, _}} ->
                     Settled = gosocket_selects:settle({Pid, Class, Ref, Socket}, Handle, Frame, Selects),
                     Lane#lane{selects = Settled};
                 _ ->

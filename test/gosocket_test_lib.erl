@@ -136,7 +136,7 @@ wait_until(Condition, Left) ->
             ok;
         false when Left > 0 ->
             receive
-            after 5 -> wait_until(Condition, Left - 5)
+            after 1 -> wait_until(Condition, Left - 1)
             end;
         false ->
             ct:fail({never_came_true, erlang:fun_info(Condition, env)})

@@ -145,14 +145,25 @@ finish(Model) ->
     {ok, Due, Model1} = settle({ok, wake(Model#model{ended = true})}),
     {Due, Model1}.
 
+%% What a dead process had gathered is there for the next.
 -spec died(process(), model()) -> {[due()], model()}.
-died(Process, #model{current = Current, queue = Queue, inbox = Inbox} = Model) ->
-    Left = Model#model{queue = lists:keydelete(Process, 1, Queue), inbox = maps:remove(Process, Inbox)},
+died(Process, #model{items = Items, current = Current, queue = Queue, inbox = Inbox} = Model) ->
+    Left = Model#model{items = gathered(Current, Process) ++ Items, queue = lists:keydelete(Process, 1, Queue),
+                       inbox = maps:remove(Process, Inbox)},
     {ok, Due, Model1} = settle({ok, case Current of
                                         {Process, _} -> activate(Left#model{current = none});
                                         _ -> Left
                                     end}),
     {Due, Model1}.
+
+-ifdef(REFERENCE).
+-spec gathered(term(), process()) -> [item()].
+gathered(_, _) -> [].
+-else.
+-spec gathered(term(), process()) -> [item()].
+gathered({Process, {blocked, {_, Taken}}}, Process) -> Taken;
+gathered(_, _) -> [].
+-endif.
 
 %% Whose select message is out gets no abort.
 -spec close(model()) -> {[due()], model()}.

@@ -62,7 +62,11 @@ func (l *Loop) block(q *queue, o *Op, c Code, front bool) {
 		l.finish(o, Timeout)
 		l.advance(s, q)
 	case Select:
+		s := o.sock
 		l.arm(q, o, front)
+		if s.readable && o.Kind < Accept {
+			l.advance(s, q)
+		}
 	default:
 		l.waits(o)
 		l.park(q, o, waiting, front)

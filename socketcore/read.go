@@ -149,9 +149,16 @@ func (l *Loop) attemptGather(o *Op) Code {
 				return 0
 			}
 			o.got = append(o.got, p[:n]...)
+		} else {
+			o.got = o.got[:len(o.got)+n]
+		}
+		if n < len(p) && o.Mode == Select && o.Length > 0 {
+			o.Result = o.got // what there was; an end of the stream behind it is the next call's
+			return Again
+		}
+		if direct {
 			continue
 		}
-		o.got = o.got[:len(o.got)+n]
 		if o.Length == 0 {
 			o.parts--
 			if n < len(p) || o.parts == 0 || o.Mode != Wait {

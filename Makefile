@@ -60,7 +60,7 @@ demo: deps-demo compile ## two nodes exchange data through the helper, with a re
 	@examples/run demo
 
 .PHONY: bench
-bench: deps-bench compile ## CASES="pingpong latency" ROUNDS=7 SECONDS=0.4 LOADS="idle busy"; all optional
+bench: deps-bench compile ## CASES="pingpong latency" ROUNDS=7 ROUND_SECONDS=0.4 LOADS="idle busy"; all optional
 	@bench/run main
 
 .PHONY: bench-profile

@@ -5,7 +5,7 @@
 %% to the contender's opponent: rounds of the same moment are comparable, absolute times of a shared
 %% machine are not. All contenders are in this one VM. CPU is what the VM and the helper together used for one unit.
 %%
-%% Environment: CASES (name prefixes), CONTENDERS (to leave others out), ROUNDS, SECONDS, LOADS (idle, busy:
+%% Environment: CASES (name prefixes), CONTENDERS (to leave others out), ROUNDS, ROUND_SECONDS, LOADS (idle, busy:
 %% beside two processes of this node that never rest).
 -module(bench).
 
@@ -123,7 +123,7 @@ measure(#{name := Name, contenders := All} = Case, Load) ->
     Only = [list_to_existing_atom(C) || C <- words("CONTENDERS", "")],
     Entries = [Entry || #{name := Contender} = Entry <- All, Only =:= [] orelse lists:member(Contender, Only)],
     Rounds = number("ROUNDS", maps:get(rounds, Case, 7)),
-    Seconds = float(number("SECONDS", 0.4)),
+    Seconds = float(number("ROUND_SECONDS", 0.4)),
     Results = [[run(Entry, Case, Seconds) || Entry <- Entries] || _ <- lists:seq(1, Rounds)],
     Columns = lists:zip(Entries, transpose(Results)),
     lists:foreach(fun({Entry, Measured}) -> report(Name, Load, Case, Entry, Measured, Columns) end, Columns).

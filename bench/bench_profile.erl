@@ -3,7 +3,7 @@
 %% A hop cannot be timed from inside without slowing it, so each is the difference between two round trips of which
 %% one has the hop. The trips are measured in interleaved rounds; a hop is the median of the rounds' differences.
 %%
-%% Environment: ROUNDS, SECONDS.
+%% Environment: ROUNDS, ROUND_SECONDS.
 -module(bench_profile).
 
 -export([main/0]).
@@ -59,7 +59,7 @@ trips(Spin) ->
 -spec round_trip(trip()) -> float().
 round_trip({_Name, Settings, Prepare}) ->
     ok = bench_setup:use(Settings),
-    #{mean := Mean} = bench_run:latency(Prepare, float(bench:number("SECONDS", 0.4))),
+    #{mean := Mean} = bench_run:latency(Prepare, float(bench:number("ROUND_SECONDS", 0.4))),
     Mean / 1000.
 
 %% What a call has in common with any call to any process.

@@ -76,6 +76,7 @@ type Loop struct {
 	paused    bool
 	late      []*Socket // became ready while paused
 	rounds    int
+	sent      bool // bytes since the last look
 	spinner   spinner
 	recent    activity
 
@@ -255,9 +256,13 @@ func (l *Loop) Free() {
 	_ = unix.Close(l.eventfd)
 }
 
-// LookAgain polls once without waiting and handles what it finds: what a send has
-// just caused then leaves in the same write as the send's answer.
+// LookAgain polls once without waiting, if anything was sent, and handles what it finds: what
+// a send has just caused then leaves in the same write as the send's answer.
 func (l *Loop) LookAgain() {
+	if !l.sent {
+		return
+	}
+	l.sent = false
 	if n := l.pollNow(); n > 0 {
 		l.handle(n)
 	}

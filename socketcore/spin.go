@@ -25,7 +25,7 @@ type spinner struct {
 const (
 	barrenLimit  = 16  // spins in vain before a pause
 	barrenPause  = 64  // sleeps of that pause
-	contendPause = 512 // sleeps without spin after this thread was preempted
+	contendPause = 64  // sleeps without spin after this thread was preempted
 	checkEvery   = 32  // spins between two looks at the context switches
 )
 

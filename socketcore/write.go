@@ -88,6 +88,7 @@ func (l *Loop) countSent(o *Op) {
 }
 
 func (l *Loop) took(o *Op, n int) {
+	l.sent = true
 	o.Taken += n
 	o.Data = o.Data[n:]
 	if o.kept {

@@ -23,10 +23,10 @@ type spinner struct {
 }
 
 const (
-	barrenLimit  = 16  // spins in vain before a pause
-	barrenPause  = 64  // sleeps of that pause
-	contendPause = 64  // sleeps without spin after this thread was preempted
-	checkEvery   = 32  // spins between two looks at the context switches
+	barrenLimit  = 16 // spins in vain before a pause
+	barrenPause  = 64 // sleeps of that pause
+	contendPause = 64 // sleeps without spin after this thread was preempted
+	checkEvery   = 32 // spins between two looks at the context switches
 )
 
 func (p *spinner) init(limit time.Duration) {

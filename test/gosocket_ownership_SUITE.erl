@@ -19,30 +19,12 @@
     controlling_process_takes_live_pids_only/1,
     meta_is_the_owners_to_set_and_everybodys_to_read/1,
     options_are_everybodys/1,
-    killed_while_opening_or_accepting_leaks_nothing/1,
-    bytes_survive_a_reader_killed_before_delivery/1,
-    bytes_for_a_reader_already_dead_survive/1,
-    part_of_a_timed_out_recv_survives_its_reader/1,
-    datagram_survives_a_reader_killed_before_delivery/1,
-    connection_survives_an_acceptor_killed_before_delivery/1,
-    handed_back_bytes_come_before_later_ones/1,
-    handed_back_data_fire_an_armed_select/1,
-    handed_back_data_are_seen_by_peek/1,
-    peeked_data_are_not_handed_back/1
+    killed_while_opening_or_accepting_leaks_nothing/1
 ]).
 
 -define(OURS, [
     death_of_a_connector_leaves_the_kernel_connecting,
-    killed_while_opening_or_accepting_leaks_nothing, % hangs the reference
-    bytes_survive_a_reader_killed_before_delivery,
-    bytes_for_a_reader_already_dead_survive,
-    part_of_a_timed_out_recv_survives_its_reader,
-    datagram_survives_a_reader_killed_before_delivery,
-    connection_survives_an_acceptor_killed_before_delivery,
-    handed_back_bytes_come_before_later_ones,
-    handed_back_data_fire_an_armed_select,
-    handed_back_data_are_seen_by_peek,
-    peeked_data_are_not_handed_back
+    killed_while_opening_or_accepting_leaks_nothing % hangs the reference
 ]).
 -include("gosocket_test.hrl").
 
@@ -71,22 +53,30 @@ await_closed(Socket) ->
 owner_death_ends_every_call_of_others(_) ->
     [begin
          Owner = actor(),
-         Situation = run(Owner, fun() -> gosocket_test_blocked:make(Name) end),
+         #{others := Others} = Situation = owned_by(Owner, gosocket_test_blocked:make(Name)),
          Call = gosocket_test_blocked:start(Situation),
          kill(Owner),
          ?assertEqual({Name, gosocket_test_blocked:error(Name, closed)},
-                      {Name, gosocket_test_blocked:outcome(Name, result(Call))})
+                      {Name, gosocket_test_blocked:outcome(Name, result(Call))}),
+         close(Others)
      end || Name <- gosocket_test_blocked:names()].
 
 -spec owner_death_aborts_the_selects_of_others(config()) -> term().
 owner_death_aborts_the_selects_of_others(_) ->
     [begin
          Owner = actor(),
-         #{socket := Socket} = Situation = run(Owner, fun() -> gosocket_test_blocked:make(Name) end),
+         #{socket := Socket, others := Others} = Situation = owned_by(Owner, gosocket_test_blocked:make(Name)),
          SelectInfo = gosocket_test_blocked:select(Situation),
          kill(Owner),
-         await_abort(Socket, SelectInfo, closed)
+         await_abort(Socket, SelectInfo, closed),
+         close(Others)
      end || Name <- gosocket_test_blocked:select_calls()].
+
+%% The other end stays ours: its close would end the calls too.
+-spec owned_by(pid(), gosocket_test_blocked:situation()) -> gosocket_test_blocked:situation().
+owned_by(Owner, #{socket := Socket} = Situation) ->
+    ok = ?S:setopt(Socket, otp, controlling_process, Owner),
+    Situation.
 
 -spec owner_that_waits_on_its_own_socket_dies(config()) -> term().
 owner_that_waits_on_its_own_socket_dies(_) ->
@@ -289,173 +279,3 @@ killed_while_opening_or_accepting_leaks_nothing(_) ->
 forever(Fun) ->
     Fun(),
     forever(Fun).
-
-%% ---- nothing is lost with its reader ----
-
-%% The lane stands still while the helper's answer reaches its mailbox and Reader dies; the other end is no socket of
-%% ours, whose calls would stand still too.
--spec killed_before_delivery(gosocket_test_lib:call(), fun(() -> ok)) -> ok.
-killed_before_delivery({Reader, _}, Act) ->
-    with_lane_suspended(fun() ->
-        ok = Act(),
-        await_frame(lane()),
-        kill(Reader)
-    end).
-
--spec with_lane_suspended(fun(() -> Result)) -> Result.
-with_lane_suspended(Act) ->
-    Lane = lane(),
-    true = erlang:suspend_process(Lane),
-    try
-        Act()
-    after
-        true = erlang:resume_process(Lane)
-    end.
-
--spec await_frame(pid()) -> ok.
-await_frame(Lane) ->
-    wait_until(fun() ->
-        {messages, Messages} = erlang:process_info(Lane, messages),
-        [] =/= [Frame || {Port, {data, Frame}} <- Messages, is_port(Port), is_answer(binary_to_term(Frame))]
-    end).
-
--spec is_answer(tuple()) -> boolean().
-is_answer({Id, _}) -> is_integer(Id);
-is_answer(_) -> false.
-
-%% A connected socket of ours with a peer of the VM.
--spec tcp_with_foreign_peer() -> {socket(), gen_tcp:socket()}.
-tcp_with_foreign_peer() ->
-    Listener = listener({inet, stream}),
-    #{port := Port} = local_address(Listener),
-    {ok, Peer} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {nodelay, true}]),
-    {ok, Socket} = ?S:accept(Listener, ?PATIENCE),
-    close(Listener),
-    {Socket, Peer}.
-
--spec blocked_reader(socket(), fun(() -> term())) -> gosocket_test_lib:call().
-blocked_reader(Socket, Call) ->
-    #{num_readers := N} = ?S:info(Socket),
-    Reader = start(Call),
-    await_parked(Socket, num_readers, N + 1),
-    Reader.
-
--spec bytes_survive_a_reader_killed_before_delivery(config()) -> term().
-bytes_survive_a_reader_killed_before_delivery(_) ->
-    [begin
-         {Socket, Peer} = tcp_with_foreign_peer(),
-         Data = random(Size),
-         Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, Size) end),
-         killed_before_delivery(Reader, fun() -> gen_tcp:send(Peer, Data) end),
-         ?assertEqual({ok, Data}, ?S:recv(Socket, Size, ?PATIENCE)),
-         ok = gen_tcp:close(Peer),
-         close(Socket)
-     end || Size <- [1, 5000, 200000, 3 bsl 20]].
-
--spec bytes_for_a_reader_already_dead_survive(config()) -> term().
-bytes_for_a_reader_already_dead_survive(_) ->
-    {Socket, Peer} = tcp_with_foreign_peer(),
-    {Reader, _} = blocked_reader(Socket, fun() -> ?S:recv(Socket, 0) end),
-    with_lane_suspended(fun() ->
-        kill(Reader),
-        ok = gen_tcp:send(Peer, <<"data">>),
-        await_frame(lane())
-    end),
-    ?assertEqual({ok, <<"data">>}, ?S:recv(Socket, 4, ?PATIENCE)),
-    ok = gen_tcp:close(Peer),
-    close(Socket).
-
--spec part_of_a_timed_out_recv_survives_its_reader(config()) -> term().
-part_of_a_timed_out_recv_survives_its_reader(_) ->
-    {Socket, Peer} = tcp_with_foreign_peer(),
-    ok = gen_tcp:send(Peer, <<"part">>),
-    Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, 10, 100) end),
-    killed_before_delivery(Reader, fun() -> ok end),
-    ok = gen_tcp:send(Peer, <<"whole!">>),
-    ?assertEqual({ok, <<"partwhole!">>}, ?S:recv(Socket, 10, ?PATIENCE)),
-    ok = gen_tcp:close(Peer),
-    close(Socket).
-
--spec datagram_survives_a_reader_killed_before_delivery(config()) -> term().
-datagram_survives_a_reader_killed_before_delivery(_) ->
-    Socket = bound({inet, dgram}),
-    #{port := Port} = local_address(Socket),
-    {ok, Peer} = gen_udp:open(0, [binary, {ip, {127, 0, 0, 1}}]),
-    {ok, PeerPort} = inet:port(Peer),
-    Source = #{family => inet, addr => {127, 0, 0, 1}, port => PeerPort},
-    [begin
-         Reader = blocked_reader(Socket, Call),
-         killed_before_delivery(Reader, fun() ->
-             ok = gen_udp:send(Peer, {127, 0, 0, 1}, Port, <<"first">>),
-             gen_udp:send(Peer, {127, 0, 0, 1}, Port, <<"second">>)
-         end),
-         ?assertEqual({ok, {Source, <<"first">>}}, ?S:recvfrom(Socket, 0, ?PATIENCE)),
-         ?assertMatch({ok, #{addr := Source, iov := [<<"second">>], flags := []}}, ?S:recvmsg(Socket, ?PATIENCE))
-     end || Call <- [fun() -> ?S:recv(Socket, 0) end, fun() -> ?S:recvfrom(Socket) end, fun() -> ?S:recvmsg(Socket) end]],
-    ok = gen_udp:close(Peer),
-    close(Socket).
-
--spec connection_survives_an_acceptor_killed_before_delivery(config()) -> term().
-connection_survives_an_acceptor_killed_before_delivery(_) ->
-    Listener = listener({inet, stream}),
-    #{port := Port} = local_address(Listener),
-    Acceptor = start(fun() -> ?S:accept(Listener) end),
-    await_parked(Listener, num_acceptors, 1),
-    {ok, Peer} = killed_before_delivery_of_connection(Acceptor, Port),
-    {ok, Server} = ?S:accept(Listener, ?PATIENCE),
-    ok = gen_tcp:send(Peer, <<"hello">>),
-    ?assertEqual({ok, <<"hello">>}, ?S:recv(Server, 5, ?PATIENCE)),
-    Owner = self(),
-    ?assertMatch(#{ctrl := Owner}, ?S:info(Server)),
-    ok = gen_tcp:close(Peer),
-    close({Listener, Server}).
-
--spec killed_before_delivery_of_connection(gosocket_test_lib:call(), inet:port_number()) -> {ok, gen_tcp:socket()}.
-killed_before_delivery_of_connection({Acceptor, _}, Port) ->
-    with_lane_suspended(fun() ->
-        Connected = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
-        await_frame(lane()),
-        kill(Acceptor),
-        Connected
-    end).
-
--spec handed_back_bytes_come_before_later_ones(config()) -> term().
-handed_back_bytes_come_before_later_ones(_) ->
-    {Socket, Peer} = tcp_with_foreign_peer(),
-    First = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
-    Second = blocked_reader(Socket, fun() -> ?S:recv(Socket, 9) end),
-    killed_before_delivery(First, fun() -> gen_tcp:send(Peer, <<"abcdefghi">>) end),
-    ?assertEqual({ok, <<"abcdefghi">>}, result(Second)),
-    ok = gen_tcp:close(Peer),
-    close(Socket).
-
--spec handed_back_data_fire_an_armed_select(config()) -> term().
-handed_back_data_fire_an_armed_select(_) ->
-    {Socket, Peer} = tcp_with_foreign_peer(),
-    First = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
-    {select, SelectInfo} = ?S:recv(Socket, 0, nowait),
-    killed_before_delivery(First, fun() -> gen_tcp:send(Peer, <<"abc">>) end),
-    await_select(Socket, SelectInfo),
-    ?assertEqual({ok, <<"abc">>}, ?S:recv(Socket, 0, nowait)),
-    ok = gen_tcp:close(Peer),
-    close(Socket).
-
--spec handed_back_data_are_seen_by_peek(config()) -> term().
-handed_back_data_are_seen_by_peek(_) ->
-    {Socket, Peer} = tcp_with_foreign_peer(),
-    Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3) end),
-    killed_before_delivery(Reader, fun() -> gen_tcp:send(Peer, <<"abc">>) end),
-    ?assertEqual({ok, <<"ab">>}, ?S:recv(Socket, 2, [peek], ?PATIENCE)),
-    ?assertEqual({ok, <<"abc">>}, ?S:recv(Socket, 0, 0)),
-    ok = gen_tcp:close(Peer),
-    close(Socket).
-
--spec peeked_data_are_not_handed_back(config()) -> term().
-peeked_data_are_not_handed_back(_) ->
-    {Socket, Peer} = tcp_with_foreign_peer(),
-    Reader = blocked_reader(Socket, fun() -> ?S:recv(Socket, 3, [peek]) end),
-    killed_before_delivery(Reader, fun() -> gen_tcp:send(Peer, <<"abc">>) end),
-    ?assertEqual({ok, <<"abc">>}, ?S:recv(Socket, 3, ?PATIENCE)),
-    ?assertEqual({error, timeout}, ?S:recv(Socket, 0, 50)),
-    ok = gen_tcp:close(Peer),
-    close(Socket).

@@ -13,7 +13,7 @@
 %% lane and helper
 -export([lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
 %% the machine
--export([random/1, unique/0, abstract/0, has_ipv6/0, is_root/0, skip_unless/2]).
+-export([random/1, unique/0, abstract/0, has_ipv6/0, skip_unless/2]).
 
 -type call() :: {pid(), reference()}.
 -type socket() :: {'$socket', reference()}.
@@ -223,10 +223,6 @@ has_ipv6() ->
         {ok, Interfaces} -> binary:match(Interfaces, <<"00000000000000000000000000000001">>) =/= nomatch;
         {error, _} -> false
     end.
-
--spec is_root() -> boolean().
-is_root() ->
-    string:trim(os:cmd("id -u")) =:= "0".
 
 -spec skip_unless(boolean(), string()) -> ok.
 skip_unless(true, _) ->

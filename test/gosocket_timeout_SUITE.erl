@@ -30,6 +30,7 @@
 -define(OURS, [
     send_timeout_counts_exactly_what_is_left,
     huge_timeouts_wait,
+    timeout_of_a_full_unconnected_datagram_peer, % a millisecond early in the reference
     connect_after_a_timeout_is_told_the_truth
 ]).
 -include("gosocket_test.hrl").

@@ -88,8 +88,8 @@ type Loop struct {
 
 // Process start on the monotonic clock, to read that clock without a system call.
 var (
+	clockZero = monotonic() // before clockBase: Now may be late by what lies between, never early
 	clockBase = time.Now()
-	clockZero = monotonic()
 )
 
 func monotonic() int64 {

@@ -255,20 +255,22 @@ answer({Pid, Monitor, plain, _, _}, Frame, Lane) ->
     Pid ! {Monitor, Frame},
     Lane;
 answer({_, _, open, _, Registered} = Entry, <<?ANSWER(_), ?OK_HEAD, _/binary>> = Frame, Lane) ->
-    {_Handle, Lane1} = new_socket(Entry, Registered, Frame, Lane),
-    Lane1;
+    new_socket(Entry, Registered, Frame, Lane);
 answer({_, _, accept, _, _} = Entry, <<?ANSWER(_), ?OK_HEAD, _/binary>> = Frame, Lane) ->
     accepted(Entry, Frame, settle(Entry, Frame, Lane));
 answer(Entry, Frame, Lane) ->
     forward(Entry, Frame, settle(Entry, Frame, Lane)).
 
-%% Only a process that was alive after the sending can have got the message.
+%% Who is dead gets nothing. The question comes before the sending: a process that has got its message may
+%% have ended by the time that it could be asked, and what it took must not be given to another as well.
 -spec forward(entry() | undefined, binary(), lane()) -> lane().
 forward({Pid, Monitor, read, _, Socket}, Frame, Lane) ->
-    Pid ! {Monitor, Frame},
     case is_process_alive(Pid) of
-        true -> Lane#lane{undelivered = true};
-        false -> handback(Socket, Frame, Lane)
+        true ->
+            Pid ! {Monitor, Frame},
+            Lane#lane{undelivered = true};
+        false ->
+            handback(Socket, Frame, Lane)
     end;
 forward({Pid, Monitor, _, _, _}, Frame, Lane) ->
     Pid ! {Monitor, Frame},
@@ -286,20 +288,17 @@ accepted({Pid, _, _, _, Listener} = Entry, Frame, #lane{sockets = Sockets} = Lan
                      #{Listener := {_, As, _}} -> As;
                      _ -> true
                  end,
-    {Socket, Lane1} = new_socket(Entry, Registered, Frame, Lane),
     case is_process_alive(Pid) of
-        true ->
-            Lane1#lane{undelivered = true};
-        false ->
-            handback(Listener, Frame, Lane1#lane{sockets = maps:remove(Socket, Lane1#lane.sockets)})
+        true -> new_socket(Entry, Registered, Frame, Lane#lane{undelivered = true});
+        false -> handback(Listener, Frame, Lane)
     end.
 
--spec new_socket(entry(), Registered :: boolean(), binary(), lane()) -> {non_neg_integer(), lane()}.
+-spec new_socket(entry(), Registered :: boolean(), binary(), lane()) -> lane().
 new_socket({Pid, Monitor, _, _, _}, Registered, Frame, #lane{home = Home, sockets = Sockets} = Lane) ->
     {_Id, {ok, {Socket, Domain, Type, Protocol, CType}}} = binary_to_term(Frame),
     Handle = gosocket_handle:new(Home, Socket, {Domain, Type, Protocol, CType}),
     Pid ! {Monitor, {ok, {'$socket', Handle}}},
-    {Socket, Lane#lane{sockets = Sockets#{Socket => {Handle, Registered, erlang:unique_integer([monotonic])}}}}.
+    Lane#lane{sockets = Sockets#{Socket => {Handle, Registered, erlang:unique_integer([monotonic])}}}.
 
 -spec event(Event :: tuple(), Frame :: binary(), lane()) -> lane() | no_return().
 event({want, Id, _Offset, _Bytes}, Frame, Lane) ->

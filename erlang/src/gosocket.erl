@@ -14,42 +14,19 @@
 %% exact unless the helper died, and 0 when there was nothing to send.
 -module(gosocket).
 
--export([open/1,
-         open/2,
-         open/3,
-         open/4,
-         bind/2,
-         bind/3,
-         connect/1,
-         connect/2,
-         connect/3,
-         listen/1,
-         listen/2,
-         accept/1,
-         accept/2]).
+-export([open/1, open/2, open/3, open/4,
+         bind/2, bind/3,
+         connect/1, connect/2, connect/3,
+         listen/1, listen/2,
+         accept/1, accept/2]).
 
--export([send/2,
-         send/3,
-         send/4,
-         sendto/3,
-         sendto/4,
-         sendto/5,
-         sendmsg/2,
-         sendmsg/3,
-         sendmsg/4]).
+-export([send/2, send/3, send/4,
+         sendto/3, sendto/4, sendto/5,
+         sendmsg/2, sendmsg/3, sendmsg/4]).
 
--export([recv/1,
-         recv/2,
-         recv/3,
-         recv/4,
-         recvfrom/1,
-         recvfrom/2,
-         recvfrom/3,
-         recvfrom/4,
-         recvmsg/1,
-         recvmsg/2,
-         recvmsg/3,
-         recvmsg/5]).
+-export([recv/1, recv/2, recv/3, recv/4,
+         recvfrom/1, recvfrom/2, recvfrom/3, recvfrom/4,
+         recvmsg/1, recvmsg/2, recvmsg/3, recvmsg/5]).
 
 -export([cancel/2,
          close/1,
@@ -63,8 +40,7 @@
 
 -export([info/0,
          number_of/0,
-         which_sockets/0,
-         which_sockets/1,
+         which_sockets/0, which_sockets/1,
          use_registry/1]).
 
 -include("gosocket_types.hrl").
@@ -80,20 +56,14 @@
 %% ---- Open, bind, connect, listen, accept
 
 %% @equiv open(FD, #{})
--spec open(FD :: integer()) -> {ok, socket()} | {error, errcode() | closed}.
+-spec open(FD :: integer()) -> opened(reason()).
 open(FD) when is_integer(FD) -> open(FD, #{});
 open(FD) -> erlang:error(badarg, [FD]).
 
 %% @doc A socket from a descriptor of the helper's, as `getopt(Socket, otp, fd)' gives it, or with the
 %% default protocol. A descriptor is duplicated unless `dup' is `false'.
--spec open(FD :: integer(), Opts) -> {ok, socket()} | {error, errcode() | closed} when
-      Opts :: #{domain => domain(),
-                type => type(),
-                protocol => protocol(),
-                dup => boolean(),
-                debug => boolean(),
-                use_registry => boolean()};
-          (domain(), type()) -> {ok, socket()} | {error, errcode() | closed}.
+-spec open(FD :: integer(), openfd_opts()) -> opened(reason());
+          (domain(), type()) -> opened(reason()).
 open(FD, Opts) when ?IS_INT32(FD), is_map(Opts) ->
     gosocket_registry:open({openfd, self(), FD},
                            maps:with([domain, type, protocol, dup, debug, use_registry], Opts));
@@ -103,14 +73,13 @@ open(Domain, Type) ->
     open(Domain, Type, default, #{}).
 
 %% @equiv open(Domain, Type, Protocol, #{})
--spec open(domain(), type(), default | protocol()) -> {ok, socket()} | {error, errcode() | closed}.
+-spec open(domain(), type(), default | protocol()) -> opened(reason()).
 open(Domain, Type, Protocol) ->
     open(Domain, Type, Protocol, #{}).
 
 %% @doc Fails with `closed' when the application cannot be started, for example because the node stops,
 %% and with a POSIX code when the helper cannot.
--spec open(domain(), type(), default | protocol(), Opts) -> {ok, socket()} | {error, errcode() | closed} when
-      Opts :: #{netns => string(), debug => boolean(), use_registry => boolean()}.
+-spec open(domain(), type(), default | protocol(), open_opts()) -> opened(reason()).
 open(Domain, Type, Protocol, Opts) when is_map(Opts) ->
     gosocket_registry:open({open, self(), Domain, Type, Protocol},
                            maps:with([netns, debug, use_registry], Opts));
@@ -134,19 +103,19 @@ bind(Socket, Addrs, Action) ->
     erlang:error(badarg, [Socket, Addrs, Action]).
 
 %% @doc Finishes a connect that was answered with a select.
--spec connect(socket()) -> ok | {error, errcode() | closed}.
+-spec connect(socket()) -> ok | {error, reason()}.
 connect({'$socket', S}) when is_reference(S) ->
     gosocket_wait:call(connect, [], {connect, S, self()});
 connect(Socket) ->
     erlang:error(badarg, [Socket]).
 
 %% @equiv connect(Socket, SockAddr, infinity)
--spec connect(socket(), sockaddr()) -> ok | {error, errcode() | closed}.
+-spec connect(socket(), sockaddr()) -> ok | {error, reason()}.
 connect(Socket, SockAddr) ->
     connect(Socket, SockAddr, infinity).
 
--spec connect(socket(), sockaddr(), timeout()) -> ok | {error, errcode() | closed | timeout};
-             (socket(), sockaddr(), nowait) -> ok | {select, select_info()} | {error, errcode() | closed}.
+-spec connect(socket(), sockaddr(), timeout()) -> ok | {error, timed_reason()};
+             (socket(), sockaddr(), nowait) -> ok | select() | {error, reason()}.
 connect({'$socket', S}, SockAddr, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
     gosocket_wait:call(connect, Ref, {connect, S, self(), SockAddr, gosocket_arg:until(Timeout), Ref});
@@ -165,13 +134,12 @@ listen(Socket, Backlog) ->
     erlang:error(badarg, [Socket, Backlog]).
 
 %% @equiv accept(LSocket, infinity)
--spec accept(LSocket :: socket()) -> {ok, socket()} | {error, errcode() | closed}.
+-spec accept(LSocket :: socket()) -> opened(reason()).
 accept(LSocket) ->
     accept(LSocket, infinity).
 
--spec accept(LSocket :: socket(), timeout()) -> {ok, socket()} | {error, errcode() | closed | timeout};
-            (LSocket :: socket(), nowait) ->
-                {ok, socket()} | {select, select_info()} | {error, errcode() | closed}.
+-spec accept(LSocket :: socket(), timeout()) -> opened(timed_reason());
+            (LSocket :: socket(), nowait) -> opened(reason()) | select().
 accept({'$socket', S}, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
     gosocket_wait:call(accept, Ref, {accept, S, self(), gosocket_arg:until(Timeout), Ref});
@@ -181,26 +149,19 @@ accept(LSocket, Timeout) ->
 %% ---- Send
 
 %% @equiv send(Socket, Data, [], infinity)
--spec send(socket(), iodata()) -> ok | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+-spec send(socket(), iodata()) -> sent(reason()).
 send(Socket, Data) ->
     send(Socket, Data, [], infinity).
 
 %% @doc With flags, or with a time-out.
--spec send(socket(), iodata(), send_flags()) ->
-          ok | {error, {errcode() | closed, Remaining :: non_neg_integer()}};
-          (socket(), iodata(), timeout()) ->
-          ok | {error, {errcode() | closed | timeout, Remaining :: non_neg_integer()}};
-          (socket(), iodata(), nowait) ->
-          ok | {ok, {RestData :: binary(), select_info()}} | {select, select_info()}
-        | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+-spec send(socket(), iodata(), send_flags()) -> sent(reason());
+          (socket(), iodata(), timeout()) -> sent(timed_reason());
+          (socket(), iodata(), nowait) -> sent(reason()) | sent_part() | select().
 send(Socket, Data, Flags) when is_list(Flags) -> send(Socket, Data, Flags, infinity);
 send(Socket, Data, Timeout) -> send(Socket, Data, [], Timeout).
 
--spec send(socket(), iodata(), send_flags(), timeout()) ->
-          ok | {error, {errcode() | closed | timeout, Remaining :: non_neg_integer()}};
-          (socket(), iodata(), send_flags(), nowait) ->
-          ok | {ok, {RestData :: binary(), select_info()}} | {select, select_info()}
-        | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+-spec send(socket(), iodata(), send_flags(), timeout()) -> sent(timed_reason());
+          (socket(), iodata(), send_flags(), nowait) -> sent(reason()) | sent_part() | select().
 send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Payload = iolist_to_binary(Data),
     Ref = gosocket_arg:select_ref(Timeout),
@@ -210,27 +171,20 @@ send(Socket, Data, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Data, Flags, Timeout]).
 
 %% @equiv sendto(Socket, Data, Dest, [], infinity)
--spec sendto(socket(), iodata(), Dest :: sockaddr()) ->
-          ok | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+-spec sendto(socket(), iodata(), Dest :: sockaddr()) -> sent(reason()).
 sendto(Socket, Data, Dest) ->
     sendto(Socket, Data, Dest, [], infinity).
 
 %% @doc With flags, or with a time-out.
--spec sendto(socket(), iodata(), Dest :: sockaddr(), send_flags()) ->
-          ok | {error, {errcode() | closed, Remaining :: non_neg_integer()}};
-          (socket(), iodata(), Dest :: sockaddr(), timeout()) ->
-          ok | {error, {errcode() | closed | timeout, Remaining :: non_neg_integer()}};
-          (socket(), iodata(), Dest :: sockaddr(), nowait) ->
-          ok | {ok, {RestData :: binary(), select_info()}} | {select, select_info()}
-        | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+-spec sendto(socket(), iodata(), Dest :: sockaddr(), send_flags()) -> sent(reason());
+            (socket(), iodata(), Dest :: sockaddr(), timeout()) -> sent(timed_reason());
+            (socket(), iodata(), Dest :: sockaddr(), nowait) -> sent(reason()) | sent_part() | select().
 sendto(Socket, Data, Dest, Flags) when is_list(Flags) -> sendto(Socket, Data, Dest, Flags, infinity);
 sendto(Socket, Data, Dest, Timeout) -> sendto(Socket, Data, Dest, [], Timeout).
 
--spec sendto(socket(), iodata(), Dest :: sockaddr(), send_flags(), timeout()) ->
-          ok | {error, {errcode() | closed | timeout, Remaining :: non_neg_integer()}};
-          (socket(), iodata(), Dest :: sockaddr(), send_flags(), nowait) ->
-          ok | {ok, {RestData :: binary(), select_info()}} | {select, select_info()}
-        | {error, {errcode() | closed, Remaining :: non_neg_integer()}}.
+-spec sendto(socket(), iodata(), Dest :: sockaddr(), send_flags(), timeout()) -> sent(timed_reason());
+            (socket(), iodata(), Dest :: sockaddr(), send_flags(), nowait) ->
+          sent(reason()) | sent_part() | select().
 sendto({'$socket', S}, Data, Dest, Flags, Timeout)
   when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Payload = iolist_to_binary(Data),
@@ -241,26 +195,20 @@ sendto(Socket, Data, Dest, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Data, Dest, Flags, Timeout]).
 
 %% @equiv sendmsg(Socket, MsgHdr, [], infinity)
--spec sendmsg(socket(), msghdr()) ->
-          ok | {ok, Remaining :: erlang:iovec()} | {error, errcode() | closed}.
+-spec sendmsg(socket(), msghdr()) -> msg_sent(reason()).
 sendmsg(Socket, MsgHdr) ->
     sendmsg(Socket, MsgHdr, [], infinity).
 
 %% @doc With flags, or with a time-out.
--spec sendmsg(socket(), msghdr(), send_flags()) ->
-          ok | {ok, Remaining :: erlang:iovec()} | {error, errcode() | closed};
-             (socket(), msghdr(), timeout()) ->
-          ok | {ok, Remaining :: erlang:iovec()} | {error, errcode() | closed | timeout};
-             (socket(), msghdr(), nowait) ->
-          ok | {ok, Remaining :: erlang:iovec()} | {select, select_info()} | {error, errcode() | closed}.
+-spec sendmsg(socket(), msghdr(), send_flags()) -> msg_sent(reason());
+             (socket(), msghdr(), timeout()) -> msg_sent(timed_reason());
+             (socket(), msghdr(), nowait) -> msg_sent(reason()) | select().
 sendmsg(Socket, MsgHdr, Flags) when is_list(Flags) -> sendmsg(Socket, MsgHdr, Flags, infinity);
 sendmsg(Socket, MsgHdr, Timeout) -> sendmsg(Socket, MsgHdr, [], Timeout).
 
 %% @doc Sends one message, or as much of it as a stream takes at once.
--spec sendmsg(socket(), msghdr(), send_flags(), timeout()) ->
-          ok | {ok, Remaining :: erlang:iovec()} | {error, errcode() | closed | timeout};
-             (socket(), msghdr(), send_flags(), nowait) ->
-          ok | {ok, Remaining :: erlang:iovec()} | {select, select_info()} | {error, errcode() | closed}.
+-spec sendmsg(socket(), msghdr(), send_flags(), timeout()) -> msg_sent(timed_reason());
+             (socket(), msghdr(), send_flags(), nowait) -> msg_sent(reason()) | select().
 sendmsg({'$socket', S}, #{iov := [_ | _] = Iov} = MsgHdr, Flags, Timeout)
   when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     sendmsg(S, MsgHdr, erlang:iolist_to_iovec(Iov), Flags, Timeout);
@@ -285,39 +233,26 @@ sendmsg(S, MsgHdr, Iovec, Flags, Timeout) ->
 %% ---- Receive
 
 %% @equiv recv(Socket, 0, [], infinity)
--spec recv(socket()) -> {ok, binary()} | {error, Reason | {Reason, binary()}} when
-      Reason :: errcode() | closed.
+-spec recv(socket()) -> received(reason()).
 recv(Socket) ->
     recv(Socket, 0, [], infinity).
 
 %% @equiv recv(Socket, Length, [], infinity)
--spec recv(socket(), Length :: non_neg_integer()) -> {ok, binary()} | {error, Reason | {Reason, binary()}} when
-      Reason :: errcode() | closed.
+-spec recv(socket(), Length :: non_neg_integer()) -> received(reason()).
 recv(Socket, Length) ->
     recv(Socket, Length, [], infinity).
 
 %% @doc With flags, or with a time-out.
--spec recv(socket(), Length :: non_neg_integer(), recv_flags()) ->
-          {ok, binary()} | {error, Reason | {Reason, binary()}} when
-      Reason :: errcode() | closed;
-          (socket(), Length :: non_neg_integer(), timeout()) ->
-          {ok, binary()} | {error, Reason | {Reason, binary()}} when
-      Reason :: errcode() | closed | timeout;
-          (socket(), Length :: non_neg_integer(), nowait) ->
-          {ok, binary()} | {ok, {binary(), select_info()}} | {select, select_info()}
-        | {error, Reason | {Reason, binary()}} when
-      Reason :: errcode() | closed.
+-spec recv(socket(), Length :: non_neg_integer(), recv_flags()) -> received(reason());
+          (socket(), Length :: non_neg_integer(), timeout()) -> received(timed_reason());
+          (socket(), Length :: non_neg_integer(), nowait) -> received(reason()) | received_part() | select().
 recv(Socket, Length, Flags) when is_list(Flags) -> recv(Socket, Length, Flags, infinity);
 recv(Socket, Length, Timeout) -> recv(Socket, Length, [], Timeout).
 
 %% @doc Length 0 means what is there now; on a stream any other is waited for.
--spec recv(socket(), Length :: non_neg_integer(), recv_flags(), timeout()) ->
-          {ok, binary()} | {error, Reason | {Reason, binary()}} when
-      Reason :: errcode() | closed | timeout;
+-spec recv(socket(), Length :: non_neg_integer(), recv_flags(), timeout()) -> received(timed_reason());
           (socket(), Length :: non_neg_integer(), recv_flags(), nowait) ->
-          {ok, binary()} | {ok, {binary(), select_info()}} | {select, select_info()}
-        | {error, Reason | {Reason, binary()}} when
-      Reason :: errcode() | closed.
+          received(reason()) | received_part() | select().
 recv({'$socket', S}, Length, Flags, Timeout)
   when is_reference(S), ?IS_LENGTH(Length), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
@@ -327,39 +262,28 @@ recv(Socket, Length, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Length, Flags, Timeout]).
 
 %% @equiv recvfrom(Socket, 0, [], infinity)
--spec recvfrom(socket()) -> {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed}.
+-spec recvfrom(socket()) -> received_from(reason()).
 recvfrom(Socket) ->
     recvfrom(Socket, 0, [], infinity).
 
 %% @equiv recvfrom(Socket, BufSz, [], infinity)
--spec recvfrom(socket(), BufSz :: non_neg_integer()) ->
-          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed}.
+-spec recvfrom(socket(), BufSz :: non_neg_integer()) -> received_from(reason()).
 recvfrom(Socket, BufSz) ->
     recvfrom(Socket, BufSz, [], infinity).
 
 %% @doc With flags and a time-out, with a buffer size and flags, or with a buffer size and a time-out.
--spec recvfrom(socket(), recv_flags(), timeout()) ->
-          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed | timeout};
-              (socket(), recv_flags(), nowait) ->
-          {ok, {Source :: sockaddr() | undefined, binary()}} | {select, select_info()}
-        | {error, errcode() | closed};
-              (socket(), BufSz :: non_neg_integer(), recv_flags()) ->
-          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed};
-              (socket(), BufSz :: non_neg_integer(), timeout()) ->
-          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed | timeout};
-              (socket(), BufSz :: non_neg_integer(), nowait) ->
-          {ok, {Source :: sockaddr() | undefined, binary()}} | {select, select_info()}
-        | {error, errcode() | closed}.
+-spec recvfrom(socket(), recv_flags(), timeout()) -> received_from(timed_reason());
+              (socket(), recv_flags(), nowait) -> received_from(reason()) | select();
+              (socket(), BufSz :: non_neg_integer(), recv_flags()) -> received_from(reason());
+              (socket(), BufSz :: non_neg_integer(), timeout()) -> received_from(timed_reason());
+              (socket(), BufSz :: non_neg_integer(), nowait) -> received_from(reason()) | select().
 recvfrom(Socket, Flags, Timeout) when is_list(Flags) -> recvfrom(Socket, 0, Flags, Timeout);
 recvfrom(Socket, BufSz, Flags) when is_list(Flags) -> recvfrom(Socket, BufSz, Flags, infinity);
 recvfrom(Socket, BufSz, Timeout) -> recvfrom(Socket, BufSz, [], Timeout).
 
 %% @doc Buffer size 0 means the configured one (level `otp', option `rcvbuf').
--spec recvfrom(socket(), BufSz :: non_neg_integer(), recv_flags(), timeout()) ->
-          {ok, {Source :: sockaddr() | undefined, binary()}} | {error, errcode() | closed | timeout};
-              (socket(), BufSz :: non_neg_integer(), recv_flags(), nowait) ->
-          {ok, {Source :: sockaddr() | undefined, binary()}} | {select, select_info()}
-        | {error, errcode() | closed}.
+-spec recvfrom(socket(), BufSz :: non_neg_integer(), recv_flags(), timeout()) -> received_from(timed_reason());
+              (socket(), BufSz :: non_neg_integer(), recv_flags(), nowait) -> received_from(reason()) | select().
 recvfrom({'$socket', S}, BufSz, Flags, Timeout)
   when is_reference(S), ?IS_BUFFER_SIZE(BufSz), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
@@ -369,33 +293,29 @@ recvfrom(Socket, BufSz, Flags, Timeout) ->
     erlang:error(badarg, [Socket, BufSz, Flags, Timeout]).
 
 %% @equiv recvmsg(Socket, 0, 0, [], infinity)
--spec recvmsg(socket()) -> {ok, msghdr()} | {error, errcode() | closed}.
+-spec recvmsg(socket()) -> msg_received(reason()).
 recvmsg(Socket) ->
     recvmsg(Socket, 0, 0, [], infinity).
 
 %% @doc With flags, or with a time-out.
--spec recvmsg(socket(), recv_flags()) -> {ok, msghdr()} | {error, errcode() | closed};
-             (socket(), timeout()) -> {ok, msghdr()} | {error, errcode() | closed | timeout};
-             (socket(), nowait) -> {ok, msghdr()} | {select, select_info()} | {error, errcode() | closed}.
+-spec recvmsg(socket(), recv_flags()) -> msg_received(reason());
+             (socket(), timeout()) -> msg_received(timed_reason());
+             (socket(), nowait) -> msg_received(reason()) | select().
 recvmsg(Socket, Flags) when is_list(Flags) -> recvmsg(Socket, 0, 0, Flags, infinity);
 recvmsg(Socket, Timeout) -> recvmsg(Socket, 0, 0, [], Timeout).
 
 %% @doc With flags and a time-out, or with both sizes.
--spec recvmsg(socket(), recv_flags(), timeout()) -> {ok, msghdr()} | {error, errcode() | closed | timeout};
-             (socket(), recv_flags(), nowait) ->
-          {ok, msghdr()} | {select, select_info()} | {error, errcode() | closed};
-             (socket(), BufSz :: non_neg_integer(), CtrlSz :: non_neg_integer()) ->
-          {ok, msghdr()} | {error, errcode() | closed}.
+-spec recvmsg(socket(), recv_flags(), timeout()) -> msg_received(timed_reason());
+             (socket(), recv_flags(), nowait) -> msg_received(reason()) | select();
+             (socket(), BufSz :: non_neg_integer(), CtrlSz :: non_neg_integer()) -> msg_received(reason()).
 recvmsg(Socket, Flags, Timeout) when is_list(Flags) -> recvmsg(Socket, 0, 0, Flags, Timeout);
 recvmsg(Socket, BufSz, CtrlSz) when is_integer(BufSz), is_integer(CtrlSz) ->
     recvmsg(Socket, BufSz, CtrlSz, [], infinity).
 
 %% @doc Sizes of 0 mean the configured ones (level `otp', options `rcvbuf' and `rcvctrlbuf').
--spec recvmsg(socket(), BufSz, CtrlSz, recv_flags(), timeout()) ->
-          {ok, msghdr()} | {error, errcode() | closed | timeout} when
+-spec recvmsg(socket(), BufSz, CtrlSz, recv_flags(), timeout()) -> msg_received(timed_reason()) when
       BufSz :: non_neg_integer(), CtrlSz :: non_neg_integer();
-             (socket(), BufSz, CtrlSz, recv_flags(), nowait) ->
-          {ok, msghdr()} | {select, select_info()} | {error, errcode() | closed} when
+             (socket(), BufSz, CtrlSz, recv_flags(), nowait) -> msg_received(reason()) | select() when
       BufSz :: non_neg_integer(), CtrlSz :: non_neg_integer().
 recvmsg({'$socket', S}, BufSz, CtrlSz, Flags, Timeout)
   when is_reference(S), ?IS_BUFFER_SIZE(BufSz), ?IS_BUFFER_SIZE(CtrlSz), is_list(Flags),

@@ -20,6 +20,9 @@
               icmp_dest_unreach/0, icmpv6_dest_unreach/0, ee_origin/0, extended_err/0,
               uint8/0, uint16/0, uint20/0, uint32/0, int32/0, errcode/0]).
 
+-export_type([open_opts/0, openfd_opts/0, reason/0, timed_reason/0, select/0, opened/1,
+              sent/1, sent_part/0, msg_sent/1, received/1, received_part/0, received_from/1, msg_received/1]).
+
 -type domain() :: local | inet | inet6.
 -type type() :: stream | dgram | raw | rdm | seqpacket.
 -type protocol() :: ip | tcp | udp | sctp | icmp | igmp | {raw, integer()}.
@@ -245,3 +248,34 @@
 
 -type errcode() :: inet:posix() | exalloc | exmonitor | exselect | exself.
 %% POSIX error codes are those of the operating system, some come from the helper itself.
+
+%% ---- Not in the man page, which spells them out: options of open, and results
+
+-type open_opts() :: #{netns => string(), debug => boolean(), use_registry => boolean()}.
+-type openfd_opts() :: #{domain => domain(),
+                         type => type(),
+                         protocol => protocol(),
+                         dup => boolean(),
+                         debug => boolean(),
+                         use_registry => boolean()}.
+
+-type reason() :: errcode() | closed.
+%% Why a call failed that waited as long as it took, or not at all.
+-type timed_reason() :: reason() | timeout.
+%% Why a call with a time-out failed.
+-type select() :: {select, select_info()}.
+%% A `nowait' call could do nothing yet; a select message tells when to try again.
+
+-type opened(Reason) :: {ok, socket()} | {error, Reason}.
+-type sent(Reason) :: ok | {error, {Reason, Remaining :: non_neg_integer()}}.
+%% Remaining is the number of bytes that were not sent.
+-type sent_part() :: {ok, {RestData :: binary(), select_info()}}.
+%% A `nowait' send took a part; RestData is what is left.
+-type msg_sent(Reason) :: ok | {ok, Remaining :: erlang:iovec()} | {error, Reason}.
+%% Remaining is what a stream had no room for.
+-type received(Reason) :: {ok, binary()} | {error, Reason | {Reason, binary()}}.
+%% With the reason stands what came before it.
+-type received_part() :: {ok, {binary(), select_info()}}.
+%% A `nowait' receive of a Length found a part of it.
+-type received_from(Reason) :: {ok, {Source :: sockaddr() | undefined, binary()}} | {error, Reason}.
+-type msg_received(Reason) :: {ok, msghdr()} | {error, Reason}.

@@ -5,14 +5,22 @@ import (
 	"gosocket/socketcore"
 )
 
-// maxFlushes bounds the memory of writes that the client has not confirmed.
-const maxFlushes = 256
+const (
+	// maxFlushes bounds the memory of writes that the client has not confirmed.
+	maxFlushes = 1 << 16
+	// manyFlushes are worth a look at what it has.
+	manyFlushes = 128
+)
 
 // remember notes under which number of all frames the newest frame of this loop has left.
 func (x *Dispatcher) remember(f flush) {
-	if n := len(x.flushes); n >= maxFlushes {
+	n := len(x.flushes)
+	if n >= maxFlushes {
 		x.flushes[n-1] = f // coarser: confirmed a little later than it could be
 		return
+	}
+	if n >= manyFlushes {
+		x.waiting.Store(true)
 	}
 	x.flushes = append(x.flushes, f)
 }
@@ -107,11 +115,17 @@ func (x *Dispatcher) died(d *etf.Decoder, _ int) {
 		s.mu.Unlock()
 		process = append([]byte(nil), process...)
 	}
+	// A loop where nobody waits for it has not heard what is delivered. What is confirmed later is not
+	// for this: it may tell of what is yet to be handed back.
+	n := s.delivered.Load()
 	for _, y := range s.dispatchers {
 		if y == x {
 			x.loop.Died(process)
 		} else {
-			y.loop.Post(func() { y.loop.Died(process) })
+			y.loop.Post(func() {
+				y.apply(n)
+				y.loop.Died(process)
+			})
 		}
 	}
 }

@@ -150,3 +150,36 @@ func TestAConnectionAcceptedForTheDeadIsAcceptedOnce(t *testing.T) {
 		c.want(c.do(recv(a, 1, 0, 1000)), `{ok,<<"x">>}`)
 	})
 }
+
+// The listener's loop hears of what is delivered only when it has reason to ask.
+func TestAConnectionThatItsOwnerHadEndsWithTheOwner(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		l, a := c.open("inet", "stream"), c.open("inet", "stream")
+		c.do(tuple("bind", l, loopback))
+		c.want(c.do(tuple("listen", l, 5)), "ok")
+		c.want(c.do(tuple("connect", a, 1, to(c.port(l)), atom("infinity"), none)), "ok")
+		for range 2 * manyFlushes {
+			c.do(tuple("accept", l, 7, 0, none))
+		}
+		c.write(c.deliverAll(), tuple("died", 7))
+		c.want(c.do(recv(a, 1, 0, 5000)), "{error,closed}")
+		c.want(c.do(tuple("accept", l, 8, 0, none)), "{error,timeout}")
+	})
+}
+
+func TestAnUnconfirmedFloodOfAnswersHidesNoDelivery(t *testing.T) {
+	everyLoops(t, func(t *testing.T, c *client) {
+		l := c.open("inet", "stream")
+		x := c.server.home(l)
+		for range 4 * manyFlushes {
+			c.do(tuple("sockname", l))
+		}
+		c.write(c.deliverAll())
+		c.do(tuple("sockname", l)) // behind what the delivery has posted
+		flushes := make(chan int)
+		x.loop.Post(func() { flushes <- len(x.flushes) })
+		if n := <-flushes; n > 2 {
+			t.Errorf("%d writes count as not delivered", n)
+		}
+	})
+}

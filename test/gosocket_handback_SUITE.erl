@@ -12,7 +12,8 @@
     handed_back_data_are_seen_by_peek/1,
     peeked_data_are_not_handed_back/1,
     data_of_a_reader_that_ends_at_once_come_once/1,
-    connection_of_an_acceptor_that_ends_at_once_comes_once/1
+    connection_of_an_acceptor_that_ends_at_once_comes_once/1,
+    connection_of_an_acceptor_that_ends_while_the_lane_is_busy_comes_once/1
 ]).
 
 -define(OURS, [
@@ -24,7 +25,8 @@
     handed_back_bytes_come_before_later_ones,
     handed_back_data_fire_an_armed_select,
     handed_back_data_are_seen_by_peek,
-    peeked_data_are_not_handed_back
+    peeked_data_are_not_handed_back,
+    connection_of_an_acceptor_that_ends_while_the_lane_is_busy_comes_once
 ]).
 -include("gosocket_test.hrl").
 
@@ -221,5 +223,26 @@ connection_of_an_acceptor_that_ends_at_once_comes_once(_) ->
          ?assertEqual({error, closed}, ?S:recv(Client, 0, ?PATIENCE)),
          close(Client)
      end || _ <- lists:seq(1, 100)],
+    ?assertEqual({error, timeout}, ?S:accept(Listener, 0)),
+    close(Listener).
+
+%% Before it has read all of its mailbox the lane tells the helper nothing: of the death it learns first.
+-spec connection_of_an_acceptor_that_ends_while_the_lane_is_busy_comes_once(config()) -> term().
+connection_of_an_acceptor_that_ends_while_the_lane_is_busy_comes_once(_) ->
+    Listener = listener({inet, stream}),
+    #{port := Port} = local_address(Listener),
+    [begin
+         Acceptor = start(fun() -> ?S:accept(Listener) end),
+         await_parked(Listener, num_acceptors, 1),
+         {ok, Peer} = with_lane_suspended(fun() ->
+             Connected = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
+             await_frame(lane()),
+             [lane() ! {nothing, N} || N <- lists:seq(1, 50000)],
+             Connected
+         end),
+         {ok, _} = result(Acceptor),
+         ?assertEqual({error, closed}, gen_tcp:recv(Peer, 0, ?PATIENCE)),
+         ok = gen_tcp:close(Peer)
+     end || _ <- lists:seq(1, 3)],
     ?assertEqual({error, timeout}, ?S:accept(Listener, 0)),
     close(Listener).

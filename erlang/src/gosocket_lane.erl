@@ -341,7 +341,10 @@ message(Socket, Process, Ref, {Tag, Info}, #lane{sockets = Sockets, selects = Se
     Process ! {'$socket', {'$socket', Handle}, Tag, Info},
     Lane#lane{selects = gosocket_selects:fired(Ref, Selects)}.
 
+%% Whatever the dead one has had is delivered: an accepted connection would go to the next acceptor otherwise.
 -spec died(pid(), lane()) -> lane().
+died(Process, #lane{undelivered = true} = Lane) ->
+    died(Process, deliver(Lane));
 died(Process, #lane{watched = Watched, selects = Selects} = Lane) ->
     tell({died, Process}, Lane#lane{watched = maps:remove(Process, Watched),
                                     selects = gosocket_selects:dead(Process, Selects),

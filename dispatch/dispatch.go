@@ -58,6 +58,7 @@ type call struct {
 	d    *etf.Decoder
 	id   uint32
 	args int
+	far  bool
 }
 
 var errItem = errors.New("no item of the protocol")
@@ -107,6 +108,8 @@ func init() {
 		"died":      {2, (*Dispatcher).died},
 		"delivered": {2, (*Dispatcher).deliveredItem},
 		"handback":  {3, (*Dispatcher).handback},
+		"arrived":   {3, (*Dispatcher).arrived},
+		"drop":      {3, (*Dispatcher).drop},
 		"ping":      {2, (*Dispatcher).ping},
 	}
 }
@@ -123,8 +126,14 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	args := &x.args
 	args.Reset(term)
 	n := args.Tuple()
-	row, ok := calls[string(args.Atom())]
-	x.cur = call{x, args, id, n - 1}
+	name := args.Atom()
+	far := n == 2 && string(name) == "far"
+	if far {
+		n = args.Tuple()
+		name = args.Atom()
+	}
+	row, ok := calls[string(name)]
+	x.cur = call{x, args, id, n - 1, far}
 	c := &x.cur
 	if args.Err() != nil || !ok || c.args < row.least || c.args > row.most {
 		c.raise("badarg")

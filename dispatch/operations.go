@@ -10,7 +10,7 @@ import (
 // operation reads what all calls that may wait begin with: the socket and who asks.
 func (c *call) operation(kind socketcore.Kind) (*socketcore.Socket, *socketcore.Op) {
 	o := c.loop.NewOp()
-	o.Kind, o.ID = kind, c.id
+	o.Kind, o.ID, o.Far = kind, c.id, c.far
 	s := c.socket()
 	o.Process = c.d.Raw()
 	return s, o
@@ -180,7 +180,7 @@ func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
 	if !c.good() {
 		return
 	}
-	if len(o.Data) != min(o.Total, c.server.cfg.Window) {
+	if len(o.Data) > min(o.Total, c.server.cfg.Window) {
 		c.d.Fail(errItem)
 		return
 	}

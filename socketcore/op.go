@@ -82,6 +82,7 @@ type Op struct {
 	Ctrl     []byte // control messages to send
 	Data     []byte // the first bytes to send
 	Total    int    // bytes to send in all
+	Far      bool   // what it takes is delivered only when Loop.Arrived says so
 
 	// The result.
 	Code    Code
@@ -106,6 +107,7 @@ type Op struct {
 	got     []byte
 	parts   int // reads that a {N, Size} receive may still do
 	gaveMor bool
+	ahead   int  // parts that went through Handler.More and have not arrived
 	asked   int  // how far bytes have been asked for
 	hungry  bool // waits for bytes that were asked for, not for the kernel
 	listed  bool // in Loop.asking

@@ -94,7 +94,7 @@ func (l *Loop) Died(key []byte) {
 	}
 	for p.owned != nil {
 		s := p.owned
-		if ls := s.listener; ls != nil && l.gating && s.born > l.delivered && !ls.closed {
+		if ls := s.listener; ls != nil && l.gating && (s.born > l.delivered || len(s.away) > 0) && !ls.closed {
 			// Accepted for a process that was dead before it could know.
 			l.Return(ls, Returned{Conn: s, ID: s.acceptID})
 			continue

@@ -196,6 +196,9 @@ func (l *Loop) answer(o *Op) {
 	}
 	if n := o.New; n != nil {
 		n.born, n.acceptID = l.handler.Mark(), o.ID
+		if o.Far && l.gating {
+			n.away = append(n.away[:0], o.ID)
+		}
 	}
 }
 
@@ -210,6 +213,9 @@ func (l *Loop) lent(o *Op) {
 	s := o.sock
 	s.lastReader = append(s.lastReader[:0], o.Process...)
 	s.lastMark = l.handler.Mark()
+	if o.Far {
+		s.away = append(s.away, o.ID)
+	}
 }
 
 // finish answers an operation that is in no queue.
@@ -320,6 +326,10 @@ func (l *Loop) cut(o *Op, c Code) {
 // isReady tells whether the attempt that a select message invites would find something.
 func (l *Loop) isReady(s *Socket, o *Op) bool {
 	if o.Kind < Send {
+		if o.consumes() && s.keeps(o) {
+			l.hold(s)
+			return false
+		}
 		if len(s.returned) > 0 {
 			return true
 		}
@@ -342,7 +352,9 @@ func (l *Loop) hold(s *Socket) {
 		s.held = true
 		l.held = append(l.held, s)
 	}
-	l.handler.Confirm()
+	if s.lastMark > l.delivered {
+		l.handler.Confirm()
+	}
 }
 
 // Delivered tells that all frames up to the mark have reached their receivers or have been

@@ -24,6 +24,7 @@ const (
 	moreSize   = 1 << 20 // a receive of more than this arrives in parts
 	messageMax = 8 << 20 // largest buffer of one message
 	sizeLimit  = 1 << 46 // more than this no address space holds
+	farParts   = 2       // parts of a far receive that may be under way
 )
 
 const specialFlags = unix.MSG_PEEK | unix.MSG_OOB | unix.MSG_ERRQUEUE
@@ -45,6 +46,13 @@ func (l *Loop) attempt(o *Op) Code {
 	if o.consumes() {
 		if l.gating && s.ordered && s.lastMark > l.delivered && !bytes.Equal(s.lastReader, o.Process) {
 			return Held
+		}
+		if s.keeps(o) {
+			l.hold(s)
+			return Again
+		}
+		if o.ahead >= farParts {
+			return Again
 		}
 		s.returnAt = 0 // from here on others hold what lay in front
 		if len(s.returned) > 0 {
@@ -175,6 +183,12 @@ func (l *Loop) attemptGather(o *Op) Code {
 			o.got, o.gaveMor = o.got[:0], true
 			if o.takes() {
 				l.lent(o)
+			}
+			if o.Far && o.Mode == Wait {
+				o.ahead++
+				if o.ahead == farParts {
+					return Again // Arrived goes on
+				}
 			}
 			if l.paused && o.Mode == Wait {
 				l.postpone(s) // the client takes less than the peer gives
@@ -350,6 +364,7 @@ func (l *Loop) userControl(s *Socket) {
 // Return gives a result back to its socket, for the next reader or acceptor.
 func (l *Loop) Return(s *Socket, r Returned) {
 	if r.Conn != nil {
+		r.Conn.settle(r.ID)
 		if r.Conn.closed || r.Conn.owner == nil || r.Conn.acceptID != r.ID {
 			return // gone, here already, or here before and given to another
 		}
@@ -361,6 +376,7 @@ func (l *Loop) Return(s *Socket, r Returned) {
 		}
 		return
 	}
+	s.settle(r.ID)
 	if r.From == nil && r.ID == s.lastID && s.lastFrom.size > 0 {
 		from := s.lastFrom
 		r.From = &from

@@ -86,6 +86,7 @@ type Socket struct {
 	acceptID                    uint32  // request that it was the answer to
 	lastReader                  []byte
 	lastMark                    uint64
+	away                        []uint32 // requests of far operations whose results have not arrived
 	returned                    []Returned
 	returnAt                    int      // place in returned for what comes back next
 	lastFrom                    Sockaddr // source of the last message, and whose it was

@@ -55,6 +55,10 @@ deps-demo deps-bench:
 test: deps helper ## every check there is; STEPS="lint ct" runs some of them
 	@.ci/check $(STEPS)
 
+.PHONY: test-sctp
+test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (user-mode Linux)
+	@.ci/check sctp
+
 .PHONY: demo
 demo: deps-demo compile ## two nodes exchange data through the helper, with a report
 	@examples/run demo

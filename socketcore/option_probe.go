@@ -50,10 +50,17 @@ func (o *Option) probe() Answer {
 		return Unsure
 	}
 	defer done()
+	e = unix.ENOPROTOOPT
 	if r := o.Readable(); r != nil {
 		_, e = Getsockopt(fd, r.Level.Number, r.Number, make([]byte, r.Type.Capacity()))
-	} else {
-		e = Setsockopt(fd, o.Level.Number, o.Number, make([]byte, o.Type.Size))
+	}
+	// Kernels differ in what can be read of what can be set.
+	if w := o.Settable(); w != nil && e == unix.ENOPROTOOPT {
+		nothing := make([]byte, w.Type.Size)
+		if o.Level.Number == SolSCTP {
+			nothing = nil // of the right size ENOPROTOOPT also means that the association cannot do it
+		}
+		e = Setsockopt(fd, w.Level.Number, w.Number, nothing)
 	}
 	// Any other refusal comes from the option itself.
 	if e == unix.ENOPROTOOPT || e == unix.EOPNOTSUPP {

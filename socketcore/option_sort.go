@@ -114,5 +114,9 @@ func pair(fd, peer int, a *sortArgs) Errno {
 		copy(mapped[12:], addr[:])
 		name.SetInet6(mapped, port, 0, 0)
 	}
-	return sysConnect(fd, &name)
+	e := sysConnect(fd, &name)
+	if e == unix.EISCONN {
+		return 0 // a signal of the Go runtime broke in, and the kernel began again with what had worked
+	}
+	return e
 }

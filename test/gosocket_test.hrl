@@ -17,8 +17,12 @@
 -define(PATIENCE, 15000).
 
 %% The same for every suite; a suite defines OURS, its cases in which this application differs from the reference on
-%% purpose, before it includes this file, and exports its cases: exported functions of arity 1 are what runs.
+%% purpose, before it includes this file, and exports its cases: exported functions of arity 1 are what runs. One that
+%% defines LACKING as well, as what the machine lacks for it or "", is skipped where that is not "".
 -ifdef(OURS).
+-ifndef(LACKING).
+-define(LACKING, "").
+-endif.
 
 -type socket() :: gosocket_test_lib:socket().
 
@@ -42,8 +46,8 @@ all() -> gosocket_test_lib:cases(?MODULE).
 -spec suite() -> [term()].
 suite() -> [{timetrap, {seconds, 60}}].
 
--spec init_per_suite(config()) -> config().
-init_per_suite(Config) -> [{snapshot, gosocket_test_leaks:snapshot()} | Config].
+-spec init_per_suite(config()) -> config() | {skip, string()}.
+init_per_suite(Config) -> gosocket_test_lib:init_suite(?LACKING, Config).
 
 -spec end_per_suite(config()) -> ok.
 end_per_suite(_) -> ok.

@@ -5,7 +5,7 @@
 -include("gosocket_test.hrl").
 
 %% suites
--export([cases/1, init_case/3]).
+-export([cases/1, init_suite/2, init_case/3]).
 %% processes
 -export([start/1, result/1, result/2, actor/0, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1]).
 %% waiting
@@ -28,6 +28,10 @@ cases(Module) ->
     Others = [init_per_suite, end_per_suite, module_info, nothing_is_left_behind],
     lists:sort([Name || {Name, 1} <- Module:module_info(exports), not lists:member(Name, Others)])
         ++ [nothing_is_left_behind].
+
+-spec init_suite(string(), config()) -> config() | {skip, string()}.
+init_suite("", Config) -> [{snapshot, gosocket_test_leaks:snapshot()} | Config];
+init_suite(Lacking, _) -> {skip, Lacking}.
 
 %% `Ours' are the cases in which this application differs from the reference on purpose.
 -spec init_case(atom(), [atom()], config()) -> config() | {skip, string()}.

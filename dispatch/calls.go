@@ -240,6 +240,7 @@ func (closedSocket) Type() int            { return 0 }
 func (closedSocket) Protocol() int        { return 0 }
 func (closedSocket) Closed() bool         { return true }
 func (closedSocket) NoteLinger(bool, int) {}
+func (closedSocket) Touch(int, int)       {}
 
 func optionOf(s *socketcore.Socket) optionSocket {
 	if s == nil {

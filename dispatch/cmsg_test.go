@@ -174,6 +174,27 @@ func TestTimestampIsATimeval(t *testing.T) {
 	t.Error("no time stamp came")
 }
 
+func TestTimesHaveNames(t *testing.T) {
+	times := make([]byte, 48)
+	storeNative(times[:8], 7)
+	storeNative(times[8:16], 999_999_999)
+	storeNative(times[40:], 3)
+	for _, c := range []struct {
+		typ  int
+		data []byte
+		want string
+	}{
+		{unix.SO_TIMESTAMPNS, times[:16], "data=>#{nsec=>999999999,sec=>7},level=>socket,type=>timestampns"},
+		{unix.SO_TIMESTAMPING, times, "data=>[#{nsec=>999999999,sec=>7},#{nsec=>0,sec=>0},#{nsec=>3,sec=>0}],level=>socket,type=>timestamping"},
+		{unix.SO_TIMESTAMPING, times[:47], "data=><<" + showBytes(times[:47]) + ">>,level=>socket,type=>timestamping"},
+		{unix.SO_RXQ_OVFL, []byte{255, 255, 255, 255}, "data=>4294967295,level=>socket,type=>rxq_ovfl"},
+	} {
+		if got := show(t, appendCtrl(nil, socketcore.AppendCmsg(nil, unix.SOL_SOCKET, c.typ, c.data))); got != "[#{"+c.want+"}]" {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
+	}
+}
+
 func TestCredentialsAreTwelveBytes(t *testing.T) {
 	e := local(t, unix.SOCK_DGRAM)
 	e.ask("socket", "passcred")

@@ -15,6 +15,8 @@ type optionSocket interface {
 	// NoteLinger says how a close will behave from now on: whether it may wait, and
 	// for how many seconds.
 	NoteLinger(on bool, seconds int)
+	// Touch says that the user is about to see or set an option.
+	Touch(level, number int)
 }
 
 // appendSetopt reads Level, Key and Value and appends the Result of setopt/4. What is
@@ -119,6 +121,7 @@ func setBytes(s optionSocket, level, number int, value []byte) verdict {
 	if s.Closed() {
 		return refuseWith("closed")
 	}
+	s.Touch(level, number)
 	if e := socketcore.Setsockopt(s.FD(), level, number, value); e != 0 {
 		return refuse(e)
 	}
@@ -190,6 +193,7 @@ func offerRoom(t *socketcore.Type, data []byte) {
 }
 
 func appendRead(b []byte, s optionSocket, o *socketcore.Option, data []byte) []byte {
+	s.Touch(o.Level.Number, o.Number)
 	n, e := socketcore.Getsockopt(s.FD(), o.Level.Number, o.Number, data)
 	if e != 0 {
 		v := refuse(e)
@@ -243,6 +247,7 @@ func appendNative(b []byte, s optionSocket, level int, key []byte) []byte {
 	if wanted == 0 {
 		data = nil
 	}
+	s.Touch(level, int(number))
 	n, e := socketcore.Getsockopt(s.FD(), level, int(number), data)
 	if e != 0 {
 		v = refuse(e)

@@ -268,7 +268,7 @@ func TestDropsAreCounted(t *testing.T) {
 		}
 	}
 	e.send("[]")
-	if ctrl, _, _ := e.receive(1024, 0); !strings.HasSuffix(ctrl, "level=>socket,type=>40}]") {
+	if ctrl, _, _ := e.receive(1024, 0); !strings.HasSuffix(ctrl, "level=>socket,type=>rxq_ovfl}]") {
 		t.Errorf("got %s", ctrl)
 	}
 }
@@ -395,7 +395,7 @@ func TestTimestampsOfSendingComeBack(t *testing.T) {
 		}
 		must(t, err)
 		ctrl := show(t, appendCtrl(nil, oob[:n]))
-		if show(t, appendMsgFlags(nil, flags)) != "[errqueue]" || !strings.Contains(ctrl, "level=>socket,type=>37}") ||
+		if show(t, appendMsgFlags(nil, flags)) != "[errqueue]" || !strings.Contains(ctrl, "level=>socket,type=>timestamping}") ||
 			!strings.Contains(ctrl, "error=>enomsg,info=>0,offender=>undefined,origin=>txstatus") {
 			t.Errorf("%s: %s", hex.EncodeToString(oob[:n]), ctrl)
 		}

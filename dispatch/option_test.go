@@ -18,6 +18,7 @@ type fakeSocket struct {
 func (s *fakeSocket) FD() int                         { return s.fd }
 func (s *fakeSocket) Closed() bool                    { return s.closed }
 func (s *fakeSocket) NoteLinger(on bool, seconds int) { s.linger, s.seconds = on, seconds }
+func (s *fakeSocket) Touch(int, int)                  {}
 
 // open opens a socket of a kind, or skips the test where the system does not let it.
 func open(t testing.TB, kind socketcore.Sort) *fakeSocket {

@@ -30,19 +30,29 @@ var (
 		{Name: "ifindex", Type: int32Type}, {Name: "spec_dst", Offset: 4, Type: inetType}, {Name: "addr", Offset: 8, Type: inetType},
 	}}
 	inetAddr = &Type{Form: Address, Size: sizeInet}
+	timespec = &Type{Form: Struct, Size: 16, Fields: []Field{
+		{Name: "sec", Type: &Type{Form: Int, Size: 8}},
+		{Name: "nsec", Offset: 8, Type: &Type{Form: Int, Size: 8}},
+	}}
+	// By software, unused, by hardware (Linux, timestamping.rst); zeros are no time.
+	timespecs = &Type{Form: List, Size: 48, Elem: timespec}
 )
 
 // Sizes of struct sock_extended_err and of the address behind it (ip(7)).
 const sizeExtendedErr = 16
 
-// Cmsgs are the control messages that have a name. Linux names what it sends after what
-// it tells (IP_TTL), others after the option that asks for it (IP_RECVTTL).
+// Cmsgs are the control messages that have a name: those of the man page of the API, and
+// the ones of level socket that options with a name ask for. Linux names what it sends after
+// what it tells (IP_TTL), others after the option that asks for it (IP_RECVTTL).
 var Cmsgs = slices.Concat(inetCmsgs, sctpCmsgs)
 
 var inetCmsgs = []Cmsg{
 	{Level: unix.SOL_SOCKET, Type: unix.SO_TIMESTAMP, Name: "timestamp", Recv: timeval},
 	{Level: unix.SOL_SOCKET, Type: unix.SCM_RIGHTS, Name: "rights", Recv: bytesType},
 	{Level: unix.SOL_SOCKET, Type: unix.SCM_CREDENTIALS, Name: "credentials", Recv: bytesType},
+	{Level: unix.SOL_SOCKET, Type: unix.SO_TIMESTAMPNS, Name: "timestampns", Recv: timespec, Flags: NoSend},
+	{Level: unix.SOL_SOCKET, Type: unix.SO_TIMESTAMPING, Name: "timestamping", Recv: timespecs, Send: timestampingBits},
+	{Level: unix.SOL_SOCKET, Type: unix.SO_RXQ_OVFL, Name: "rxq_ovfl", Recv: uint32T, Flags: NoSend},
 
 	{Level: unix.SOL_IP, Type: unix.IP_TOS, Name: "tos", Recv: tosByte, Send: tos},
 	{Level: unix.SOL_IP, Type: unix.IP_RECVTOS, Name: "recvtos", Recv: tosByte, Flags: NoSend},

@@ -146,7 +146,7 @@ func (l *Loop) attemptAccept(o *Op) Code {
 		return Code(e)
 	}
 	n := l.add(fd, s.domain, s.typ, s.proto, o.Process)
-	n.Settings, n.linger = s.Settings, s.linger
+	n.Settings, n.linger, n.inq = s.Settings, s.linger, s.inq
 	n.Meta = nil
 	n.listener = s
 	o.New = n

@@ -34,9 +34,10 @@ var timestampingFlags = []Name{
 }
 
 var (
+	timestampingBits = &Type{Form: Bits, Size: 4, Names: timestampingFlags}
 	// Only the flags are told: the clock to bind to belongs to bind_phc alone.
 	timestamping = &Type{Form: Struct, Size: 8, Short: "flags", Fields: []Field{
-		{Name: "flags", Type: &Type{Form: Bits, Size: 4, Names: timestampingFlags}},
+		{Name: "flags", Type: timestampingBits},
 		{Name: "bind_phc", Offset: 4, Type: int32Type, Optional: true},
 	}}
 	txtime = &Type{Form: Struct, Size: 8, Fields: []Field{ // struct sock_txtime

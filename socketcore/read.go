@@ -310,7 +310,7 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 	s := o.sock
 	var ctrl []byte
 	if o.Kind == Recvmsg {
-		l.userControl(s)
+		s.userControl()
 		size := o.CtrlSize
 		if size == 0 {
 			size = s.RcvCtrlBuf
@@ -351,14 +351,6 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 		}
 	}
 	return 0
-}
-
-// userControl switches our own TCP_INQ off for a user who looks at control messages.
-func (l *Loop) userControl(s *Socket) {
-	if s.inq > 0 {
-		_ = sysSetInt(s.fd, unix.IPPROTO_TCP, unix.TCP_INQ, 0)
-	}
-	s.inq = -1
 }
 
 // Return gives a result back to its socket, for the next reader or acceptor.

@@ -134,6 +134,21 @@ func (s *Socket) Owner() []byte {
 // NoteLinger tells that SO_LINGER was set: closing may then take time.
 func (s *Socket) NoteLinger(on bool, seconds int) { s.linger = on && seconds > 0 }
 
+// Touch is called before the user sees or sets an option: TCP_INQ is the user's from then on.
+func (s *Socket) Touch(level, number int) {
+	if level == unix.SOL_TCP && number == unix.TCP_INQ {
+		s.userControl()
+	}
+}
+
+// userControl switches our own TCP_INQ off for a user who looks at it, or at control messages.
+func (s *Socket) userControl() {
+	if s.inq > 0 {
+		_ = sysSetInt(s.fd, unix.IPPROTO_TCP, unix.TCP_INQ, 0)
+	}
+	s.inq = -1
+}
+
 func (s *Socket) watchFD() int {
 	if s.private >= 0 {
 		return s.private

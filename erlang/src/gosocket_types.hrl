@@ -10,7 +10,7 @@
               sockopt_level/0, otp_socket_option/0, socket_option/0, ip_socket_option/0,
               ipv6_socket_option/0, tcp_socket_option/0, udp_socket_option/0,
               sctp_socket_option/0,
-              timeval/0, ip_tos/0, ip_mreq/0, ip_mreq_source/0, ip_pmtudisc/0,
+              timeval/0, timespec/0, ip_tos/0, ip_mreq/0, ip_mreq_source/0, ip_pmtudisc/0,
               ip_msfilter_mode/0, ip_msfilter/0, ip_pktinfo/0,
               ipv6_mreq/0, ipv6_pmtudisc/0, ipv6_pktinfo/0,
               sctp_assoc_id/0, sctp_sndrcvinfo/0, sctp_event_subscribe/0, sctp_assocparams/0,
@@ -140,6 +140,7 @@
       | reset_streams | rtoinfo | set_peer_primary_addr | status | use_ext_recvinfo.
 
 -type timeval() :: #{sec := integer(), usec := integer()}.
+-type timespec() :: #{sec := integer(), nsec := 0..999999999}.
 -type ip_tos() :: lowdelay | throughput | reliability | mincost | integer().
 -type ip_mreq() :: #{multiaddr := ip4_address(), interface := any | ip4_address()}.
 -type ip_mreq_source() :: #{multiaddr := ip4_address(),
@@ -202,12 +203,19 @@
                     flags => msghdr_flags()}.
 
 -type cmsghdr_level() :: socket | ip | ipv6 | udp | integer().
--type cmsghdr_type() :: credentials | hoplevel | hoplimit | origdstaddr | pktinfo | recvtos | rights
-                      | timestamp | tos | ttl | integer().
+-type cmsghdr_type() :: credentials | hoplevel | hoplimit | origdstaddr | pktinfo | recverr | recvtos
+                      | recvttl | rights | rxq_ovfl | tclass | timestamp | timestamping | timestampns
+                      | tos | ttl | integer().
+%% Not in the man page: timestampns, timestamping (by software, unused, by hardware; zeros are no time)
+%% and rxq_ovfl (datagrams dropped so far), which the options of these names ask for. What the control
+%% buffer had no room for in full has the bytes that are there.
 -type cmsghdr_recv() ::
         #{level := socket, type := timestamp, data := timeval()}
       | #{level := socket, type := rights, data := binary()}
       | #{level := socket, type := credentials, data := binary()}
+      | #{level := socket, type := timestampns, data := timespec()}
+      | #{level := socket, type := timestamping, data := [timespec()]}
+      | #{level := socket, type := rxq_ovfl, data := uint32()}
       | #{level := socket, type := integer(), data := binary()}
       | #{level := ip, type := tos | recvtos, data := ip_tos()}
       | #{level := ip, type := ttl | recvttl, data := integer()}
@@ -221,6 +229,7 @@
       | #{level := udp | integer(), type := integer(), data := binary()}.
 -type cmsghdr_send() ::
         #{level := socket, type := timestamp | rights | credentials | integer(), data := binary()}
+      | #{level := socket, type := timestamping, data := [atom()] | binary()}
       | #{level := ip, type := tos, data := ip_tos() | binary()}
       | #{level := ip, type := ttl, data := integer() | binary()}
       | #{level := ipv6, type := tclass | hoplevel | hoplimit, data := integer()}

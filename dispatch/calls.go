@@ -234,13 +234,13 @@ func (c *call) endUnlessBad(start int) {
 // closedSocket is what options see of a socket that is gone.
 type closedSocket struct{}
 
-func (closedSocket) FD() int              { return -1 }
-func (closedSocket) Domain() int          { return socketcore.FamilyUnspec }
-func (closedSocket) Type() int            { return 0 }
-func (closedSocket) Protocol() int        { return 0 }
-func (closedSocket) Closed() bool         { return true }
-func (closedSocket) NoteLinger(bool, int) {}
-func (closedSocket) Touch(int, int)       {}
+func (closedSocket) FD() int        { return -1 }
+func (closedSocket) Domain() int    { return socketcore.FamilyUnspec }
+func (closedSocket) Type() int      { return 0 }
+func (closedSocket) Protocol() int  { return 0 }
+func (closedSocket) Closed() bool   { return true }
+func (closedSocket) Touch(int, int) {}
+func (closedSocket) Receive(int)    {}
 
 func optionOf(s *socketcore.Socket) optionSocket {
 	if s == nil {

@@ -225,7 +225,10 @@ func TestRightsPassDescriptors(t *testing.T) {
 		t.Fatal(got)
 	}
 	ctrl, _, control := e.receive(1024, unix.MSG_CMSG_CLOEXEC)
-	fds := socketcore.AppendDescriptors(nil, control)
+	var fds []int
+	for p := range socketcore.DescriptorsIn(control) {
+		fds = append(fds, int(loadNative(p)))
+	}
 	if len(fds) != 2 || !strings.HasPrefix(ctrl, "[#{data=><<") || !strings.HasSuffix(ctrl, "level=>socket,type=>rights}]") {
 		t.Fatalf("%v in %s", fds, ctrl)
 	}

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"math/bits"
 
 	"gosocket/etf"
@@ -13,6 +14,7 @@ type openOptions struct {
 	inNetns     bool
 	dup         bool
 	useRegistry int // -1 for not given
+	holder      int // the process that the descriptor is of; 0 for this one
 	// which of them are given
 	domain, typ, protocol bool
 }
@@ -37,18 +39,23 @@ func (c *call) open() {
 		proto = int(bits.ReverseBytes16(uint16(proto)))
 	}
 	if !opts.inNetns {
-		x := c.server.nextLoop(c.Dispatcher)
-		if x != c.Dispatcher {
-			owner := append([]byte(nil), owner...)
-			id := c.id
-			x.loop.Post(func() { (&call{Dispatcher: x, id: id}).opened(opts)(x.loop.Open(domain, typ, proto, owner)) })
-			return
-		}
-		c.opened(opts)(c.loop.Open(domain, typ, proto, owner))
+		c.onNextLoop(owner, func(c *call, owner []byte) { c.opened(opts)(c.loop.Open(domain, typ, proto, owner)) })
 		return
 	}
 	later := &call{Dispatcher: c.Dispatcher, id: c.id}
 	c.loop.OpenIn(opts.netns, domain, typ, proto, owner, later.opened(opts))
+}
+
+// onNextLoop makes a socket on the loop whose turn it is.
+func (c *call) onNextLoop(owner []byte, f func(c *call, owner []byte)) {
+	x := c.server.nextLoop(c.Dispatcher)
+	if x == c.Dispatcher {
+		f(c, owner)
+		return
+	}
+	owner = append([]byte(nil), owner...)
+	there := &call{Dispatcher: x, id: c.id}
+	x.loop.Post(func() { f(there, owner) })
 }
 
 // opened answers open when the socket is there.
@@ -78,8 +85,16 @@ func (c *call) openFD() {
 	case !v.ok():
 		c.answer(v)
 	default:
-		s, code := c.loop.OpenFD(int(fd), opts.dup, owner)
-		c.opened(opts)(s, opts.missing(code))
+		c.onNextLoop(owner, func(c *call, owner []byte) {
+			var s *socketcore.Socket
+			var code socketcore.Code
+			if opts.holder == 0 {
+				s, code = c.loop.OpenFD(int(fd), opts.dup, owner)
+			} else {
+				s, code = c.loop.Adopt(opts.holder, int(fd), owner)
+			}
+			c.opened(opts)(s, opts.missing(code))
+		})
 	}
 }
 
@@ -114,6 +129,8 @@ func (c *call) openOptions() (opts openOptions, v verdict) {
 			if string(atomOf(value)) == "true" {
 				opts.useRegistry = 1
 			}
+		case "holder":
+			opts.holder, bad = holderOf(value)
 		case "domain":
 			opts.domain = true
 			_, bad = nameOrInvalid("domain", value, socketcore.Domains)
@@ -129,6 +146,17 @@ func (c *call) openOptions() (opts openOptions, v verdict) {
 		}
 	}
 	return opts, v
+}
+
+// holderOf reads helper, or the number of another process.
+func holderOf(term []byte) (int, verdict) {
+	if string(atomOf(term)) == "helper" {
+		return 0, accept
+	}
+	if pid, ok := intOf(term, 1, math.MaxInt32); ok {
+		return int(pid), accept
+	}
+	return 0, invalid("holder", term)
 }
 
 // netnsOf reads a name or path; terms other than strings and binaries are ignored.

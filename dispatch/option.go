@@ -12,11 +12,10 @@ import (
 type optionSocket interface {
 	FD() int
 	Closed() bool
-	// NoteLinger says how a close will behave from now on: whether it may wait, and
-	// for how many seconds.
-	NoteLinger(on bool, seconds int)
 	// Touch says that the user is about to see or set an option.
 	Touch(level, number int)
+	// Receive hands over a descriptor that an option gave.
+	Receive(fd int)
 }
 
 // appendSetopt reads Level, Key and Value and appends the Result of setopt/4. What is
@@ -125,9 +124,6 @@ func setBytes(s optionSocket, level, number int, value []byte) verdict {
 	if e := socketcore.Setsockopt(s.FD(), level, number, value); e != 0 {
 		return refuse(e)
 	}
-	if on, seconds, ok := socketcore.LingerOf(level, number, value); ok {
-		s.NoteLinger(on, seconds)
-	}
 	return accept
 }
 
@@ -193,8 +189,7 @@ func offerRoom(t *socketcore.Type, data []byte) {
 }
 
 func appendRead(b []byte, s optionSocket, o *socketcore.Option, data []byte) []byte {
-	s.Touch(o.Level.Number, o.Number)
-	n, e := socketcore.Getsockopt(s.FD(), o.Level.Number, o.Number, data)
+	n, e := getBytes(s, o.Level.Number, o.Number, data)
 	if e != 0 {
 		v := refuse(e)
 		return v.append(b)
@@ -203,6 +198,19 @@ func appendRead(b []byte, s optionSocket, o *socketcore.Option, data []byte) []b
 		n += o.Type.Size
 	}
 	return appendOptionValue(b, o.Type, data[:min(n, len(data))])
+}
+
+func getBytes(s optionSocket, level, number int, data []byte) (int, socketcore.Errno) {
+	s.Touch(level, number)
+	gives := socketcore.GivesDescriptor(level, number)
+	if gives && len(data) < 4 {
+		return 0, socketcore.EINVAL
+	}
+	n, e := socketcore.Getsockopt(s.FD(), level, number, data)
+	if e == 0 && gives {
+		s.Receive(int(int32(binary.NativeEndian.Uint32(data))))
+	}
+	return n, e
 }
 
 // appendOptionValue appends {ok, Value}, or {error, {unknown, N}} for a number that
@@ -247,8 +255,7 @@ func appendNative(b []byte, s optionSocket, level int, key []byte) []byte {
 	if wanted == 0 {
 		data = nil
 	}
-	s.Touch(level, int(number))
-	n, e := socketcore.Getsockopt(s.FD(), level, int(number), data)
+	n, e := getBytes(s, level, int(number), data)
 	if e != 0 {
 		v = refuse(e)
 		return v.append(b)

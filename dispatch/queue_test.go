@@ -117,8 +117,7 @@ func TestWhereDescriptorsWereSentIsNotTheEndOfTheData(t *testing.T) {
 		waiting := c.call(recv(b, 1, 0, atom("infinity"))) // now epoll watches it
 		c.want(c.do(send(a, 1, "x")), "ok")
 		c.want(c.reply(waiting), `{ok,<<"x">>}`)
-		rights := dict{"level": atom("socket"), "type": atom("rights"), "data": []byte{0, 0, 0, 0}}
-		c.want(c.do(tuple("sendmsg", a, 1, atom("undefined"), []any{rights}, none, atom("infinity"), none, 6, "rights")), "ok")
+		c.want(c.do(sendRights(a, "rights", c.fd(a))), "ok")
 		c.want(c.do(send(a, 1, "plain")), "ok")
 		c.want(c.do(recv(b, 1, 0, atom("infinity"))), `{ok,<<"rights">>}`)
 		c.want(c.do(recv(b, 1, 0, 2000)), `{ok,<<"plain">>}`)

@@ -137,20 +137,3 @@ func NextCmsg(control []byte) (level, typ int, data, rest []byte, ok bool) {
 	rest = control[min(cmsgAlign(int(size)), len(control)):]
 	return level, typ, control[unix.SizeofCmsghdr:size], rest, true
 }
-
-// AppendDescriptors appends the descriptors that came with a message: somebody has to
-// close them, whether anybody wanted them or not (unix(7)).
-func AppendDescriptors(fds []int, control []byte) []int {
-	for {
-		level, typ, data, rest, ok := NextCmsg(control)
-		if !ok {
-			return fds
-		}
-		if level == unix.SOL_SOCKET && (typ == unix.SCM_RIGHTS || typ == unix.SCM_PIDFD) {
-			for ; len(data) >= 4; data = data[4:] {
-				fds = append(fds, int(int32(binary.NativeEndian.Uint32(data))))
-			}
-		}
-		control = rest
-	}
-}

@@ -14,10 +14,14 @@ func (l *Loop) submitConnect(o *Op) {
 
 func (l *Loop) connect(o *Op) {
 	s := o.sock
+	s.unblock()
 	e := sysConnect(s.fd, o.To)
 	switch {
 	case e == unix.EINPROGRESS:
-		l.want(s, readEvents|writeEvents)
+		if c := l.want(s, readEvents|writeEvents); c != Again {
+			l.finish(o, c)
+			return
+		}
 		s.readable, s.writable = true, true
 		o.backoff = 0
 	case e == unix.EAGAIN && o.Mode == Wait:
@@ -131,22 +135,22 @@ func (l *Loop) attemptAccept(o *Op) Code {
 	}
 	if !s.readable && o.Mode == Wait {
 		l.countAccept(o)
-		l.want(s, readEvents)
-		return Again
+		return l.want(s, readEvents)
 	}
+	s.unblock()
 	fd, e := sysAccept(s.fd)
 	switch {
 	case e == unix.EAGAIN:
 		s.readable = false
 		l.countAccept(o)
-		l.want(s, readEvents)
-		return Again
+		return l.want(s, readEvents)
 	case e != 0:
 		s.Counters[AccFails]++
 		return Code(e)
 	}
+	fds.hold(fd, false)
 	n := l.add(fd, s.domain, s.typ, s.proto, o.Process)
-	n.Settings, n.linger, n.inq = s.Settings, s.linger, s.inq
+	n.Settings, n.inq = s.Settings, s.inq
 	n.Meta = nil
 	n.listener = s
 	o.New = n
@@ -157,5 +161,13 @@ func (l *Loop) attemptAccept(o *Op) Code {
 func (l *Loop) countAccept(o *Op) {
 	if !o.waited {
 		o.sock.Counters[AccTries]++
+	}
+}
+
+// unblock makes the calls that know no MSG_DONTWAIT return at once, when another program that
+// shares the socket has changed its mode meanwhile.
+func (s *Socket) unblock() {
+	if fds.isShared(s.fd) {
+		_ = sysSetNonblock(s.fd)
 	}
 }

@@ -112,6 +112,8 @@ func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
 		_ = unix.Close(epfd)
 		return nil, err
 	}
+	fds.reserve(epfd)
+	fds.reserve(efd)
 	l := &Loop{
 		cfg: cfg, epfd: epfd, eventfd: efd, parked: parked, gating: true,
 		processes: map[string]*process{}, foreign: map[int]func(uint32){}, asking: map[uint32]*Op{},
@@ -154,6 +156,7 @@ const (
 // Listen calls f with the events of a descriptor that is no socket of the loop.
 func (l *Loop) Listen(fd int, events uint32, f func(events uint32)) error {
 	l.foreign[fd] = f
+	fds.reserve(fd)
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: -foreignBit}
 	return unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev)
 }
@@ -238,22 +241,26 @@ func (l *Loop) Free() {
 		if s == nil {
 			continue
 		}
-		if s.private >= 0 {
-			_ = unix.Close(s.private)
-		}
-		if s.borrowed {
-			continue
-		}
-		if s.linger {
+		s.dropPrivate()
+		s.dropReceived()
+		if fds.release(s.fd) {
 			_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+			_ = unix.Close(s.fd)
+			fds.closed(s.fd)
 		}
-		_ = unix.Close(s.fd)
+	}
+	for fd := range l.foreign { // closed by others
+		fds.retire(fd)
+		fds.closed(fd)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.shut = true
-	_ = unix.Close(l.epfd)
-	_ = unix.Close(l.eventfd)
+	for _, fd := range []int{l.epfd, l.eventfd} {
+		fds.retire(fd)
+		_ = unix.Close(fd)
+		fds.closed(fd)
+	}
 }
 
 // LookAgain polls once without waiting, if anything was sent, and handles what it finds: what
@@ -375,24 +382,30 @@ func (l *Loop) ready(s *Socket, events uint32) {
 	}
 }
 
-// want makes epoll report the events of s, edge-triggered.
-func (l *Loop) want(s *Socket, events uint32) {
+// want makes epoll report the events of s, edge-triggered. It returns Again, or why nothing
+// will ever be reported.
+func (l *Loop) want(s *Socket, events uint32) Code {
 	if s.events&events == events || s.closed {
-		return
+		return Again
 	}
 	op := unix.EPOLL_CTL_MOD
 	if s.events == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
-	s.events |= events
-	ev := unix.EpollEvent{Events: s.events | unix.EPOLLET, Fd: int32(s.slot), Pad: int32(s.gen)}
-	if err := unix.EpollCtl(l.epfd, op, s.watchFD(), &ev); err == unix.EEXIST {
+	ev := unix.EpollEvent{Events: s.events | events | unix.EPOLLET, Fd: int32(s.slot), Pad: int32(s.gen)}
+	e := sysEpollCtl(l.epfd, op, s.watchFD(), &ev)
+	if e == unix.EEXIST {
 		// dup => false: another socket watches this descriptor already.
-		if fd, e := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 3); e == nil {
-			s.private = fd
-			_ = unix.EpollCtl(l.epfd, op, fd, &ev)
+		if s.private, e = sysDup(s.fd); e == 0 {
+			fds.reserve(s.private)
+			e = sysEpollCtl(l.epfd, op, s.private, &ev)
 		}
 	}
+	if e != 0 {
+		return Code(e)
+	}
+	s.events |= events
+	return Again
 }
 
 const (

@@ -1,7 +1,6 @@
 package socketcore
 
 import (
-	"encoding/binary"
 	"syscall"
 	"unsafe"
 
@@ -141,11 +140,7 @@ func Getsockopt(fd, level, number int, value []byte) (int, syscall.Errno) {
 	return min(int(size), len(value)), 0
 }
 
-// LingerOf tells what a value that was set says about close(2), when it is that of
-// SO_LINGER.
-func LingerOf(level, number int, value []byte) (on bool, seconds int, ok bool) {
-	if level != unix.SOL_SOCKET || number != unix.SO_LINGER || len(value) < unix.SizeofLinger {
-		return false, 0, false
-	}
-	return binary.NativeEndian.Uint32(value) != 0, int(int32(binary.NativeEndian.Uint32(value[4:]))), true
+// GivesDescriptor tells of an option whose value is a new descriptor of this program.
+func GivesDescriptor(level, number int) bool {
+	return level == unix.SOL_SOCKET && number == unix.SO_PEERPIDFD
 }

@@ -52,7 +52,11 @@ func (o *Option) probe() Answer {
 	defer done()
 	e = unix.ENOPROTOOPT
 	if r := o.Readable(); r != nil {
-		_, e = Getsockopt(fd, r.Level.Number, r.Number, make([]byte, r.Type.Capacity()))
+		value := make([]byte, r.Type.Capacity())
+		_, e = Getsockopt(fd, r.Level.Number, r.Number, value)
+		if e == 0 && GivesDescriptor(r.Level.Number, r.Number) {
+			sysClose(descriptorIn(value))
+		}
 	}
 	// Kernels differ in what can be read of what can be set.
 	if w := o.Settable(); w != nil && e == unix.ENOPROTOOPT {

@@ -334,16 +334,11 @@ func (l *Loop) isReady(s *Socket, o *Op) bool {
 			return true
 		}
 		s.readable = s.readable && sysReady(s.fd, pollIn) != 0
-		if !s.readable {
-			l.want(s, readEvents) // those before it may never have had to wait
-		}
-		return s.readable
+		// Those before it may never have had to wait. What cannot be watched is ready to fail.
+		return s.readable || l.want(s, readEvents) != Again
 	}
 	s.writable = s.writable && sysReady(s.fd, pollOut) != 0
-	if !s.writable {
-		l.want(s, writeEvents)
-	}
-	return s.writable
+	return s.writable || l.want(s, writeEvents) != Again
 }
 
 // hold remembers that a socket's readers wait for a confirmation.

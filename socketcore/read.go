@@ -68,8 +68,7 @@ func (l *Loop) attempt(o *Op) Code {
 		return NoMemory
 	}
 	if !s.readable && o.Mode == Wait && o.Flags&specialFlags == 0 {
-		l.want(s, readEvents) // a short read may have told, before epoll was ever asked
-		return Again
+		return l.want(s, readEvents) // a short read may have told, before epoll was ever asked
 	}
 	var c Code
 	switch {
@@ -81,8 +80,9 @@ func (l *Loop) attempt(o *Op) Code {
 		c = l.attemptOnce(o)
 	}
 	if c == Again {
-		l.want(s, readEvents)
-	} else if c != 0 {
+		c = l.want(s, readEvents)
+	}
+	if c != 0 && c != Again {
 		s.Counters[ReadFails]++
 	}
 	return c
@@ -330,6 +330,8 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 		}
 		return code(e)
 	}
+	o.InCtrl = ctrl[:min(int(l.msg.Controllen), len(ctrl))]
+	s.takeDescriptors(o.InCtrl, o.Flags)
 	s.shortRead(n, len(p), o.Flags)
 	if n == 0 && s.stream && len(p) > 0 && o.Flags&unix.MSG_ERRQUEUE == 0 {
 		return Closed
@@ -342,7 +344,6 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 	}
 	o.Result = p[:n]
 	o.InFlags = int(l.msg.Flags)
-	o.InCtrl = ctrl[:min(int(l.msg.Controllen), len(ctrl))]
 	if l.msg.Namelen > 0 {
 		l.from.size = int(min(l.msg.Namelen, uint32(len(l.from.raw))))
 		o.From = &l.from

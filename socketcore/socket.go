@@ -63,13 +63,12 @@ type Socket struct {
 	slot, gen           uint32
 	fd                  int
 	private             int  // duplicate for epoll, -1 for none
-	borrowed            bool // close leaves the descriptor alone
+	received            bool // it has got descriptors with messages
 	domain, typ, proto  int
 	stream, tcp         bool
 	ordered             bool // what one reader lost must reach the next before newer data
 	inq                 int8 // TCP_INQ: 0 not asked for yet, 1 on, -1 off
 	closed              bool
-	linger              bool
 	held, late          bool
 	readable, writable  bool // false: known to block; true: worth an attempt
 	ended               bool // hang-up seen: reads do not block any more
@@ -130,9 +129,6 @@ func (s *Socket) Owner() []byte {
 	}
 	return s.owner.keyBytes
 }
-
-// NoteLinger tells that SO_LINGER was set: closing may then take time.
-func (s *Socket) NoteLinger(on bool, seconds int) { s.linger = on && seconds > 0 }
 
 // Touch is called before the user sees or sets an option: TCP_INQ is the user's from then on.
 func (s *Socket) Touch(level, number int) {
@@ -242,6 +238,32 @@ func (l *Loop) adopt(s *Socket) {
 	l.slots[slot] = s
 }
 
+// OpenFD makes a socket of a descriptor of this program: of a duplicate, or of itself, which
+// is then closed with the last of the sockets that share it, but left alone when none of
+// ours is the first. Its domain, type and protocol are those that the kernel tells.
+func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
+	use, c := fds.open(fd, dup)
+	if c != 0 {
+		return nil, c
+	}
+	s := l.ofDescriptor(use, owner)
+	s.CType = 1
+	if dup {
+		s.CType = 2 + fd
+	}
+	return s, 0
+}
+
+func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
+	domain, _ := sysGetInt(fd, unix.SO_DOMAIN)
+	typ, _ := sysGetInt(fd, unix.SO_TYPE)
+	proto, _ := sysGetInt(fd, unix.SO_PROTOCOL)
+	_ = sysSetNonblock(fd)
+	s := l.add(fd, domain, typ, proto, owner)
+	s.inq = -1
+	return s
+}
+
 // Open wraps socket(2) and makes owner the controlling process.
 func (l *Loop) Open(domain, typ, proto int, owner []byte) (*Socket, Code) {
 	fd, e := sysSocket(domain, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
@@ -252,6 +274,7 @@ func (l *Loop) Open(domain, typ, proto int, owner []byte) (*Socket, Code) {
 }
 
 func (l *Loop) opened(fd, domain, typ, proto int, owner []byte) *Socket {
+	fds.hold(fd, false)
 	if domain != unix.AF_UNIX {
 		if p, e := sysGetInt(fd, unix.SO_PROTOCOL); e == 0 {
 			proto = p
@@ -290,45 +313,6 @@ func socketIn(netns string, domain, typ, proto int) (int, syscall.Errno) {
 		return -1, errnoOf(err)
 	}
 	return sysSocket(domain, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
-}
-
-// reserved tells descriptors of the program itself, which are nobody's sockets.
-func (l *Loop) reserved(fd int) bool {
-	if fd <= 2 || fd == l.epfd || fd == l.eventfd {
-		return true
-	}
-	return l.foreign[fd] != nil
-}
-
-// OpenFD makes a socket of a descriptor of this program: of a duplicate, or of itself.
-// Its domain, type and protocol are those that the kernel tells.
-func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
-	if fd != int(int32(fd)) || l.reserved(fd) {
-		return nil, Code(unix.EBADF)
-	}
-	domain, e := sysGetInt(fd, unix.SO_DOMAIN)
-	if e != 0 {
-		return nil, Code(e)
-	}
-	typ, _ := sysGetInt(fd, unix.SO_TYPE)
-	proto, _ := sysGetInt(fd, unix.SO_PROTOCOL)
-	use, ctype := fd, 1
-	if dup {
-		var err error
-		if use, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
-			return nil, Code(errnoOf(err))
-		}
-		ctype = 2 + fd
-	}
-	if err := unix.SetNonblock(use, true); err != nil {
-		return nil, Code(errnoOf(err))
-	}
-	s := l.add(use, domain, typ, proto, owner)
-	s.CType, s.borrowed, s.inq = ctype, !dup, -1
-	if lg, err := unix.GetsockoptInt(use, unix.SOL_SOCKET, unix.SO_LINGER); err == nil {
-		s.linger = lg != 0
-	}
-	return s, 0
 }
 
 // Bind wraps bind(2).
@@ -390,9 +374,7 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	if s.events != 0 {
 		_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, s.watchFD(), nil)
 	}
-	if s.private >= 0 {
-		sysClose(s.private)
-	}
+	s.dropPrivate()
 	l.slots[s.slot] = nil
 	l.freeSlots = append(l.freeSlots, s.slot)
 	l.handler.Gone(s, owner)
@@ -403,15 +385,37 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 		}
 	}
 	l.release(l.lookup(s.lastReader))
+	s.dropReceived()
 	l.closeDescriptor(s, done)
 }
 
+// lingers tells whether close(2) may take time: whoever shares the socket may have set that.
+func (s *Socket) lingers() bool {
+	if s.domain == unix.AF_UNIX || !s.stream && s.typ != unix.SOCK_SEQPACKET {
+		return false
+	}
+	on, seconds := sysGetLinger(s.fd)
+	return on && seconds > 0
+}
+
+// dropPrivate closes the duplicate for epoll.
+func (s *Socket) dropPrivate() {
+	if s.private >= 0 {
+		fds.retire(s.private)
+		sysClose(s.private)
+		fds.closed(s.private)
+		s.private = -1
+	}
+}
+
+// closeDescriptor closes the descriptor with its last socket.
 func (l *Loop) closeDescriptor(s *Socket, done func()) {
 	switch {
-	case s.borrowed:
-	case s.linger:
+	case !fds.release(s.fd):
+	case s.lingers():
 		go func() {
 			sysCloseWait(s.fd)
+			fds.closed(s.fd)
 			if done != nil {
 				l.Post(done)
 			}
@@ -419,6 +423,7 @@ func (l *Loop) closeDescriptor(s *Socket, done func()) {
 		return
 	default:
 		sysClose(s.fd)
+		fds.closed(s.fd)
 	}
 	if done != nil {
 		done()

@@ -105,7 +105,7 @@ func sysRecvmsg(fd int, m *unix.Msghdr, flags int) (int, syscall.Errno) {
 	if e := fault("recvmsg", fd); e != 0 {
 		return 0, e
 	}
-	r, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), uintptr(flags|unix.MSG_DONTWAIT))
+	r, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), uintptr(flags|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC))
 	return int(r), e
 }
 
@@ -130,6 +130,42 @@ func sysSendmsg(fd int, m *unix.Msghdr, flags int) (int, syscall.Errno) {
 	r, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(m)),
 		uintptr(flags|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL))
 	return int(r), e
+}
+
+// sysDup duplicates a descriptor, with close-on-exec.
+func sysDup(fd int) (int, syscall.Errno) {
+	if e := fault("dup", fd); e != 0 {
+		return -1, e
+	}
+	r, _, e := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if e != 0 {
+		return -1, e
+	}
+	return int(r), 0
+}
+
+func sysSetNonblock(fd int) syscall.Errno {
+	flags, _, e := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
+	if e == 0 && flags&unix.O_NONBLOCK == 0 {
+		_, _, e = unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
+	}
+	return e
+}
+
+func sysEpollCtl(epfd, op, fd int, ev *unix.EpollEvent) syscall.Errno {
+	if e := fault("epoll_ctl", fd); e != 0 {
+		return e
+	}
+	_, _, e := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
+	return e
+}
+
+func sysGetLinger(fd int) (on bool, seconds int) {
+	var l unix.Linger
+	size := uint32(unsafe.Sizeof(l))
+	_, _, _ = unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&l)), uintptr(unsafe.Pointer(&size)), 0)
+	return l.Onoff != 0, int(l.Linger)
 }
 
 // sysGetInt asks for an option of level SOL_SOCKET.

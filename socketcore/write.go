@@ -105,12 +105,12 @@ func (l *Loop) refused(o *Op) Code {
 	if o.Kind == Sendmsg && o.Taken > 0 {
 		return 0
 	}
-	l.want(s, writeEvents)
+	c := l.want(s, writeEvents)
 	if s.domain == unix.AF_UNIX && !s.stream {
 		// The receiver's queue is full; epoll calls the sender writable all the same.
 		o.backoff = min(max(2*o.backoff, backoffMin), backoffMax)
 	}
-	return Again
+	return c
 }
 
 // send does one send(2) or sendmsg(2).
@@ -119,9 +119,12 @@ func (l *Loop) send(o *Op, flags int) (int, Code) {
 	s.Counters[WriteTries]++
 	var n int
 	var e Errno
-	if len(o.Ctrl) == 0 {
+	switch {
+	case len(o.Ctrl) == 0:
 		n, e = sysSend(s.fd, o.Data, flags, o.To)
-	} else {
+	case !fds.lend(o.Ctrl):
+		e = unix.EBADF
+	default:
 		l.prepare(o.Data, nil, o.Ctrl)
 		if o.To != nil {
 			l.msg.Name, l.msg.Namelen = (*byte)(o.To.pointer()), uint32(o.To.size)

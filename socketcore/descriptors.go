@@ -1,0 +1,171 @@
+package socketcore
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// fds says whose the descriptors of this program are. There is one such table in a
+// process, whatever number of loops it has: a number that somebody wants opened may be any.
+var fds fdTable
+
+type fdTable struct {
+	mu   sync.Mutex
+	rows []fdRow // by descriptor
+}
+
+// A row without sockets, receiver or a close under way is of a descriptor that the program
+// did not make: inherited, or not open at all.
+type fdRow struct {
+	sockets  int32  // how many sockets use it; the last one closes it
+	closing  int32  // how many are closing it: the number may come round again meanwhile
+	internal bool   // the program's own
+	lent     bool   // it was here before its sockets and stays after them
+	shared   bool   // other programs hold it too, and may make it blocking
+	receiver uint64 // the socket that got it with a message; 0 when it is not from there
+}
+
+// at returns the row of a descriptor, which must be one that is or was open.
+func (t *fdTable) at(fd int) *fdRow {
+	for fd >= len(t.rows) {
+		t.rows = append(t.rows, fdRow{})
+	}
+	return &t.rows[fd]
+}
+
+// reserve marks a descriptor as the program's own.
+func (t *fdTable) reserve(fd int) {
+	t.mu.Lock()
+	t.at(fd).internal = true
+	t.mu.Unlock()
+}
+
+// retire says that one of the program's own is about to be closed; closed has to follow.
+func (t *fdTable) retire(fd int) {
+	t.mu.Lock()
+	r := t.at(fd)
+	r.internal = false
+	r.closing++
+	t.mu.Unlock()
+}
+
+// hold makes a new descriptor that of one socket; shared tells that it is not new elsewhere.
+func (t *fdTable) hold(fd int, shared bool) {
+	t.mu.Lock()
+	r := t.at(fd)
+	*r = fdRow{sockets: 1, closing: r.closing, shared: shared}
+	t.mu.Unlock()
+}
+
+// receive makes descriptors that came with a message the affair of the socket with this id.
+func (t *fdTable) receive(fd int, id uint64) {
+	t.mu.Lock()
+	r := t.at(fd)
+	*r = fdRow{closing: r.closing, shared: true, receiver: id}
+	t.mu.Unlock()
+}
+
+// release takes one socket off a descriptor and tells whether it is to be closed now, after
+// which closed has to be called.
+func (t *fdTable) release(fd int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.at(fd)
+	if r.sockets--; r.sockets > 0 {
+		return false
+	}
+	lent := r.lent
+	*r = fdRow{closing: r.closing}
+	if !lent {
+		r.closing++
+	}
+	return !lent
+}
+
+func (t *fdTable) closed(fd int) {
+	t.mu.Lock()
+	t.at(fd).closing--
+	t.mu.Unlock()
+}
+
+// unopened releases what the socket with this id got with messages and nobody has opened
+// since. They are to be closed, each followed by a call of closed.
+func (t *fdTable) unopened(id uint64) (left []int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for fd := range t.rows {
+		if r := &t.rows[fd]; r.receiver == id {
+			*r = fdRow{closing: r.closing + 1}
+			left = append(left, fd)
+		}
+	}
+	return left
+}
+
+// isShared tells whether another program may have made the descriptor blocking.
+func (t *fdTable) isShared(fd int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.at(fd).shared
+}
+
+// open gives a descriptor to one more socket: itself, or a duplicate. It must be a socket,
+// and not one of the program's own. What a message brought belongs to its first socket from
+// then on.
+func (t *fdTable) open(fd int, dup bool) (int, Code) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c := t.usable(fd); c != 0 {
+		return -1, c
+	}
+	r := t.at(fd)
+	if dup {
+		copied, e := sysDup(fd)
+		if e != 0 {
+			return -1, Code(e)
+		}
+		shared := r.shared || r.sockets == 0
+		r = t.at(copied)
+		*r = fdRow{sockets: 1, closing: r.closing, shared: shared}
+		return copied, 0
+	}
+	if r.sockets == 0 && r.receiver == 0 {
+		r.lent, r.shared = true, true
+	}
+	r.sockets++
+	r.receiver = 0
+	return fd, 0
+}
+
+// usable tells by 0 that a descriptor is somebody's socket. Called with the table locked, so
+// that it stays one for as long.
+func (t *fdTable) usable(fd int) Code {
+	if fd < 0 || fd != int(int32(fd)) {
+		return Code(unix.EBADF)
+	}
+	if _, e := sysGetInt(fd, unix.SO_DOMAIN); e != 0 {
+		return Code(e)
+	}
+	if r := t.at(fd); fd <= 2 || r.internal || r.closing > 0 && r.sockets == 0 && r.receiver == 0 {
+		return Code(unix.EBADF)
+	}
+	return 0
+}
+
+// lend tells whether all descriptors in these control messages may be sent to others: those
+// that are sockets, or that came with a message.
+func (t *fdTable) lend(control []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for p := range DescriptorsIn(control) {
+		fd := descriptorIn(p)
+		if fd < 0 || fd >= len(t.rows) || t.rows[fd].receiver == 0 {
+			if t.usable(fd) != 0 {
+				return false
+			}
+		}
+		t.at(fd).shared = true
+	}
+	return true
+}

@@ -168,6 +168,6 @@ func (l *Loop) countAccept(o *Op) {
 // shares the socket has changed its mode meanwhile.
 func (s *Socket) unblock() {
 	if fds.isShared(s.fd) {
-		_ = sysSetNonblock(s.fd)
+		sysSetNonblock(s.fd)
 	}
 }

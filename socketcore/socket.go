@@ -258,7 +258,7 @@ func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
 	domain, _ := sysGetInt(fd, unix.SO_DOMAIN)
 	typ, _ := sysGetInt(fd, unix.SO_TYPE)
 	proto, _ := sysGetInt(fd, unix.SO_PROTOCOL)
-	_ = sysSetNonblock(fd)
+	sysSetNonblock(fd)
 	s := l.add(fd, domain, typ, proto, owner)
 	s.inq = -1
 	return s

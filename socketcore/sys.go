@@ -144,12 +144,11 @@ func sysDup(fd int) (int, syscall.Errno) {
 	return int(r), 0
 }
 
-func sysSetNonblock(fd int) syscall.Errno {
+func sysSetNonblock(fd int) {
 	flags, _, e := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
 	if e == 0 && flags&unix.O_NONBLOCK == 0 {
-		_, _, e = unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
+		_, _, _ = unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
 	}
-	return e
 }
 
 func sysEpollCtl(epfd, op, fd int, ev *unix.EpollEvent) syscall.Errno {

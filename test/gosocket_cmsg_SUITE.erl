@@ -12,6 +12,7 @@
     rxq_ovfl_counts_what_was_dropped/1,
     credentials_are_those_of_the_helper/1,
     credentials_can_be_sent/1,
+    rights_are_four_bytes_for_each_descriptor/1,
     tos_is_a_name_or_a_number/1,
     tos_and_ttl_are_sent_as_they_arrive/1,
     ttl_of_the_socket_arrives/1,
@@ -31,6 +32,7 @@
     rxq_ovfl_counts_what_was_dropped,
     credentials_are_those_of_the_helper,
     credentials_can_be_sent,
+    rights_are_four_bytes_for_each_descriptor,
     tclass_and_hoplimit_are_sent_as_they_arrive,
     pktinfo_by_number_chooses_the_source
 ]).
@@ -127,6 +129,20 @@ credentials_can_be_sent(_) ->
     ?assert(lists:member((with_ctrl([NoSuchProcess]))(A), [{error, esrch}, {error, eperm}])),
     ?assertEqual({error, einval}, (with_ctrl([Message#{data := <<1:32>>}]))(A)),
     close({A, B}).
+
+%% Whose the descriptors are is in gosocket_descriptor_SUITE.
+-spec rights_are_four_bytes_for_each_descriptor(config()) -> term().
+rights_are_four_bytes_for_each_descriptor(_) ->
+    Passed = bound({inet, dgram}),
+    {ok, FD} = ?S:getopt(Passed, otp, fd),
+    lists:foreach(fun(Kind) ->
+        {A, B} = pair(Kind),
+        Rights = #{level => socket, type => rights, data => <<FD:32/native, FD:32/native>>},
+        ok = (with_ctrl([Rights]))(A),
+        ?assertMatch({Kind, [#{level := socket, type := rights, data := <<_:32, _:32>>}]}, {Kind, ctrl(B)}),
+        close({A, B})
+    end, [Kind || {local, _} = Kind <- kinds()]),
+    close(Passed).
 
 %% ---- level ip ----
 

@@ -26,10 +26,7 @@
     open_of_a_descriptor_shares_the_socket/1,
     open_of_a_descriptor_without_dup_leaves_it_open/1,
     open_of_a_descriptor_takes_the_systems_word/1,
-    open_of_what_is_no_socket_is_an_error/1,
-    send_flags_are_taken/1,
-    more_holds_a_datagram_back/1,
-    urgent_byte_is_read_with_oob/1
+    open_of_what_is_no_socket_is_an_error/1
 ]).
 
 -define(OURS, [
@@ -311,38 +308,3 @@ open_of_a_descriptor_takes_the_systems_word(_) ->
 -spec open_of_what_is_no_socket_is_an_error(config()) -> term().
 open_of_what_is_no_socket_is_an_error(_) ->
     [?assertEqual({FD, {error, epfnosupport}}, {FD, ?S:open(FD)}) || FD <- [-1, 19999]].
-
-%% ---- flags ----
-
--spec send_flags_are_taken(config()) -> term().
-send_flags_are_taken(_) ->
-    [begin
-         {A, B} = pair(Kind),
-         [begin
-              ok = ?S:send(A, <<"x">>, [Flag]),
-              ?assertEqual({Kind, Flag, {ok, <<"x">>}}, {Kind, Flag, ?S:recv(B, 0, ?PATIENCE)})
-          end || Flag <- [confirm, dontroute, eor, nosignal]],
-         close({A, B})
-     end || Kind <- [{inet, stream}, {local, stream}, {inet, dgram}, {local, dgram}]],
-    {A, B} = pair({inet, dgram}),
-    ?assertEqual({error, {enotsup, 1}}, ?S:send(A, <<"x">>, [oob])),
-    close({A, B}).
-
-%% udp(7): until the next send without it
--spec more_holds_a_datagram_back(config()) -> term().
-more_holds_a_datagram_back(_) ->
-    {A, B} = pair({inet, dgram}),
-    ok = ?S:send(A, <<"one">>, [more]),
-    ?assertEqual({error, timeout}, ?S:recv(B, 0, 0)),
-    ok = ?S:send(A, <<"two">>),
-    ?assertEqual({ok, <<"onetwo">>}, ?S:recv(B, 0, ?PATIENCE)),
-    close({A, B}).
-
--spec urgent_byte_is_read_with_oob(config()) -> term().
-urgent_byte_is_read_with_oob(_) ->
-    {A, B} = pair({inet, stream}),
-    ?assertEqual({error, einval}, ?S:recv(B, 1, [oob], 0)),
-    ok = ?S:send(A, <<"abc">>, [oob]),
-    ?assertEqual({ok, <<"ab">>}, ?S:recv(B, 2, ?PATIENCE)),
-    ?assertEqual({ok, <<"c">>}, ?S:recv(B, 1, [oob])),
-    close({A, B}).

@@ -38,6 +38,9 @@ func init() {
 		"setopt":   {5, 5, true, (*call).setopt},
 		"info":     {1, 1, true, (*call).info},
 		"cancel":   {3, 3, true, (*call).cancel},
+
+		"supports":     {0, 2, false, (*call).supports},
+		"is_supported": {1, 3, false, (*call).isSupported},
 	}
 }
 

@@ -100,6 +100,9 @@ func (l *Level) Option(name []byte) *Option {
 	return nil
 }
 
+// IsFirst tells whether a row of the level is the first of its name.
+func (l *Level) IsFirst(o *Option) bool { return l.byName[o.Name] == o }
+
 // Readable returns the first row from o on that answers a get, or nil.
 func (o *Option) Readable() *Option { return o.without(NoGet) }
 

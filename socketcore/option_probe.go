@@ -11,46 +11,54 @@ type Answer uint8
 
 // The answers. Whoever wants a yes or no takes Unsure for no.
 const (
-	Unsure Answer = iota // the kernel could not be asked: a capability is missing
+	Unsure Answer = iota // the kernel could not be asked: a capability or a descriptor is missing
 	Yes
 	No
 )
 
+// probes keeps what the kernel has said, which stays true while it runs. What it did not say,
+// and whether there is a kind of socket at all (its module may be loaded later), is asked again.
 var probes struct {
 	sync.Mutex
-	known map[*Option]Answer
+	options map[*Option]Answer
+	flags   map[flagProbe]Answer
 }
 
-// Supported asks the running kernel, once, whether it has the option: it reads it from,
-// or sets it to nothing on, a socket that is made for that.
-func (o *Option) Supported() Answer {
+// A Probe asks the running kernel what it has. It tries each kind of socket that does not
+// open but once, since the kernel may look for a module every time.
+type Probe struct {
+	missing [len(sorts)]Errno
+}
+
+// Option tells whether the kernel has the option: it is read from, or set to nothing on, a
+// socket that is made for that.
+func (p *Probe) Option(o *Option) Answer {
+	if o.Flags&Absent != 0 {
+		return No
+	}
 	probes.Lock()
 	defer probes.Unlock()
-	a, ok := probes.known[o]
-	if !ok {
-		if probes.known == nil {
-			probes.known = make(map[*Option]Answer)
+	if a, ok := probes.options[o]; ok {
+		return a
+	}
+	fd, done, e := p.open(o.On)
+	if e != 0 {
+		return socketAnswer(e)
+	}
+	defer done()
+	a := useAnswer(o.try(fd))
+	if a != Unsure {
+		if probes.options == nil {
+			probes.options = make(map[*Option]Answer)
 		}
-		a = o.probe()
-		probes.known[o] = a
+		probes.options[o] = a
 	}
 	return a
 }
 
-func (o *Option) probe() Answer {
-	if o.Flags&Absent != 0 {
-		return No
-	}
-	fd, done, e := o.On.Open()
-	switch e {
-	case 0:
-	case unix.EPROTONOSUPPORT, unix.ESOCKTNOSUPPORT, unix.EAFNOSUPPORT:
-		return No
-	default:
-		return Unsure
-	}
-	defer done()
-	e = unix.ENOPROTOOPT
+// try uses an option in a way that changes as little as possible.
+func (o *Option) try(fd int) Errno {
+	e := unix.ENOPROTOOPT
 	if r := o.Readable(); r != nil {
 		value := make([]byte, r.Type.Capacity())
 		_, e = Getsockopt(fd, r.Level.Number, r.Number, value)
@@ -66,9 +74,123 @@ func (o *Option) probe() Answer {
 		}
 		e = Setsockopt(fd, w.Level.Number, w.Number, nothing)
 	}
-	// Any other refusal comes from the option itself.
-	if e == unix.ENOPROTOOPT || e == unix.EOPNOTSUPP {
+	return e
+}
+
+func (p *Probe) open(s Sort) (fd int, done func(), e Errno) {
+	if e = p.missing[s]; e != 0 {
+		return -1, nil, e
+	}
+	fd, done, e = s.Open()
+	p.missing[s] = e
+	return fd, done, e
+}
+
+// socketAnswer reads what opening a socket has failed with.
+func socketAnswer(e Errno) Answer {
+	switch e {
+	case 0:
+		return Yes
+	case unix.EPROTONOSUPPORT, unix.ESOCKTNOSUPPORT, unix.EAFNOSUPPORT, unix.ENOSYS:
 		return No
 	}
+	return Unsure
+}
+
+// useAnswer reads what using an option or a flag has failed with. A refusal that is not listed
+// comes from what was asked for, which is there then.
+func useAnswer(e Errno) Answer {
+	switch e {
+	case unix.ENOPROTOOPT, unix.EOPNOTSUPP:
+		return No
+	case unix.EPERM, unix.EACCES, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
+		return Unsure
+	}
 	return Yes
+}
+
+type flagProbe struct {
+	send bool
+	flag int64
+}
+
+// SendFlag tells whether a connected TCP socket takes the flag.
+func (p *Probe) SendFlag(flag Name) Answer { return p.flag(flagProbe{true, flag.Value}) }
+
+// RecvFlag tells whether a connected TCP socket takes the flag.
+func (p *Probe) RecvFlag(flag Name) Answer { return p.flag(flagProbe{false, flag.Value}) }
+
+func (p *Probe) flag(f flagProbe) Answer {
+	probes.Lock()
+	defer probes.Unlock()
+	if a, ok := probes.flags[f]; ok {
+		return a
+	}
+	fd, done, e := p.open(TCPPair)
+	if e != 0 {
+		return socketAnswer(e)
+	}
+	defer done()
+	a := useAnswer(f.try(fd))
+	if a != Unsure {
+		if probes.flags == nil {
+			probes.flags = make(map[flagProbe]Answer)
+		}
+		probes.flags[f] = a
+	}
+	return a
+}
+
+func (f flagProbe) try(fd int) Errno {
+	flags := int(f.flag) | unix.MSG_DONTWAIT
+	var err error
+	if f.send {
+		err = unix.Send(fd, []byte{0}, flags|unix.MSG_NOSIGNAL)
+	} else {
+		_, _, err = unix.Recvfrom(fd, make([]byte, 1), flags)
+	}
+	if err != nil {
+		return errnoOf(err)
+	}
+	return 0
+}
+
+// A Feature is a part of the kernel that the API has a name for.
+type Feature struct {
+	Name string
+	ask  func(p *Probe) Errno
+}
+
+// Features are in the order of the API's list.
+var Features = []Feature{
+	{"sctp", opens(SCTP)},
+	{"ipv6", opens(UDP6)},
+	{"local", opens(UnixStream)},
+	{"netns", func(*Probe) Errno { return enterOwnNetns() }},
+}
+
+// Feature tells whether the kernel has it, for this program and now.
+func (p *Probe) Feature(f *Feature) Answer { return socketAnswer(f.ask(p)) }
+
+func opens(s Sort) func(*Probe) Errno {
+	return func(p *Probe) Errno {
+		_, done, e := p.open(s)
+		if e == 0 {
+			done()
+		}
+		return e
+	}
+}
+
+// enterOwnNetns asks for what opening in another network namespace needs, and changes nothing.
+func enterOwnNetns() Errno {
+	ns, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return errnoOf(err)
+	}
+	defer func() { _ = unix.Close(ns) }()
+	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+		return errnoOf(err)
+	}
+	return 0
 }

@@ -1,4 +1,4 @@
-%% info/0,1 and its counters, the registry, supports.
+%% info/0,1 and its counters, the registry.
 -module(gosocket_info_SUITE).
 
 -export([
@@ -27,10 +27,7 @@
     registry_can_be_switched_off_and_overridden/1,
     accepted_sockets_follow_their_listener/1,
     info_0_counts_sockets/1,
-    debug_flags_show_in_info_0/1,
-    supports_has_the_shape_of_the_man_page/1,
-    is_supported_agrees_with_supports/1,
-    unknown_keys_are_not_supported/1
+    debug_flags_show_in_info_0/1
 ]).
 
 -define(OURS, [
@@ -40,8 +37,7 @@
     send_in_many_steps_counts_every_byte,
     waiting_accept_counts_one_wait,
     registry_filter_that_raises_reaches_the_caller,
-    info_0_counts_sockets,
-    is_supported_agrees_with_supports
+    info_0_counts_sockets
 ]).
 -include("gosocket_test.hrl").
 
@@ -355,48 +351,6 @@ debug_flags_show_in_info_0() ->
     ?assertMatch(#{socket_debug := true}, ?S:info()),
     ok = ?S:socket_debug(false),
     ?assertMatch(#{socket_debug := false}, ?S:info()).
-
-%% ---- supports ----
-
--spec supports_has_the_shape_of_the_man_page(config()) -> term().
-supports_has_the_shape_of_the_man_page(_) ->
-    with(supports, 0, fun supports_has_the_shape_of_the_man_page/0).
-
--spec supports_has_the_shape_of_the_man_page() -> term().
-supports_has_the_shape_of_the_man_page() ->
-    ?assertMatch([{options, _}, {send_flags, _}, {recv_flags, _}, {sctp, _}, {ipv6, _}, {local, _}, {netns, _}], ?S:supports()),
-    ?assertMatch([{socket, _}, {ip, _}, {ipv6, _}, {tcp, _}, {udp, _}, {sctp, _}], ?S:supports(options)),
-    ?assertEqual([confirm, dontroute, eor, more, nosignal, oob], lists:sort([Flag || {Flag, true} <- ?S:supports(send_flags)])),
-    ?assertEqual([cmsg_cloexec, errqueue, oob, peek, trunc], lists:sort([Flag || {Flag, true} <- ?S:supports(recv_flags)])),
-    [?assert(lists:member({Option, true}, ?S:supports(options, Level)))
-     || {Level, Option} <- [{socket, reuseaddr}, {socket, rcvbuf}, {ip, ttl}, {ipv6, v6only}, {tcp, nodelay}, {udp, cork}]],
-    ?assertEqual([], ?S:supports(sctp)).
-
--spec is_supported_agrees_with_supports(config()) -> term().
-is_supported_agrees_with_supports(_) ->
-    with(supports, 0, fun is_supported_agrees_with_supports/0).
-
--spec is_supported_agrees_with_supports() -> term().
-is_supported_agrees_with_supports() ->
-    [?assertEqual({Key, Is}, {Key, ?S:is_supported(Key)}) || {Key, Is} <- ?S:supports(), is_boolean(Is)],
-    [?assertEqual({Key, Flag, Is}, {Key, Flag, ?S:is_supported(Key, Flag)})
-     || Key <- [send_flags, recv_flags], {Flag, Is} <- ?S:supports(Key)],
-    [?assertEqual({Level, Option, Is}, {Level, Option, ?S:is_supported(options, Level, Option)})
-     || {Level, Options} <- ?S:supports(options), {Option, Is} <- Options],
-    {ok, Protocols} = file:read_file("/proc/net/protocols"),
-    ?assertEqual(binary:match(Protocols, <<"SCTP">>) =/= nomatch, ?S:is_supported(sctp)),
-    ?assert(?S:is_supported(local)).
-
--spec unknown_keys_are_not_supported(config()) -> term().
-unknown_keys_are_not_supported(_) ->
-    with(supports, 0, fun unknown_keys_are_not_supported/0).
-
--spec unknown_keys_are_not_supported() -> term().
-unknown_keys_are_not_supported() ->
-    ?assertEqual([[], [], []], [?S:supports(foo), ?S:supports(options, foo), ?S:supports(foo, bar)]),
-    ?assertEqual([false, false, false, false],
-                 [?S:is_supported(foo), ?S:is_supported(options), ?S:is_supported(send_flags, foo),
-                  ?S:is_supported(options, socket, foo)]).
 
 %% A case for a function that has to be there.
 -spec with(atom(), arity(), fun(() -> term())) -> term().

@@ -43,6 +43,9 @@
          which_sockets/0, which_sockets/1,
          use_registry/1]).
 
+-export([supports/0, supports/1, supports/2,
+         is_supported/1, is_supported/2, is_supported/3]).
+
 -include("gosocket_types.hrl").
 
 -define(IS_TIMEOUT(T), (T =:= infinity orelse T =:= nowait orelse is_integer(T) andalso T >= 0)).
@@ -410,3 +413,39 @@ which_sockets(Filter) -> gosocket_registry:sockets(Filter).
 %% @doc Whether sockets opened from now on go into the registry, unless their open says otherwise.
 -spec use_registry(boolean()) -> ok.
 use_registry(Use) when is_boolean(Use) -> gosocket_registry:use(Use).
+
+%% ---- What the kernel has
+
+%% @doc What the running kernel supports: not what was there at compile time, and only what works for
+%% the helper now.
+%%
+%% `[{options, [{Level, [{Option, boolean()}]}]}, {send_flags, [{Flag, boolean()}]},
+%% {recv_flags, [{Flag, boolean()}]}, {sctp, boolean()}, {ipv6, boolean()}, {local, boolean()},
+%% {netns, boolean()}]', the levels being socket, ip, ipv6, tcp, udp and sctp. In each the options of the
+%% man page come first, in its order. Options that cannot be tried because a capability is missing are
+%% `false'. The list is empty when the helper does not start; the first call starts it.
+-spec supports() -> supports().
+supports() -> gosocket_support:list([]).
+
+%% @doc The part of {@link supports/0} that has this key, if that is a list; else `[]'.
+-spec supports(Key1 :: options | send_flags | recv_flags | term()) ->
+          supports_options() | [{send_flag() | recv_flag(), boolean()}].
+supports(Key1) -> gosocket_support:list([Key1]).
+
+%% @doc The options of a level, with `options' as the first key; else `[]'. The level `packet', which
+%% the man page does not have, is known as well.
+-spec supports(Key1 :: options | term(), Level :: atom() | term()) -> [{Option :: atom(), boolean()}].
+supports(Key1, Key2) -> gosocket_support:list([Key1, Key2]).
+
+%% @doc Whether sockets of a kind can be opened, or, for `netns', in other network namespaces. `false'
+%% for any other key.
+-spec is_supported(Key1 :: sctp | ipv6 | local | netns | term()) -> boolean().
+is_supported(Key1) -> gosocket_support:is([Key1]).
+
+%% @doc Whether a flag is taken; `false' for any other keys.
+-spec is_supported(Key1 :: send_flags | recv_flags | term(), Flag :: send_flag() | recv_flag() | term()) -> boolean().
+is_supported(Key1, Key2) -> gosocket_support:is([Key1, Key2]).
+
+%% @doc Whether an option of a level works; `false' for any other keys.
+-spec is_supported(Key1 :: options | term(), Level :: atom() | term(), Option :: atom() | term()) -> boolean().
+is_supported(Key1, Key2, Key3) -> gosocket_support:is([Key1, Key2, Key3]).

@@ -15,7 +15,7 @@
 -spec open(Call :: tuple(), Opts :: map()) -> {ok, gosocket:socket()} | {error, term()}.
 open(Call, Opts) ->
     Registered = maps:get(use_registry, Opts, use()) =:= true,
-    gosocket_wait:open(erlang:append_element(Call, Opts#{use_registry => Registered}), Registered).
+    gosocket_wait:open(open, erlang:append_element(Call, Opts#{use_registry => Registered}), Registered).
 
 -spec use() -> boolean().
 use() ->

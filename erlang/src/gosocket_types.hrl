@@ -21,7 +21,8 @@
               uint8/0, uint16/0, uint20/0, uint32/0, int32/0, errcode/0]).
 
 -export_type([open_opts/0, openfd_opts/0, reason/0, timed_reason/0, select/0, opened/1,
-              sent/1, sent_part/0, msg_sent/1, received/1, received_part/0, received_from/1, msg_received/1]).
+              sent/1, sent_part/0, msg_sent/1, received/1, received_part/0, received_from/1, msg_received/1,
+              supports/0, supports_options/0]).
 
 -type domain() :: local | inet | inet6.
 -type type() :: stream | dgram | raw | rdm | seqpacket.
@@ -288,3 +289,14 @@
 %% A `nowait' receive of a Length found a part of it.
 -type received_from(Reason) :: {ok, {Source :: sockaddr() | undefined, binary()}} | {error, Reason}.
 -type msg_received(Reason) :: {ok, msghdr()} | {error, Reason}.
+
+-type supports() :: [{options, supports_options()}
+                   | {send_flags, [{send_flag(), boolean()}]}
+                   | {recv_flags, [{recv_flag(), boolean()}]}
+                   | {sctp | ipv6 | local | netns, boolean()}].
+-type supports_options() :: [{socket, [{socket_option() | atom(), boolean()}]}
+                           | {ip, [{ip_socket_option() | atom(), boolean()}]}
+                           | {ipv6, [{ipv6_socket_option() | atom(), boolean()}]}
+                           | {tcp, [{tcp_socket_option() | atom(), boolean()}]}
+                           | {udp, [{udp_socket_option() | atom(), boolean()}]}
+                           | {sctp, [{sctp_socket_option() | atom(), boolean()}]}].

@@ -6,7 +6,7 @@
 
 -export([call/3,
          send/4,
-         open/2,
+         open/3,
          ask_lane/2]).
 
 %% For gosocket_reload.
@@ -33,7 +33,9 @@
                | {cancel, gosocket:socket(), reference()}
                | {send, target(), binary()}
                | {sendmsg, target(), binary(), erlang:iovec()}
-               | {open, Call :: tuple(), Registered :: boolean(), Attempts :: non_neg_integer()}.
+               | {open, request(), Attempts :: non_neg_integer()}.
+
+-type request() :: {open | plain, Call :: tuple(), Registered :: boolean()}.
 
 %% Where the chunks of a send go.
 -type target() :: {Lane :: pid(), Socket :: non_neg_integer()}.
@@ -86,28 +88,30 @@ first(Payload, Window) -> binary_part(Payload, 0, Window).
 send_shape(Target, Payload, undefined) -> {send, Target, Payload};
 send_shape(Target, Payload, Iovec) -> {sendmsg, Target, Payload, Iovec}.
 
-%% @doc Opens need no handle but a lane, which they start if there is none.
--spec open(Call :: tuple(), Registered :: boolean()) -> {ok, gosocket:socket()} | {error, term()}.
-open(Call, Registered) ->
+%% @doc What is about no socket yet needs no handle but a lane, which is started if there is none. The
+%% class is `open', or `plain' for a call that makes no socket.
+-spec open(open | plain, Call :: tuple(), Registered :: boolean()) -> {ok, term()} | {error, term()}.
+open(Class, Call, Registered) ->
+    Request = {Class, Call, Registered},
     case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
-        #gosocket_lane{pid = Lane} -> open(Call, Registered, ?OPEN_ATTEMPTS, Lane);
-        none -> start(Call, Registered, ?OPEN_ATTEMPTS)
+        #gosocket_lane{pid = Lane} -> ask(Request, ?OPEN_ATTEMPTS, Lane);
+        none -> start(Request, ?OPEN_ATTEMPTS)
     end.
 
--spec start(tuple(), boolean(), non_neg_integer()) -> {ok, gosocket:socket()} | {error, term()}.
-start(_Call, _Registered, 0) ->
+-spec start(request(), non_neg_integer()) -> {ok, term()} | {error, term()}.
+start(_Request, 0) ->
     {error, closed};
-start(Call, Registered, Attempts) ->
+start(Request, Attempts) ->
     case gosocket_start:lane(?DEFAULT_LANE) of
-        {ok, Lane} -> open(Call, Registered, Attempts - 1, Lane);
+        {ok, Lane} -> ask(Request, Attempts - 1, Lane);
         {error, Reason} -> {error, Reason}
     end.
 
--spec open(tuple(), boolean(), non_neg_integer(), pid()) -> {ok, gosocket:socket()} | {error, term()}.
-open(Call, Registered, Attempts, Lane) ->
+-spec ask(request(), non_neg_integer(), pid()) -> {ok, term()} | {error, term()}.
+ask({Class, Call, Registered} = Request, Attempts, Lane) ->
     Monitor = monitor(process, Lane),
-    Lane ! {call, {self(), Monitor, open, [], Registered}, gosocket_term:item(Call)},
-    await(Monitor, {open, Call, Registered, Attempts}).
+    Lane ! {call, {self(), Monitor, Class, [], Registered}, gosocket_term:item(Call)},
+    await(Monitor, {open, Request, Attempts}).
 
 %% @doc A question that the lane answers itself.
 -spec ask_lane(pid(), Question :: atom()) -> term() | {error, closed}.
@@ -188,8 +192,8 @@ payload({sendmsg, Target, Payload, _Iovec}) -> {Target, Payload}.
 
 %% The lane is gone. Only an open tries again: its lane may have ended before it was asked.
 -spec down(shape(), Reason :: term()) -> term().
-down({open, _, _, _}, {shutdown, {no_helper, Posix}}) -> {error, Posix};
-down({open, Call, Registered, Attempts}, noproc) -> start(Call, Registered, Attempts);
+down({open, _, _}, {shutdown, {no_helper, Posix}}) -> {error, Posix};
+down({open, Request, Attempts}, noproc) -> start(Request, Attempts);
 down(Shape, _Reason) -> failed(Shape, closed).
 
 %% The helper's result as this call's.

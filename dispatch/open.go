@@ -15,6 +15,7 @@ type openOptions struct {
 	dup         bool
 	useRegistry int // -1 for not given
 	holder      int // the process that the descriptor is of; 0 for this one
+	origin      int // its number where it came from; -1 for the same
 	// which of them are given
 	domain, typ, protocol bool
 }
@@ -93,6 +94,9 @@ func (c *call) openFD() {
 			} else {
 				s, code = c.loop.Adopt(opts.holder, int(fd), owner)
 			}
+			if code == 0 && opts.origin >= 0 {
+				s.CType = 2 + opts.origin
+			}
 			c.opened(opts)(s, opts.missing(code))
 		})
 	}
@@ -115,7 +119,7 @@ func (o *openOptions) missing(code socketcore.Code) socketcore.Code {
 
 // openOptions reads the Opts of an open. Keys that it does not know are ignored.
 func (c *call) openOptions() (opts openOptions, v verdict) {
-	opts = openOptions{dup: true, useRegistry: -1}
+	opts = openOptions{dup: true, useRegistry: -1, origin: -1}
 	for range c.d.Map() {
 		key, value := c.d.Raw(), c.d.Raw()
 		var bad verdict
@@ -131,6 +135,10 @@ func (c *call) openOptions() (opts openOptions, v verdict) {
 			}
 		case "holder":
 			opts.holder, bad = holderOf(value)
+		case "origin":
+			if n, ok := uintOf(value, math.MaxInt32); ok {
+				opts.origin = int(n)
+			}
 		case "domain":
 			opts.domain = true
 			_, bad = nameOrInvalid("domain", value, socketcore.Domains)

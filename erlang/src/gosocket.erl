@@ -63,13 +63,15 @@
 open(FD) when is_integer(FD) -> open(FD, #{});
 open(FD) -> erlang:error(badarg, [FD]).
 
-%% @doc A socket from a descriptor of the helper's, as `getopt(Socket, otp, fd)' gives it, or with the
-%% default protocol. A descriptor is duplicated unless `dup' is `false'.
--spec open(FD :: integer(), openfd_opts()) -> opened(reason());
+%% @doc A socket from a descriptor, or with the default protocol. The descriptor is one of the helper's, as
+%% `getopt(Socket, otp, fd)' gives it or a control message brings it, and is duplicated unless `dup' is
+%% `false': then it is shared, or taken from the socket that it came through. With `holder => vm' it is one of
+%% the VM's, of which the helper gets a duplicate. Fails with `enotsup' when neither the system nor this OTP
+%% has a way for that, and with `timeout' when it was sent but did not arrive.
+-spec open(FD :: integer(), openfd_opts()) -> opened(timed_reason());
           (domain(), type()) -> opened(reason()).
 open(FD, Opts) when ?IS_INT32(FD), is_map(Opts) ->
-    gosocket_registry:open({openfd, self(), FD},
-                           maps:with([domain, type, protocol, dup, debug, use_registry], Opts));
+    gosocket_fd:open(FD, maps:with([domain, type, protocol, dup, holder, debug, use_registry], Opts));
 open(FD, Opts) when is_integer(FD), is_map(Opts) ->
     erlang:error(badarg, [FD, Opts]);
 open(Domain, Type) ->

@@ -191,6 +191,9 @@ handle({ask, Pid, Monitor, sockets}, #lane{sockets = Sockets} = Lane) ->
     Newest = lists:reverse(lists:keysort(3, maps:values(Sockets))),
     Pid ! {Monitor, [{Handle, Registered} || {Handle, Registered, _} <- Newest]},
     drain(Lane);
+handle({ask, Pid, Monitor, helper}, #lane{hello = #{pid := OsPid}} = Lane) ->
+    Pid ! {Monitor, OsPid},
+    drain(Lane);
 handle({Port, {exit_status, Status}}, #lane{port = Port} = Lane) ->
     gone({exit_status, Status}, Lane);
 handle({'EXIT', Port, Reason}, #lane{port = Port} = Lane) ->

@@ -266,6 +266,7 @@
                          type => type(),
                          protocol => protocol(),
                          dup => boolean(),
+                         holder => helper | vm,
                          debug => boolean(),
                          use_registry => boolean()}.
 

@@ -1,0 +1,91 @@
+%% @private
+%% @doc Sockets from descriptors: of the helper, or of the VM. The helper takes a duplicate of a descriptor
+%% of the VM by itself (pidfd_getfd(2)) where the system allows it. Where it does not, because of Yama or
+%% of a container's rules, the VM sends it over a Unix socket ({@link gosocket_rights}).
+%%
+%% That one is abstract: everybody may connect to it, and if the helper lives in another network namespace
+%% somebody else may listen there. So each side asks the kernel who the other one is before it gives or
+%% takes anything.
+-module(gosocket_fd).
+
+-export([open/2]).
+
+-include("gosocket.hrl").
+
+-define(TIMEOUT, 5000).
+
+-type result() :: gosocket:opened(gosocket:timed_reason()).
+
+-spec open(FD :: integer(), gosocket:openfd_opts()) -> result().
+open(FD, #{holder := vm} = Opts) ->
+    case openfd(FD, Opts#{holder := list_to_integer(os:getpid())}) of
+        {error, Refused} when Refused =:= eperm; Refused =:= enosys; Refused =:= esrch ->
+            try
+                from_vm(FD, maps:remove(holder, Opts))
+            catch
+                throw:{?MODULE, Reason} -> {error, Reason}
+            end;
+        Result ->
+            Result
+    end;
+open(_FD, #{holder := Holder}) when Holder =/= helper ->
+    erlang:error({invalid, {holder, Holder}});
+open(FD, Opts) ->
+    openfd(FD, Opts).
+
+-spec openfd(integer(), map()) -> result().
+openfd(FD, Opts) ->
+    gosocket_registry:open({openfd, self(), FD}, Opts).
+
+-spec from_vm(integer(), map()) -> result().
+from_vm(FD, Opts) ->
+    {ok, Listener} = good(gosocket:open(local, stream, default, #{use_registry => false})),
+    try
+        Address = #{family => local, path => path()},
+        {ok, _} = good(gosocket:bind(Listener, Address)),
+        ok = good(gosocket:listen(Listener)),
+        case gosocket_rights:send(FD, Address, helper()) of
+            ok -> received(Listener, FD, Opts);
+            {error, ebadf} -> openfd(-1, Opts); % what is said of any descriptor that is not open
+            {error, Reason} -> {error, Reason}
+        end
+    after
+        gosocket:close(Listener)
+    end.
+
+-spec received(Listener :: gosocket:socket(), integer(), map()) -> result().
+received(Listener, FD, Opts) ->
+    {ok, Connection} = good(gosocket:accept(Listener, ?TIMEOUT)),
+    Vm = list_to_integer(os:getpid()),
+    try gosocket:getopt(Connection, socket, peercred) of
+        {ok, #{pid := Vm}} ->
+            {ok, #{ctrl := [#{type := rights, data := <<Received:32/native-signed>>}]}} =
+                good(gosocket:recvmsg(Connection, ?TIMEOUT)),
+            openfd(Received, Opts#{dup => false, origin => FD});
+        _ ->
+            received(Listener, FD, Opts)
+    after
+        gosocket:close(Connection)
+    end.
+
+-spec good(Result | {error, term()}) -> Result.
+good({error, Reason}) -> throw({?MODULE, Reason});
+good(Result) -> Result.
+
+%% A name that nobody else has.
+-spec path() -> binary().
+path() ->
+    iolist_to_binary([0, "gosocket-", os:getpid(), $-, integer_to_list(erlang:unique_integer([positive])), $-,
+                      integer_to_list(os:perf_counter())]).
+
+%% The helper's process.
+-spec helper() -> pos_integer() | undefined.
+helper() ->
+    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
+        #gosocket_lane{pid = Lane} -> helper(gosocket_wait:ask_lane(Lane, helper));
+        none -> undefined
+    end.
+
+-spec helper(pos_integer() | {error, closed}) -> pos_integer() | undefined.
+helper(OsPid) when is_integer(OsPid) -> OsPid;
+helper({error, closed}) -> undefined.

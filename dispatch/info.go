@@ -32,7 +32,7 @@ func appendInfo(b []byte, s *socketcore.Socket) []byte {
 	b = etf.AppendMap(b, 11)
 	b = appendName1(etf.AppendAtom(b, "domain"), socketcore.Domains, s.Domain())
 	b = appendName1(etf.AppendAtom(b, "type"), socketcore.Types, s.Type())
-	b = appendName1(etf.AppendAtom(b, "protocol"), infoProtocols, s.Protocol())
+	b = appendName1(etf.AppendAtom(b, "protocol"), protocolsOf(s.Domain()), s.Protocol())
 	b = appendOwner(etf.AppendAtom(b, "ctrl"), s)
 	b = appendCType(etf.AppendAtom(b, "ctype"), s.CType)
 	b = etf.AppendMap(etf.AppendAtom(b, "counters"), len(counterNames))
@@ -49,8 +49,14 @@ func appendInfo(b []byte, s *socketcore.Socket) []byte {
 	return etf.AppendBool(etf.AppendAtom(b, "writable"), s.Writable())
 }
 
-// infoProtocols are those that info/1 names; others are numbers there.
-var infoProtocols = socketcore.Protocols[:4]
+// protocolsOf are those that info/1 names; others are numbers there, and so is the EtherType of
+// a packet socket.
+func protocolsOf(domain int) []socketcore.Name {
+	if socketcore.IsPacket(domain) {
+		return nil
+	}
+	return socketcore.Protocols[:4]
+}
 
 // appendName1 appends the name of a number, or the number.
 func appendName1(b []byte, table []socketcore.Name, value int) []byte {

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"math"
-	"math/bits"
 
 	"gosocket/etf"
 	"gosocket/socketcore"
@@ -35,9 +34,6 @@ func (c *call) open() {
 			c.answer(v)
 			return
 		}
-	}
-	if socketcore.IsPacket(domain) {
-		proto = int(bits.ReverseBytes16(uint16(proto)))
 	}
 	if !opts.inNetns {
 		c.onNextLoop(owner, func(c *call, owner []byte) { c.opened(opts)(c.loop.Open(domain, typ, proto, owner)) })

@@ -48,6 +48,5 @@ func ValueOf(table []Name, name []byte) (int, bool) {
 	return 0, false
 }
 
-// IsPacket tells whether a domain is that of packet(7), whose protocol is an EtherType in
-// network order.
+// IsPacket tells whether a domain is that of packet(7), whose protocol is an EtherType.
 func IsPacket(domain int) bool { return domain == unix.AF_PACKET }

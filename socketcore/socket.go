@@ -1,12 +1,6 @@
 package socketcore
 
-import (
-	"runtime"
-	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Indices of Socket.Counters, in the order of socket_counters() in the man page.
 const (
@@ -257,62 +251,10 @@ func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
 func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
 	domain, _ := sysGetInt(fd, unix.SO_DOMAIN)
 	typ, _ := sysGetInt(fd, unix.SO_TYPE)
-	proto, _ := sysGetInt(fd, unix.SO_PROTOCOL)
 	sysSetNonblock(fd)
-	s := l.add(fd, domain, typ, proto, owner)
+	s := l.add(fd, domain, typ, protocolOf(fd, domain, 0), owner)
 	s.inq = -1
 	return s
-}
-
-// Open wraps socket(2) and makes owner the controlling process.
-func (l *Loop) Open(domain, typ, proto int, owner []byte) (*Socket, Code) {
-	fd, e := sysSocket(domain, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
-	if e != 0 {
-		return nil, Code(e)
-	}
-	return l.opened(fd, domain, typ, proto, owner), 0
-}
-
-func (l *Loop) opened(fd, domain, typ, proto int, owner []byte) *Socket {
-	fds.hold(fd, false)
-	if domain != unix.AF_UNIX {
-		if p, e := sysGetInt(fd, unix.SO_PROTOCOL); e == 0 {
-			proto = p
-		}
-	}
-	return l.add(fd, domain, typ, proto, owner)
-}
-
-// OpenIn opens a socket in the network namespace with that name or path, on a thread that
-// is thrown away with its namespace; done is called on the loop.
-func (l *Loop) OpenIn(netns string, domain, typ, proto int, owner []byte, done func(*Socket, Code)) {
-	if !strings.Contains(netns, "/") {
-		netns = "/var/run/netns/" + netns
-	}
-	owner = append([]byte(nil), owner...)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		fd, e := socketIn(netns, domain, typ, proto)
-		l.Post(func() {
-			if e != 0 {
-				done(nil, Code(e))
-				return
-			}
-			done(l.opened(fd, domain, typ, proto, owner), 0)
-		})
-	}()
-}
-
-func socketIn(netns string, domain, typ, proto int) (int, syscall.Errno) {
-	ns, err := unix.Open(netns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, errnoOf(err)
-	}
-	defer func() { _ = unix.Close(ns) }()
-	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-		return -1, errnoOf(err)
-	}
-	return sysSocket(domain, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
 }
 
 // Bind wraps bind(2).

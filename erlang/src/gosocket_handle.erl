@@ -90,9 +90,10 @@ close(Handle, Owner, Counters) ->
       Type :: gosocket:type() | integer(),
       Protocol :: gosocket:protocol() | integer().
 kind(Handle) ->
-    {domain(atomics:get(Handle, ?DOMAIN)),
+    Domain = domain(atomics:get(Handle, ?DOMAIN)),
+    {Domain,
      type(atomics:get(Handle, ?TYPE)),
-     protocol(atomics:get(Handle, ?PROTOCOL))}.
+     protocol(Domain, atomics:get(Handle, ?PROTOCOL))}.
 
 %% @doc The answer of `gosocket:info/1' when there is nobody left to ask.
 -spec final_info(handle()) -> map().
@@ -122,6 +123,7 @@ counters(Handle) ->
 domain(1) -> local;
 domain(2) -> inet;
 domain(10) -> inet6;
+domain(17) -> packet;
 domain(Number) -> Number.
 
 -spec type(non_neg_integer()) -> gosocket:type() | integer().
@@ -132,12 +134,14 @@ type(4) -> rdm;
 type(5) -> seqpacket;
 type(Number) -> Number.
 
--spec protocol(non_neg_integer()) -> gosocket:protocol() | integer().
-protocol(0) -> ip;
-protocol(6) -> tcp;
-protocol(17) -> udp;
-protocol(132) -> sctp;
-protocol(Number) -> Number.
+%% That of a packet socket is an EtherType.
+-spec protocol(gosocket:domain() | integer(), non_neg_integer()) -> gosocket:protocol() | integer().
+protocol(packet, EtherType) -> EtherType;
+protocol(_, 0) -> ip;
+protocol(_, 6) -> tcp;
+protocol(_, 17) -> udp;
+protocol(_, 132) -> sctp;
+protocol(_, Number) -> Number.
 
 -spec ctype(non_neg_integer()) -> normal | fromfd | {fromfd, integer()}.
 ctype(0) -> normal;

@@ -24,7 +24,8 @@
               sent/1, sent_part/0, msg_sent/1, received/1, received_part/0, received_from/1, msg_received/1,
               supports/0, supports_options/0]).
 
--type domain() :: local | inet | inet6.
+%% packet is not in the man page: see the overview of the module.
+-type domain() :: local | inet | inet6 | packet.
 -type type() :: stream | dgram | raw | rdm | seqpacket.
 -type protocol() :: ip | tcp | udp | sctp | icmp | igmp | {raw, integer()}.
 
@@ -83,11 +84,11 @@
                           scope_id => in6_scope_id()}.
 -type sockaddr_un() :: #{family := local, path := binary() | string()}.
 -type sockaddr_ll() :: #{family := packet,
-                         protocol := non_neg_integer(),
-                         ifindex := integer(),
-                         pkttype := packet_type(),
-                         hatype := non_neg_integer(),
-                         addr := binary()}.
+                         protocol => non_neg_integer(),
+                         ifindex => integer(),
+                         pkttype => packet_type(),
+                         hatype => non_neg_integer(),
+                         addr => binary()}.
 -type packet_type() :: host | broadcast | multicast | otherhost | outgoing | loopback | user | kernel
                      | fastroute | non_neg_integer().
 -type port_number() :: 0..65535.

@@ -1,0 +1,108 @@
+package socketcore
+
+import (
+	"math"
+	"math/bits"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Open wraps socket(2) and makes owner the controlling process. The protocol of a packet
+// socket is an EtherType in host order.
+func (l *Loop) Open(domain, typ, proto int, owner []byte) (*Socket, Code) {
+	fd, e := openSocket(domain, typ, proto)
+	if e != 0 {
+		return nil, Code(e)
+	}
+	return l.opened(fd, domain, typ, proto, owner), 0
+}
+
+func openSocket(domain, typ, proto int) (int, syscall.Errno) {
+	if domain == unix.AF_PACKET {
+		if proto > math.MaxUint16 {
+			return -1, unix.EINVAL // the kernel would take the low 16 bits
+		}
+		proto = int(bits.ReverseBytes16(uint16(proto)))
+	}
+	return sysSocket(domain, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
+}
+
+func (l *Loop) opened(fd, domain, typ, proto int, owner []byte) *Socket {
+	fds.hold(fd, false)
+	return l.add(fd, domain, typ, protocolOf(fd, domain, proto), owner)
+}
+
+// protocolOf asks the kernel for the protocol of a socket, which is one that it chose when
+// nobody asked for any. Unix sockets have none, and packet sockets have it in their name.
+func protocolOf(fd, domain, asked int) int {
+	switch domain {
+	case unix.AF_UNIX:
+		return asked
+	case unix.AF_PACKET:
+		var sa Sockaddr
+		_ = sysName(unix.SYS_GETSOCKNAME, fd, &sa)
+		p, _ := sa.Packet()
+		return int(p.Protocol)
+	}
+	if p, e := sysGetInt(fd, unix.SO_PROTOCOL); e == 0 {
+		return p
+	}
+	return asked
+}
+
+// netnsDir is where ip-netns(8) keeps namespaces by name.
+const netnsDir = "/var/run/netns/"
+
+// netnsThreads bounds the threads that are in other namespaces at a time: each open needs
+// one of its own, and the Go runtime ends a program that has too many.
+var netnsThreads = make(chan struct{}, 32)
+
+// OpenIn opens a socket in the network namespace with that name or path, on a thread that
+// nobody else runs on meanwhile; done is called on the loop.
+func (l *Loop) OpenIn(netns string, domain, typ, proto int, owner []byte, done func(*Socket, Code)) {
+	if netns != "" && !strings.Contains(netns, "/") {
+		netns = netnsDir + netns
+	}
+	owner = append([]byte(nil), owner...)
+	go func() {
+		netnsThreads <- struct{}{}
+		defer func() { <-netnsThreads }()
+		fd, e := socketIn(netns, domain, typ, proto)
+		l.Post(func() {
+			if e != 0 {
+				done(nil, Code(e))
+				return
+			}
+			done(l.opened(fd, domain, typ, proto, owner), 0)
+		})
+	}()
+}
+
+func socketIn(netns string, domain, typ, proto int) (int, syscall.Errno) {
+	// Non-blocking: what is no namespace may be a pipe that nobody writes to.
+	there, err := unix.Open(netns, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	defer func() { _ = unix.Close(there) }()
+	runtime.LockOSThread()
+	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return -1, errnoOf(err)
+	}
+	defer func() { _ = unix.Close(home) }()
+	if err := unix.Setns(there, unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return -1, errnoOf(err)
+	}
+	fd, e := openSocket(domain, typ, proto)
+	// A thread that does not find home stays locked, and ends with its goroutine.
+	if unix.Setns(home, unix.CLONE_NEWNET) == nil {
+		runtime.UnlockOSThread()
+	}
+	return fd, e
+}

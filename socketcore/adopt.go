@@ -36,12 +36,19 @@ func started(pid int) bool {
 
 // parentOf is the number of a process's parent (proc_pid_stat(5)), or 0.
 func parentOf(pid int) int {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	// Not by package os, whose files have the runtime make a poller of its own.
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/stat", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = unix.Close(fd) }()
+	var stat [512]byte
+	n, err := unix.Read(fd, stat[:])
 	if err != nil {
 		return 0
 	}
 	// Behind the name, which may hold anything, come the state and the parent.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat[:n], ')')+1 : n])
 	if len(fields) < 2 {
 		return 0
 	}

@@ -7,7 +7,7 @@
 %% suites
 -export([cases/1, init_suite/2, init_case/3]).
 %% processes
--export([start/1, result/1, result/2, actor/0, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1]).
+-export([start/1, result/1, result/2, actor/0, actor_loop/2, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1]).
 %% waiting
 -export([wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, no_messages/1]).
 %% lane and helper

@@ -13,6 +13,9 @@
 -define(LANE(Number), {gosocket_lane, Number}).
 -define(DEFAULT_LANE, 0).
 
+%% Of the messages between two nodes: docs/architecture.md.
+-define(SESSION_VERSION, 1).
+
 %% Bytes of frames that are matched without making a term: the head of a final answer {Id, Result},
 %% the result ok, and the head of the result {ok, _}.
 -define(ANSWER(Id), 131, 104, 2, 98, Id:32).

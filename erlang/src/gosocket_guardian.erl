@@ -8,7 +8,9 @@
 -behaviour(gen_server).
 
 -export([start_link/0,
-         enroll/2]).
+         enroll/0,
+         enroll/2,
+         await_gone/1]).
 
 -export([init/1,
          handle_call/3,
@@ -19,12 +21,15 @@
 -include("gosocket.hrl").
 
 -record(lane,
-        {number :: non_neg_integer(),
+        {number :: non_neg_integer() | none,
          pid :: pid(),
-         os_pid :: pos_integer(),
-         selects :: ets:table()}).
+         os_pid :: pos_integer() | undefined,
+         selects :: ets:table(),
+         %% who want to know when its aborts are sent
+         waiting = [] :: [{pid(), term()}]}).
 
 -type state() :: #{Monitor :: reference() => #lane{}}.
+-type request() :: {enroll, non_neg_integer() | none, pos_integer() | undefined} | {await_gone, pid()}.
 
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
@@ -35,18 +40,36 @@ start_link() ->
 enroll(Number, OsPid) ->
     gen_server:call(?MODULE, {enroll, Number, OsPid}, infinity).
 
+%% @doc Called by a process that is the lane of another node's sockets.
+-spec enroll() -> ets:table().
+enroll() ->
+    gen_server:call(?MODULE, {enroll, none, undefined}, infinity).
+
+%% @doc Called when the lane is gone: returns when its aborts are sent.
+-spec await_gone(Lane :: pid()) -> ok.
+await_gone(Lane) ->
+    try
+        gen_server:call(?MODULE, {await_gone, Lane}, infinity)
+    catch
+        exit:_ -> ok
+    end.
+
 -spec init([]) -> {ok, state()}.
 init([]) ->
     %% so that terminate/2 runs
     process_flag(trap_exit, true),
     {ok, #{}}.
 
--spec handle_call({enroll, non_neg_integer(), pos_integer()}, {pid(), term()}, state()) ->
-          {reply, ets:table(), state()}.
+-spec handle_call(request(), {pid(), term()}, state()) -> {reply, ets:table() | ok, state()} | {noreply, state()}.
 handle_call({enroll, Number, OsPid}, {Pid, _Tag}, Lanes) ->
     Selects = ets:new(gosocket_selects, [public]),
     Lane = #lane{number = Number, pid = Pid, os_pid = OsPid, selects = Selects},
-    {reply, Selects, Lanes#{monitor(process, Pid) => Lane}}.
+    {reply, Selects, Lanes#{monitor(process, Pid) => Lane}};
+handle_call({await_gone, Pid}, From, Lanes) ->
+    case [Entry || {_, #lane{pid = P}} = Entry <- maps:to_list(Lanes), P =:= Pid] of
+        [] -> {reply, ok, Lanes};
+        [{Monitor, Lane}] -> {noreply, Lanes#{Monitor := Lane#lane{waiting = [From | Lane#lane.waiting]}}}
+    end.
 
 -spec handle_cast(term(), state()) -> {noreply, state()}.
 handle_cast(_Request, Lanes) ->
@@ -56,6 +79,7 @@ handle_cast(_Request, Lanes) ->
 handle_info({'DOWN', Monitor, process, _Pid, Reason}, Lanes) ->
     {Lane, Rest} = maps:take(Monitor, Lanes),
     gone(Lane),
+    lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Lane#lane.waiting),
     is_orderly(Reason) orelse gosocket_helper:kill(Lane#lane.os_pid),
     {noreply, Rest};
 handle_info(_Other, Lanes) ->
@@ -75,13 +99,12 @@ terminate(_Reason, Lanes) ->
 gone(#lane{number = Number, pid = Pid, selects = Selects}) ->
     withdraw(?LANE(Number), Pid),
     ets:foldl(fun({Ref, Process, _Slot, Socket}, ok) ->
-                      Process ! {'$socket', Socket, abort, {Ref, closed}},
-                      ok
+                      gosocket_nodes:send(Process, {'$socket', Socket, abort, {Ref, closed}})
               end, ok, Selects),
     ets:delete(Selects).
 
 %% A new run of the lane may have put its own term there already.
--spec withdraw(?LANE(non_neg_integer()), pid()) -> boolean().
+-spec withdraw(?LANE(non_neg_integer() | none), pid()) -> boolean().
 withdraw(Key, Pid) ->
     case persistent_term:get(Key, none) of
         #gosocket_lane{pid = Pid} -> persistent_term:erase(Key);

@@ -58,8 +58,11 @@ new({Lane, Incarnation}, Socket, {Domain, Type, Protocol, CType}) ->
     Handle.
 
 %% @doc The running lane and the socket's number there. A closed socket of a running lane is found
-%% as well: the helper checks the arguments before it says closed. Any other reference is a badarg.
--spec find(handle()) -> {#gosocket_lane{}, Socket :: non_neg_integer()} | closed.
+%% as well: the helper checks the arguments before it says closed. A reference of another node is for
+%% that node to judge. Any other reference is a badarg.
+-spec find(handle()) -> {#gosocket_lane{}, Socket :: non_neg_integer()} | closed | {remote, node()}.
+find(Handle) when node(Handle) =/= node() ->
+    {remote, node(Handle)};
 find(Handle) ->
     Home = home(Handle),
     Incarnation = Home band (1 bsl ?INCARNATION_BITS - 1),
@@ -95,27 +98,30 @@ kind(Handle) ->
      type(atomics:get(Handle, ?TYPE)),
      protocol(Domain, atomics:get(Handle, ?PROTOCOL))}.
 
-%% @doc The answer of `gosocket:info/1' when there is nobody left to ask.
+%% @doc The answer of `gosocket:info/1' when there is nobody left to ask. The words of another node's
+%% handle are there: nothing is known then.
 -spec final_info(handle()) -> map().
+final_info(Handle) when node(Handle) =/= node() ->
+    info({0, 0, 0}, undefined, 0, fun(_Word) -> 0 end);
 final_info(Handle) ->
-    {Domain, Type, Protocol} = kind(Handle),
+    info(kind(Handle), unpack(atomics:get(Handle, ?OWNER)), atomics:get(Handle, ?CTYPE),
+         fun(Word) -> atomics:get(Handle, Word) end).
+
+-spec info({term(), term(), term()}, pid() | undefined, CType :: non_neg_integer(), Count) -> map() when
+      Count :: fun((Word :: pos_integer()) -> non_neg_integer()).
+info({Domain, Type, Protocol}, Owner, CType, Count) ->
     #{domain => Domain,
       type => Type,
       protocol => Protocol,
-      ctrl => unpack(atomics:get(Handle, ?OWNER)),
-      ctype => ctype(atomics:get(Handle, ?CTYPE)),
-      counters => counters(Handle),
+      ctrl => Owner,
+      ctype => ctype(CType),
+      counters => maps:from_list([{Name, Count(Word)}
+                                  || {Name, Word} <- lists:zip(?COUNTER_NAMES, lists:seq(?COUNTERS, ?WORDS))]),
       num_readers => 0,
       num_writers => 0,
       num_acceptors => 0,
       readable => false,
       writable => false}.
-
--spec counters(handle()) -> #{atom() => non_neg_integer()}.
-counters(Handle) ->
-    Words = lists:seq(?COUNTERS, ?WORDS),
-    maps:from_list([{Name, atomics:get(Handle, Word)}
-                    || {Name, Word} <- lists:zip(?COUNTER_NAMES, Words)]).
 
 %% Linux numbers; what the API has no name for stays a number.
 

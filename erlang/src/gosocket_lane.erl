@@ -34,9 +34,6 @@
 -define(DEFAULT_LANE_SPIN, 60).
 -define(DEFAULT_CALLER_SPIN, 15).
 
-%% Milliseconds in which code that was loaded is sure to have become current.
--define(RELOAD, 250).
-
 -record(lane,
         {parent :: pid(),
          home :: gosocket_handle:home(),
@@ -52,7 +49,8 @@
          frames = 1 :: pos_integer(),
          undelivered = false :: boolean(),
          sockets = #{} :: #{non_neg_integer() => {gosocket_handle:handle(), Registered :: boolean(), Born :: integer()}},
-         watched = #{} :: #{pid() => reference()},
+         watched = #{} :: #{pid() => reference() | pid()},
+         far = gosocket_far:new() :: gosocket_far:far(),
          %% whether processes died since the last tick, and calls of dead processes
          deaths = false :: boolean(),
          orphans = [] :: [non_neg_integer()],
@@ -63,7 +61,8 @@
 
 -type lane() :: #lane{}.
 
--type entry() :: {pid(), Monitor :: reference(), gosocket_wait:class(), Ref :: reference() | [],
+%% A proxy's calls have `{far, Caller, Tag}' for a monitor.
+-type entry() :: {pid(), Monitor :: reference() | {far, pid(), reference()}, gosocket_wait:class(), Ref :: reference() | [],
                   %% of an open: whether the socket goes into the registry
                   Socket :: non_neg_integer() | boolean()}.
 
@@ -184,7 +183,11 @@ handle({Port, {data, Frame}}, #lane{port = Port} = Lane) ->
 handle({chunk, Item}, #lane{outbox = Outbox} = Lane) ->
     drain(Lane#lane{outbox = gosocket_outbox:payload(Item, Outbox)});
 handle({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
+    drain(down(Process, Lane));
+handle({'EXIT', _Watcher, {died, Process}}, Lane) ->
     drain(died(Process, Lane));
+handle({far, Event}, #lane{far = Far} = Lane) ->
+    drain(far(gosocket_far:event(Event, Far), Lane));
 handle({timeout, _Timer, tick}, Lane) ->
     drain(tick(Lane));
 handle({ask, Pid, Monitor, sockets}, #lane{sockets = Sockets} = Lane) ->
@@ -269,9 +272,11 @@ answer(Entry, Frame, Lane) ->
 -spec forward(entry() | undefined, binary(), lane()) -> lane().
 forward({Pid, Monitor, read, _, Socket}, Frame, Lane) ->
     case is_process_alive(Pid) of
-        true ->
+        true when is_reference(Monitor) ->
             Pid ! {Monitor, Frame},
             Lane#lane{undelivered = true};
+        true ->
+            lend(Pid, Monitor, Frame, {Socket, Socket}, Frame, Lane#lane{undelivered = true});
         false ->
             handback(Socket, Frame, Lane)
     end;
@@ -280,6 +285,12 @@ forward({Pid, Monitor, _, _, _}, Frame, Lane) ->
     Lane;
 forward(undefined, _Frame, Lane) ->
     Lane.
+
+%% The proxy tells when it has arrived.
+-spec lend(Proxy :: pid(), Tag :: tuple(), Answer :: term(), gosocket_far:place(), binary(), lane()) -> lane().
+lend(Proxy, Tag, Answer, Place, Frame, #lane{frames = Frames, far = Far} = Lane) ->
+    Proxy ! {Tag, Answer, Frames},
+    Lane#lane{far = gosocket_far:sent(Proxy, Frames, Place, Frame, Far)}.
 
 -spec handback(Socket :: non_neg_integer(), binary(), lane()) -> lane().
 handback(Socket, Frame, Lane) ->
@@ -297,11 +308,18 @@ accepted({Pid, _, _, _, Listener} = Entry, Frame, #lane{sockets = Sockets} = Lan
     end.
 
 -spec new_socket(entry(), Registered :: boolean(), binary(), lane()) -> lane().
-new_socket({Pid, Monitor, _, _, _}, Registered, Frame, #lane{home = Home, sockets = Sockets} = Lane) ->
+new_socket({Pid, Monitor, _, _, From}, Registered, Frame, #lane{home = Home, sockets = Sockets} = Lane) ->
     {_Id, {ok, {Socket, Domain, Type, Protocol, CType}}} = binary_to_term(Frame),
     Handle = gosocket_handle:new(Home, Socket, {Domain, Type, Protocol, CType}),
-    Pid ! {Monitor, {ok, {'$socket', Handle}}},
-    Lane#lane{sockets = Sockets#{Socket => {Handle, Registered, erlang:unique_integer([monotonic])}}}.
+    Known = Lane#lane{sockets = Sockets#{Socket => {Handle, Registered, erlang:unique_integer([monotonic])}}},
+    Answer = {ok, {'$socket', Handle}},
+    case is_reference(Monitor) of
+        true ->
+            Pid ! {Monitor, Answer},
+            Known;
+        false ->
+            lend(Pid, Monitor, Answer, {From, Socket}, Frame, Known)
+    end.
 
 -spec event(Event :: tuple(), Frame :: binary(), lane()) -> lane() | no_return().
 event({want, Id, _Offset, _Bytes}, Frame, Lane) ->
@@ -321,11 +339,11 @@ event({closed, Socket, {Owner, Counters}}, _, #lane{sockets = Sockets} = Lane) -
             Lane
     end;
 event({watch, Process}, _, #lane{watched = Watched} = Lane) ->
-    Lane#lane{watched = Watched#{Process => monitor(process, Process)}};
+    Lane#lane{watched = Watched#{Process => gosocket_far:watch(Process)}};
 event({unwatch, Process}, _, #lane{watched = Watched} = Lane) ->
     case maps:take(Process, Watched) of
         {Monitor, Rest} ->
-            demonitor(Monitor, [flush]),
+            gosocket_far:unwatch(Monitor),
             Lane#lane{watched = Rest};
         error ->
             Lane
@@ -341,27 +359,44 @@ event({bad, _, _} = Bad, _, Lane) ->
 -spec message(non_neg_integer(), pid(), reference(), {select | abort, term()}, lane()) -> lane().
 message(Socket, Process, Ref, {Tag, Info}, #lane{sockets = Sockets, selects = Selects} = Lane) ->
     {Handle, _, _} = maps:get(Socket, Sockets),
-    Process ! {'$socket', {'$socket', Handle}, Tag, Info},
+    gosocket_nodes:send(Process, {'$socket', {'$socket', Handle}, Tag, Info}),
     Lane#lane{selects = gosocket_selects:fired(Ref, Selects)}.
+
+-spec down(pid(), lane()) -> lane().
+down(Pid, #lane{far = Far} = Lane) ->
+    case gosocket_far:is_proxy(Pid, Far) of
+        true -> far(gosocket_far:event({down, Pid}, Far), Lane);
+        false -> died(Pid, Lane)
+    end.
+
+-spec far({[gosocket_far:item()], Dead :: [pid()], gosocket_far:far()}, lane()) -> lane().
+far({Items, Dead, Far}, #lane{calls = Calls} = Lane) ->
+    Dropped = [erase(Id) || {drop, _, Id} <- Items],
+    Told = lists:foldl(fun tell/2, Lane#lane{far = Far, calls = Calls - length(Dropped)}, Items),
+    lists:foldl(fun dead/2, Told, Dead).
 
 %% Whatever the dead one has had is delivered: an accepted connection would go to the next acceptor otherwise.
 -spec died(pid(), lane()) -> lane().
 died(Process, #lane{undelivered = true} = Lane) ->
     died(Process, deliver(Lane));
-died(Process, #lane{watched = Watched, selects = Selects} = Lane) ->
+died(Process, #lane{far = Far} = Lane) ->
+    far(gosocket_far:event({died, Process}, Far), Lane).
+
+-spec dead(pid(), lane()) -> lane().
+dead(Process, #lane{watched = Watched, selects = Selects} = Lane) ->
     tell({died, Process}, Lane#lane{watched = maps:remove(Process, Watched),
                                     selects = gosocket_selects:dead(Process, Selects),
                                     deaths = true}).
 
 -spec settle(entry(), binary(), lane()) -> lane().
-settle({Pid, _, Class, Ref, Socket}, Frame, #lane{selects = Selects, sockets = Sockets} = Lane) ->
+settle({_, _, Class, Ref, Socket} = Entry, Frame, #lane{selects = Selects, sockets = Sockets} = Lane) ->
     case Ref =:= [] andalso gosocket_selects:is_empty(Selects) of
         true ->
             Lane;
         false ->
             case Sockets of
                 #{Socket := {Handle, _, _}} ->
-                    Settled = gosocket_selects:settle({Pid, Class, Ref, Socket}, Handle, Frame, Selects),
+                    Settled = gosocket_selects:settle({gosocket_far:caller(Entry), Class, Ref, Socket}, Handle, Frame, Selects),
                     Lane#lane{selects = Settled};
                 _ ->
                     Lane
@@ -398,12 +433,13 @@ tick(Lane) ->
 -spec bury(lane()) -> lane().
 bury(#lane{deaths = false, orphans = []} = Lane) ->
     Lane;
-bury(#lane{deaths = Deaths, orphans = Orphans, calls = Calls} = Lane) ->
-    Buried = length([Id || Id <- Orphans, erase(Id) =/= undefined]),
-    Lane#lane{calls = Calls - Buried,
+bury(#lane{deaths = Deaths, orphans = Orphans, calls = Calls, far = Far} = Lane) ->
+    Buried = [Entry || Id <- Orphans, Entry <- [erase(Id)], Entry =/= undefined],
+    lists:foreach(fun gosocket_far:dropped/1, Buried),
+    Lane#lane{calls = Calls - length(Buried),
               deaths = false,
-              orphans = [Id || Deaths, {Id, {Pid, _, _, _, _}} <- get(), is_integer(Id),
-                               not is_process_alive(Pid)]}.
+              far = gosocket_far:forget_dead(Far),
+              orphans = [Id || Deaths, {Id, Entry} <- get(), is_integer(Id), not gosocket_far:is_waiting(Entry, Far)]}.
 
 -spec listen(lane()) -> lane() | no_return().
 listen(#lane{frames = Frames, heard = Heard} = Lane) when Frames =/= Heard ->
@@ -431,10 +467,7 @@ reload(?MODULE, Loader, Lane) ->
     Loader ! {told, self(), 1},
     gosocket_reload:leave(Loader, ?MODULE, loop, [Lane]);
 reload(_Module, Loader, Lane) ->
-    Callers = [{Pid, Monitor} || {Id, {Pid, Monitor, _, _, _}} <- get(), is_integer(Id)],
-    Loader ! {told, self(), length(Callers)},
-    lists:foreach(fun({Pid, Monitor}) -> Pid ! {Monitor, {leave, Loader}} end, Callers),
-    erlang:start_timer(?RELOAD, self(), {loaded, Loader}),
+    gosocket_reload:tell(Loader, [{Pid, Monitor} || {Id, {Pid, Monitor, _, _, _}} <- get(), is_integer(Id)]),
     drain(Lane#lane{loader = Loader}).
 
 %% Who calls while the new code is about to become current waits in old code as well.

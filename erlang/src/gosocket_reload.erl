@@ -5,12 +5,15 @@
 -module(gosocket_reload).
 
 -export([on_load/1,
+         tell/2,
          leave/4]).
 
 -include("gosocket.hrl").
 
 %% A process that is suspended cannot answer, and must not hold up the loading for ever.
 -define(PATIENCE, 1000).
+%% Milliseconds in which code that was loaded is sure to have become current.
+-define(RELOAD, 250).
 %% The next loading may purge what await_code/2 looks for.
 -define(POLL, 2).
 -define(POLLS, 100).
@@ -18,11 +21,15 @@
 %% @doc For the -on_load functions of these two modules; the code becomes current when it returns.
 -spec on_load(module()) -> ok.
 on_load(Module) ->
-    Lanes = [{Lane, monitor(process, Lane)}
-             || {?LANE(_), #gosocket_lane{pid = Lane}} <- persistent_term:get()],
+    Lanes = [{Lane, monitor(process, Lane)} || Lane <- lanes(Module)],
     lists:foreach(fun({Lane, _}) -> Lane ! {reload, Module, self()} end, Lanes),
     Deadline = erlang:monotonic_time(millisecond) + ?PATIENCE,
     lists:foreach(fun(Lane) -> await_lane(Lane, Deadline) end, Lanes).
+
+%% Calls to other nodes wait in the same code, on behalf of another process.
+-spec lanes(module()) -> [pid()].
+lanes(gosocket_wait) -> lanes(gosocket_lane) ++ gosocket_nodes:remotes();
+lanes(_) -> [Lane || {?LANE(_), #gosocket_lane{pid = Lane}} <- persistent_term:get()].
 
 -spec await_lane({pid(), reference()}, integer()) -> ok.
 await_lane({Lane, Monitor}, Deadline) ->
@@ -46,6 +53,15 @@ await_callers(Callers, Deadline) ->
 -spec left(integer()) -> non_neg_integer().
 left(Deadline) ->
     max(0, Deadline - erlang:monotonic_time(millisecond)).
+
+%% @doc Called by a lane: these callers wait in the code that is loaded again. The message `{timeout, _, {loaded, Loader}}'
+%% says that it is current; who calls before that waits in old code as well.
+-spec tell(Loader :: pid(), [{pid(), Tag :: term()}]) -> ok.
+tell(Loader, Callers) ->
+    Loader ! {told, self(), length(Callers)},
+    lists:foreach(fun({Pid, Tag}) -> Pid ! {Tag, {leave, Loader}} end, Callers),
+    erlang:start_timer(?RELOAD, self(), {loaded, Loader}),
+    ok.
 
 %% @doc Called in place of waiting; goes on with the function when the new code is there.
 -spec leave(Loader :: pid(), module(), atom(), [term()]) -> term().

@@ -6,6 +6,7 @@
 
 -export([new/1,
          is_empty/1,
+         is_armed/2,
          settle/4,
          fired/2,
          dead/2]).
@@ -18,8 +19,10 @@
         {table :: ets:table(),
          slots = #{} :: #{pid() => #{slot() => reference()}}}).
 
--type slot() :: {Socket :: non_neg_integer(), read | write | accept | connect | atom()}.
--type call() :: {pid(), gosocket_wait:class(), Ref :: reference() | [], Socket :: non_neg_integer()}.
+-type slot() :: {socket_id(), read | write | accept | connect | atom()}.
+-type call() :: {pid(), gosocket_wait:class(), Ref :: reference() | [], socket_id()}.
+%% The helper's number, or for sockets of another node the handle.
+-type socket_id() :: non_neg_integer() | gosocket_handle:handle().
 -opaque selects() :: #selects{}.
 
 -spec new(ets:table()) -> selects().
@@ -29,6 +32,10 @@ new(Table) ->
 -spec is_empty(selects()) -> boolean().
 is_empty(#selects{slots = Slots}) ->
     map_size(Slots) =:= 0.
+
+-spec is_armed(reference(), selects()) -> boolean().
+is_armed(Ref, #selects{table = Table}) ->
+    ets:member(Table, Ref).
 
 %% @doc What the answer of a call did to its process's select. To be called before the answer is passed
 %% on: should the lane be killed, an abort of a select nobody has heard of does less harm than none.

@@ -1,9 +1,10 @@
 %% @private
-%% @doc Starting on demand: the first open starts the application and the lane, from any process, in
-%% bounded time.
+%% @doc Starting on demand: the first open, or the first call with another node's handle, starts the
+%% application and what it needs there, from any process, in bounded time.
 -module(gosocket_start).
 
--export([lane/1]).
+-export([lane/1,
+         remote/1]).
 
 %% The process that starts.
 -export([run/1]).
@@ -15,7 +16,18 @@
 %% @doc The lane of this number; its helper may still have its hello to say.
 -spec lane(Number :: non_neg_integer()) -> {ok, pid()} | {error, atom()}.
 lane(Number) ->
-    {Starter, Monitor} = spawn_monitor(?MODULE, run, [Number]),
+    bounded({lane, Number}).
+
+%% @doc Who calls that node.
+-spec remote(node()) -> {ok, pid()} | {error, closed}.
+remote(Node) ->
+    bounded({remote, Node}).
+
+-type what() :: {lane, non_neg_integer()} | {remote, node()}.
+
+-spec bounded(what()) -> {ok, pid()} | {error, atom()}.
+bounded(What) ->
+    {Starter, Monitor} = spawn_monitor(?MODULE, run, [What]),
     receive
         {'DOWN', Monitor, process, Starter, {?MODULE, Result}} -> Result;
         {'DOWN', Monitor, process, Starter, _} -> {error, closed}
@@ -25,16 +37,16 @@ lane(Number) ->
         {error, closed}
     end.
 
--spec run(non_neg_integer()) -> no_return().
-run(Number) ->
-    exit({?MODULE, start(Number)}).
+-spec run(what()) -> no_return().
+run(What) ->
+    exit({?MODULE, case application:ensure_all_started(gosocket) of
+                       {ok, _} -> start(What);
+                       {error, _} -> {error, closed}
+                   end}).
 
--spec start(non_neg_integer()) -> {ok, pid()} | {error, atom()}.
-start(Number) ->
-    case application:ensure_all_started(gosocket) of
-        {ok, _} -> started(Number, gosocket_sup:start_lane(Number));
-        {error, _} -> {error, closed}
-    end.
+-spec start(what()) -> {ok, pid()} | {error, atom()}.
+start({lane, Number}) -> started(Number, gosocket_sup:start_lane(Number));
+start({remote, Node}) -> gosocket_nodes:start_remote(Node).
 
 -spec started(non_neg_integer(), supervisor:startchild_ret()) -> {ok, pid()} | {error, atom()}.
 started(_Number, {ok, Lane}) when is_pid(Lane) ->
@@ -45,7 +57,7 @@ started(Number, {error, {already_started, Lane}}) when is_pid(Lane) ->
             {ok, Lane};
         false ->
             %% its supervisor does not know yet
-            receive after 1 -> start(Number) end
+            receive after 1 -> start({lane, Number}) end
     end;
 started(_Number, {error, {{no_helper, Posix}, _Child}}) ->
     {error, Posix};

@@ -1,5 +1,5 @@
 %% @private
-%% @doc The guardian, and the lanes that {@link gosocket_start} adds on demand. Lanes are temporary: one
+%% @doc The guardian, the door to other nodes, and the lanes that {@link gosocket_start} adds on demand. Lanes are temporary: one
 %% that ended is started again by the next open, so a helper that cannot run is no restart storm.
 -module(gosocket_sup).
 
@@ -25,4 +25,5 @@ start_lane(Number) ->
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     Guardian = #{id => gosocket_guardian, start => {gosocket_guardian, start_link, []}},
-    {ok, {#{strategy => rest_for_one}, [Guardian]}}.
+    Nodes = #{id => gosocket_nodes, start => {gosocket_nodes, start_link, []}},
+    {ok, {#{strategy => rest_for_one}, [Guardian, Nodes]}}.

@@ -7,9 +7,12 @@
          item/2,
          size/1,
          request/2,
-         frame/2]).
+         frame/2,
+         is_final/1]).
 
 -export_type([item/0]).
+
+-include("gosocket.hrl").
 
 %% Improper on purpose: a binary as the tail saves a cell.
 -dialyzer({no_improper_lists, [item/2, request/2, frame/2]}).
@@ -57,3 +60,8 @@ frame(1, [Item]) ->
     [?VERSION | Item];
 frame(Count, Items) ->
     [<<?VERSION, ?LIST, Count:32>>, lists:reverse(Items, [?NIL])].
+
+%% @doc Whether an answer to a call is its last: a result of the helper's, or anything that is no frame.
+-spec is_final(Answer :: term()) -> boolean().
+is_final(<<?ANSWER(_), _/binary>>) -> true;
+is_final(Answer) -> not is_binary(Answer).

@@ -38,16 +38,19 @@
 -type request() :: {open | plain, Call :: tuple(), Registered :: boolean()}.
 
 %% Where the chunks of a send go.
--type target() :: {Lane :: pid(), Socket :: non_neg_integer()}.
+-type target() :: {Lane :: pid(), Socket :: non_neg_integer()} | {Remote :: pid() | undefined, remote}.
 
 -define(OPEN_ATTEMPTS, 3).
 
+%% Bytes of a send that go to another node with the call; nobody here knows the window there.
+-define(REMOTE_WINDOW, (64 bsl 10)).
+
 -spec on_load() -> ok.
 on_load() ->
-    %% in embedded mode other modules may not be there yet, but then there are no lanes
-    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
-        none -> ok;
-        _ -> gosocket_reload:on_load(?MODULE)
+    %% in embedded mode other modules may not be there yet, but then nobody calls
+    case persistent_term:get(?LANE(?DEFAULT_LANE), none) =:= none andalso whereis(gosocket_nodes) =:= undefined of
+        true -> ok;
+        false -> gosocket_reload:on_load(?MODULE)
     end.
 
 %% @doc `Ref' is the select's for nowait calls, the cancelled one for cancel, else `[]'.
@@ -62,6 +65,8 @@ call(Class, Ref, Call) ->
                 false -> await(Monitor, shape(Call));
                 Rounds -> poll(Monitor, shape(Call), Rounds)
             end;
+        {remote, Node} ->
+            remote(Node, Class, Ref, Call, none, fun(_Remote) -> shape(Call) end);
         closed ->
             failed(shape(Call), closed)
     end.
@@ -76,8 +81,25 @@ send(Ref, Call, Payload, Iovec) ->
             Item = gosocket_term:item(setelement(2, Call, Socket), first(Payload, Window)),
             Pid ! {call, {self(), Monitor, write, Ref, Socket}, Item},
             await(Monitor, send_shape({Pid, Socket}, Payload, Iovec));
+        {remote, Node} ->
+            remote(Node, write, Ref, Call, first(Payload, ?REMOTE_WINDOW),
+                   fun(Remote) -> send_shape({Remote, remote}, Payload, Iovec) end);
         closed ->
             failed(send_shape(undefined, Payload, Iovec), closed)
+    end.
+
+%% A socket of another node's: the call goes to who is the lane of all of that node's sockets here.
+-spec remote(node(), class(), reference() | [], call(), Payload, Shape) -> term() when
+      Payload :: binary() | none,
+      Shape :: fun((Remote :: pid() | undefined) -> shape()).
+remote(Node, Class, Ref, Call, Payload, Shape) ->
+    case gosocket_nodes:remote(Node) of
+        {ok, Remote} ->
+            Monitor = monitor(process, Remote),
+            Remote ! {call, {self(), Monitor, Class, Ref, element(2, Call)}, Call, Payload},
+            await(Monitor, Shape(Remote));
+        {error, Reason} ->
+            failed(Shape(undefined), Reason)
     end.
 
 -spec first(binary(), pos_integer()) -> binary().
@@ -138,7 +160,7 @@ poll(Monitor, Shape, 0) ->
 poll(Monitor, Shape, Rounds) ->
     receive
         {Monitor, Answer} -> answer(Answer, Monitor, Shape);
-        {'DOWN', Monitor, process, _, Reason} -> down(Shape, Reason)
+        {'DOWN', Monitor, process, Lane, Reason} -> down(Shape, Lane, Reason)
     after 0 ->
         %% a scheduler with nothing to run does not go to sleep behind a process that yields
         erlang:bump_reductions(4000),
@@ -150,7 +172,7 @@ poll(Monitor, Shape, Rounds) ->
 await(Monitor, Shape) ->
     receive
         {Monitor, Answer} -> answer(Answer, Monitor, Shape);
-        {'DOWN', Monitor, process, _, Reason} -> down(Shape, Reason)
+        {'DOWN', Monitor, process, Lane, Reason} -> down(Shape, Lane, Reason)
     end.
 
 %% Results first, the frequent ones without a term in between. Other frames do not end the call. What is
@@ -170,8 +192,8 @@ answer(<<131, 104, 3, 119, 4, "more", 98, _Id:32, 109, Size:32, Data:Size/binary
     await(Monitor, more(Shape, Data));
 answer(Frame, Monitor, Shape) when is_binary(Frame) ->
     {want, Id, Offset, Bytes} = binary_to_term(Frame),
-    {{Lane, Socket}, Payload} = payload(Shape),
-    Lane ! {chunk, gosocket_term:item({chunk, Socket, Id, Offset}, binary_part(Payload, Offset, Bytes))},
+    {Target, Payload} = payload(Shape),
+    chunk(Target, Monitor, Id, Offset, binary_part(Payload, Offset, Bytes)),
     await(Monitor, Shape);
 answer({leave, Loader}, Monitor, Shape) ->
     gosocket_reload:leave(Loader, ?MODULE, await, [Monitor, Shape]);
@@ -182,6 +204,14 @@ answer(Result, Monitor, _Shape) ->
     demonitor(Monitor, [flush]),
     Result.
 
+-spec chunk(target(), reference(), non_neg_integer(), non_neg_integer(), binary()) -> ok.
+chunk({Remote, remote}, Tag, Id, Offset, Data) ->
+    Remote ! {chunk, Tag, Id, Offset, Data},
+    ok;
+chunk({Lane, Socket}, _Tag, Id, Offset, Data) ->
+    Lane ! {chunk, gosocket_term:item({chunk, Socket, Id, Offset}, Data)},
+    ok.
+
 -spec more(shape(), binary()) -> shape().
 more({recv, Data}, More) -> {recv, [More | Data]};
 more(recv, More) -> {recv, [More]}.
@@ -191,10 +221,17 @@ payload({send, Target, Payload}) -> {Target, Payload};
 payload({sendmsg, Target, Payload, _Iovec}) -> {Target, Payload}.
 
 %% The lane is gone. Only an open tries again: its lane may have ended before it was asked.
--spec down(shape(), Reason :: term()) -> term().
-down({open, _, _}, {shutdown, {no_helper, Posix}}) -> {error, Posix};
-down({open, Request, Attempts}, noproc) -> start(Request, Attempts);
-down(Shape, _Reason) -> failed(Shape, closed).
+-spec down(shape(), Lane :: pid(), Reason :: term()) -> term().
+down({open, _, _}, _Lane, {shutdown, {no_helper, Posix}}) ->
+    {error, Posix};
+down({open, Request, Attempts}, _Lane, noproc) ->
+    start(Request, Attempts);
+down({cancel, _, _} = Shape, Lane, _Reason) ->
+    %% the abort of what was to be cancelled must not come later
+    gosocket_guardian:await_gone(Lane),
+    failed(Shape, closed);
+down(Shape, _Lane, _Reason) ->
+    failed(Shape, closed).
 
 %% The helper's result as this call's.
 -spec finish(shape(), Result :: term()) -> term().

@@ -323,7 +323,11 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 	}
 	s.Counters[ReadTries]++
 	l.prepare(p, &l.from, ctrl)
-	n, e := sysRecvmsg(s.fd, &l.msg, o.Flags)
+	flags := o.Flags
+	if s.domain == unix.AF_UNIX {
+		flags |= unix.MSG_CMSG_CLOEXEC // others pass no descriptors, and packet sockets refuse it
+	}
+	n, e := sysRecvmsg(s.fd, &l.msg, flags)
 	if e != 0 {
 		if e == unix.EAGAIN && o.Flags&unix.MSG_ERRQUEUE == 0 {
 			s.readable = false

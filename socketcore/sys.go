@@ -105,7 +105,7 @@ func sysRecvmsg(fd int, m *unix.Msghdr, flags int) (int, syscall.Errno) {
 	if e := fault("recvmsg", fd); e != 0 {
 		return 0, e
 	}
-	r, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), uintptr(flags|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC))
+	r, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), uintptr(flags|unix.MSG_DONTWAIT))
 	return int(r), e
 }
 

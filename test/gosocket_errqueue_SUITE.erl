@@ -27,7 +27,7 @@
     cut_error_is_bytes,
     time_stamp_of_sending_comes_with_origin_txstatus
 ]).
--import(gosocket_test_msg, [set/2, is_now/1]).
+-import(gosocket_test_msg, [set/2, is_now/1, checksum/1]).
 -import(gosocket_test_netns, [with_hosts/1, alone/1, ip/2, exec/2, address/2]).
 -include("gosocket_test.hrl").
 
@@ -225,15 +225,12 @@ injected(Domain, Test) ->
 about(inet, Port) -> <<16#45, 0, 32:16, 0:32, 64, 17, 0:16, 127, 0, 0, 1, 127, 0, 0, 1, Port:16, 9:16, 12:16, 0:16, "data">>;
 about(inet6, Port) -> <<6:4, 0:28, 12:16, 17, 64, 1:128, 1:128, Port:16, 9:16, 12:16, 0:16, "data">>.
 
-%% The kernel sees to the checksum of ICMPv6 (RFC 3542), to that of ICMP the sender does (RFC 1071).
+%% The kernel sees to the checksum of ICMPv6 (RFC 3542), to that of ICMP the sender does.
 -spec checked(inet | inet6, binary()) -> binary().
 checked(inet6, Packet) ->
     Packet;
-checked(inet, <<Type, Code, _:16, Rest/binary>> = Packet) ->
-    Sum = lists:sum([Word || <<Word:16>> <= Packet]),
-    Folded = (Sum band 16#ffff) + (Sum bsr 16),
-    Check = bnot ((Folded band 16#ffff) + (Folded bsr 16)) band 16#ffff,
-    <<Type, Code, Check:16, Rest/binary>>.
+checked(inet, Packet) ->
+    checksum(Packet).
 
 -spec check_injected(inet | inet6, icmp | icmp6, tuple(), [tuple()]) -> ok.
 check_injected(Domain, Origin, Loopback, Rows) ->

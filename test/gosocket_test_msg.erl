@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([set/2, ctrl/1, delivered/3, plain/1, with_ctrl/1, stamped/2, is_now/1, helper_credentials/0]).
+-export([set/2, ctrl/1, delivered/3, plain/1, with_ctrl/1, stamped/2, is_now/1, helper_credentials/0, checksum/1]).
 
 -type option() :: {Level :: atom() | integer(), Key :: atom() | integer(), Value :: term()}.
 -type socket() :: gosocket_test_lib:socket().
@@ -68,3 +68,11 @@ helper_credentials() ->
                       list_to_integer(Id)
                   end || Key <- ["Uid", "Gid"]],
     <<Pid:32/native, Uid:32/native, Gid:32/native>>.
+
+%% An ICMP packet with its checksum (RFC 1071).
+-spec checksum(binary()) -> binary().
+checksum(<<Type, Code, 0:16, Rest/binary>> = Packet) ->
+    Padded = <<Packet/binary, 0:(8 * (byte_size(Packet) rem 2))>>,
+    Sum = lists:sum([Word || <<Word:16>> <= Padded]),
+    Folded = (Sum band 16#ffff) + (Sum bsr 16),
+    <<Type, Code, (bnot (Folded + (Folded bsr 16))):16, Rest/binary>>.

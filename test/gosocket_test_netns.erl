@@ -4,7 +4,7 @@
 
 -include("gosocket_test.hrl").
 
--export([with_hosts/1, ip/2, exec/2, shell/1, open/4, address/2, link/1, mac/1, alone/1]).
+-export([with_hosts/1, ip/2, exec/2, shell/1, open/4, address/2, ifindex/1, mac/1, alone/1]).
 
 -type host() :: #{name := string(), side := a | b}.
 
@@ -99,11 +99,11 @@ address(#{side := Side}, inet) ->
 address(#{side := Side}, inet6) ->
     #{family => inet6, addr => {16#fd77, 0, 0, 0, 0, 0, 0, last(Side)}};
 address(#{side := Side}, link) ->
-    #{family => inet6, addr => {16#fe80, 0, 0, 0, 16#00ff, 16#fe00, 0, last(Side)}, scope_id => 77}.
+    #{family => inet6, addr => {16#fe80, 0, 0, 0, 0, 16#00ff, 16#fe00, last(Side)}, scope_id => 77}.
 
 %% The interface number of the veth end, the same on both sides.
--spec link(host()) -> pos_integer().
-link(_) -> 77.
+-spec ifindex(host()) -> pos_integer().
+ifindex(_) -> 77.
 
 -spec mac(host()) -> <<_:48>>.
 mac(#{side := Side}) -> <<2, 0, 0, 0, 0, (last(Side))>>.

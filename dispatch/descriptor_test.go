@@ -102,16 +102,14 @@ func wantHolders(t *testing.T, target string, want int) {
 
 func TestNoDescriptorOfTheHelperItselfIsOpened(t *testing.T) {
 	everyLoops(t, func(t *testing.T, c *client) {
-		a, b := c.pair()
-		ours := map[string]bool{fmt.Sprint(c.fd(a)): true, fmt.Sprint(c.fd(b)): true}
+		a, _ := c.localPair(t.TempDir())
 		seen := 0
 		for _, d := range listDescriptors() {
-			n := strings.Fields(d)[0]
-			if ours[n] {
-				continue
+			if strings.Contains(d, " socket:") {
+				continue // what was opened for this
 			}
 			seen++
-			fd := atoi(n)
+			fd := atoi(d)
 			for _, opts := range []dict{{}, noDup, {"dup": atom("true"), "domain": atom("inet")}} {
 				want := "{error,epfnosupport}"
 				if opts["domain"] != nil {
@@ -166,6 +164,14 @@ func TestSocketsThatShareADescriptorAllHearOfData(t *testing.T) {
 		}
 		for _, s := range same { // all of them have been parked
 			c.do(tuple("sockname", s))
+		}
+		own := map[int]bool{fd: true, c.fd(same[3]): true}
+		for _, d := range listDescriptors() {
+			// The others are for epoll, which takes a descriptor once.
+			if n := atoi(d); strings.HasSuffix(d, " "+target) && !own[n] {
+				c.want(c.do(openFD(1, n, noDup)), "{error,epfnosupport}")
+				c.want(c.do(openFD(1, n, dict{})), "{error,epfnosupport}")
+			}
 		}
 		for range waiting { // who is woken takes one byte each
 			c.want(c.do(send(a, 1, "x")), "ok")
@@ -270,4 +276,22 @@ func TestSocketsOfAnyFamilyAreOpened(t *testing.T) {
 		}
 		unix.Close(fd)
 	}
+}
+
+// The first socket asks the kernel for TCP_INQ; who reads control messages of the second must not see it.
+func TestASharedTCPSocketBringsNoControlMessagesOfOurs(t *testing.T) {
+	everyLoops(t, func(t *testing.T, c *client) {
+		a, b := c.pair()
+		c.want(c.do(send(a, 1, "abcd")), "ok")
+		c.want(c.do(recv(b, 1, 1, 5000)), `{ok,<<"a">>}`)
+		for _, opts := range []dict{{}, noDup} {
+			s := c.openedFD(c.fd(b), opts)
+			c.want(c.do(recv(s, 1, 1, 5000))[:4], "{ok,")
+			m := c.replyTerm(c.call(tuple("recvmsg", s, 1, 1, 0, none, 5000, none))).(etf.Tuple)[1]
+			if got := text(field(t, m, "ctrl")); got != "[]" {
+				t.Errorf("with %v: %s", opts, got)
+			}
+			c.want(c.do(send(a, 1, "ef")), "ok")
+		}
+	})
 }

@@ -245,6 +245,9 @@ func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
 	if dup {
 		s.CType = 2 + fd
 	}
+	if on, _ := unix.GetsockoptInt(use, unix.IPPROTO_TCP, unix.TCP_INQ); on == 1 && s.tcp && !fds.isShared(use) {
+		s.inq = 1 // the first socket's doing
+	}
 	return s, 0
 }
 

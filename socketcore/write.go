@@ -122,7 +122,7 @@ func (l *Loop) send(o *Op, flags int) (int, Code) {
 	switch {
 	case len(o.Ctrl) == 0:
 		n, e = sysSend(s.fd, o.Data, flags, o.To)
-	case !fds.lend(o.Ctrl):
+	case s.domain == unix.AF_UNIX && !fds.lend(o.Ctrl):
 		e = unix.EBADF
 	default:
 		l.prepare(o.Data, nil, o.Ctrl)

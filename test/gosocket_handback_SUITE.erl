@@ -30,37 +30,6 @@
 ]).
 -include("gosocket_test.hrl").
 
-%% The lane stands still while the helper's answer reaches its mailbox and Reader dies; the other end is no socket of
-%% ours, whose calls would stand still too.
--spec killed_before_delivery(gosocket_test_lib:call(), fun(() -> ok)) -> ok.
-killed_before_delivery({Reader, _}, Act) ->
-    with_lane_suspended(fun() ->
-        ok = Act(),
-        await_frame(lane()),
-        kill(Reader)
-    end).
-
--spec with_lane_suspended(fun(() -> Result)) -> Result.
-with_lane_suspended(Act) ->
-    Lane = lane(),
-    true = erlang:suspend_process(Lane),
-    try
-        Act()
-    after
-        true = erlang:resume_process(Lane)
-    end.
-
--spec await_frame(pid()) -> ok.
-await_frame(Lane) ->
-    wait_until(fun() ->
-        {messages, Messages} = erlang:process_info(Lane, messages),
-        [] =/= [Frame || {Port, {data, Frame}} <- Messages, is_port(Port), is_answer(binary_to_term(Frame))]
-    end).
-
--spec is_answer(tuple()) -> boolean().
-is_answer({Id, _}) -> is_integer(Id);
-is_answer(_) -> false.
-
 %% A connected socket of ours with a peer of the VM.
 -spec tcp_with_foreign_peer() -> {socket(), gen_tcp:socket()}.
 tcp_with_foreign_peer() ->

@@ -30,6 +30,7 @@
     start/1, result/1, result/2, actor/0, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1,
     wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, no_messages/1,
     lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1,
+    killed_before_delivery/2, with_lane_suspended/1, await_frame/1,
     random/1, unique/0, abstract/0, has_ipv6/0, skip_unless/2
 ]).
 -import(gosocket_test_net, [

@@ -12,6 +12,7 @@
 -export([wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, no_messages/1]).
 %% lane and helper
 -export([lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
+-export([killed_before_delivery/2, with_lane_suspended/1, await_frame/1]).
 %% the machine
 -export([random/1, unique/0, abstract/0, has_ipv6/0, skip_unless/2]).
 
@@ -211,6 +212,37 @@ signal(Name, OsPid) ->
 -spec helper_alive(pos_integer()) -> boolean().
 helper_alive(OsPid) ->
     filelib:is_dir("/proc/" ++ integer_to_list(OsPid)).
+
+%% The lane stands still while the helper's answer reaches its mailbox and Reader dies; the other end is no socket of
+%% ours, whose calls would stand still too.
+-spec killed_before_delivery(call(), fun(() -> ok)) -> ok.
+killed_before_delivery({Reader, _}, Act) ->
+    with_lane_suspended(fun() ->
+        ok = Act(),
+        await_frame(lane()),
+        kill(Reader)
+    end).
+
+-spec with_lane_suspended(fun(() -> Result)) -> Result.
+with_lane_suspended(Act) ->
+    Lane = lane(),
+    true = erlang:suspend_process(Lane),
+    try
+        Act()
+    after
+        true = erlang:resume_process(Lane)
+    end.
+
+-spec await_frame(pid()) -> ok.
+await_frame(Lane) ->
+    wait_until(fun() ->
+        {messages, Messages} = erlang:process_info(Lane, messages),
+        [] =/= [Frame || {Port, {data, Frame}} <- Messages, is_port(Port), is_answer(binary_to_term(Frame))]
+    end).
+
+-spec is_answer(tuple()) -> boolean().
+is_answer({Id, _}) -> is_integer(Id);
+is_answer(_) -> false.
 
 %% ---- the machine ----
 

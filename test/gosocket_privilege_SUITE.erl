@@ -1,0 +1,159 @@
+%% What needs a capability works with it, and without it ends as the kernel says. The helper runs under setpriv(1) in a node
+%% of its own.
+-module(gosocket_privilege_SUITE).
+
+-export([
+    without_capabilities_the_kernel_says_eperm/1,
+    another_user_is_told_the_same/1,
+    calls_that_need_no_capability_work_without_any/1,
+    cap_net_raw_opens_raw_and_packet_sockets/1,
+    cap_net_admin_sets_marks_priorities_and_buffers/1,
+    cap_net_bind_service_binds_low_ports/1,
+    cap_sys_admin_opens_in_namespaces_and_speaks_for_processes/1,
+    cap_setuid_and_setgid_speak_for_users_and_groups/1,
+    all_capabilities_do_all_of_it/1,
+    file_capabilities_of_the_helper_serve_any_user/1
+]).
+
+-define(OURS, gosocket_test_lib:cases(?MODULE)).
+-include("gosocket_test.hrl").
+
+%% Bits of capabilities(7).
+-define(CAP_NET_RAW, 13).
+
+-define(NOBODY, "--reuid=65534 --regid=65534 --clear-groups").
+
+%% ---- without ----
+
+-spec without_capabilities_the_kernel_says_eperm(config()) -> term().
+without_capabilities_the_kernel_says_eperm(_) ->
+    check_refused(limited("--bounding-set=-all --inh-caps=-all")).
+
+-spec another_user_is_told_the_same(config()) -> term().
+another_user_is_told_the_same(_) ->
+    check_refused(limited(?NOBODY)).
+
+%% bind(2) has an errno of its own for ports.
+-spec check_refused({#{atom() => term()}, non_neg_integer()}) -> ok.
+check_refused({Outcomes, Effective}) ->
+    ?assertEqual(0, Effective),
+    Expected = maps:from_list([{Name, {error, case Name of low_port -> eacces; _ -> eperm end}} || Name <- tried()]),
+    ?assertEqual(Expected, maps:with(tried(), Outcomes)),
+    ok.
+
+-spec calls_that_need_no_capability_work_without_any(config()) -> term().
+calls_that_need_no_capability_work_without_any(_) ->
+    with_wrapper(setpriv(?NOBODY, helper()), fun(Wrapper) ->
+        {{returned, Results}, _} = gosocket_test_node:wait(
+            gosocket_test_node:start(gosocket_test_fresh, exchange, [], [{"GOSOCKET_HELPER", Wrapper}])),
+        ?assertEqual([ok], lists:usort(Results))
+    end).
+
+%% ---- with one ----
+
+-spec cap_net_raw_opens_raw_and_packet_sockets(config()) -> term().
+cap_net_raw_opens_raw_and_packet_sockets(_) ->
+    check_allowed("net_raw", [raw_inet, raw_inet6, raw_number, raw_header, packet_raw, packet_dgram, cmsg_hopopts, cmsg_dstopts,
+                              option_transparent]).
+
+-spec cap_net_admin_sets_marks_priorities_and_buffers(config()) -> term().
+cap_net_admin_sets_marks_priorities_and_buffers(_) ->
+    check_allowed("net_admin", [option_mark, option_priority, option_rcvbufforce, option_sndbufforce, option_transparent, cmsg_mark]).
+
+-spec cap_net_bind_service_binds_low_ports(config()) -> term().
+cap_net_bind_service_binds_low_ports(_) ->
+    skip_unless(lists:member(low_port, tried()), "this system keeps no ports for the privileged"),
+    check_allowed("net_bind_service", [low_port]).
+
+-spec cap_sys_admin_opens_in_namespaces_and_speaks_for_processes(config()) -> term().
+cap_sys_admin_opens_in_namespaces_and_speaks_for_processes(_) ->
+    check_allowed("sys_admin", [netns, credentials_of_another_process]).
+
+-spec cap_setuid_and_setgid_speak_for_users_and_groups(config()) -> term().
+cap_setuid_and_setgid_speak_for_users_and_groups(_) ->
+    check_allowed("setuid", [credentials_of_another_user]),
+    check_allowed("setgid", [credentials_of_another_group]).
+
+%% With this capability alone these work; and what no other capability helps still does not.
+-spec check_allowed(string(), [atom()]) -> ok.
+check_allowed(Capability, Allowed) ->
+    {Outcomes, _} = limited("--bounding-set=-all,+" ++ Capability ++ " --inh-caps=-all"),
+    ?assertEqual([], [{Name, Result} || {Name, Result} <- maps:to_list(maps:with(Allowed, Outcomes)), Result =/= ok]),
+    ?assertEqual(lists:member(netns, Allowed), maps:get(netns, Outcomes) =:= ok),
+    ?assertEqual(lists:member(raw_inet, Allowed), maps:get(raw_inet, Outcomes) =:= ok),
+    ok.
+
+-spec all_capabilities_do_all_of_it(config()) -> term().
+all_capabilities_do_all_of_it(_) ->
+    skip_unless(is_root(), "not root"),
+    {Outcomes, Effective} = gosocket_test_privilege:try_all(),
+    skip_unless(Effective band 16#1fffff =:= 16#1fffff, "root, but without some of the capabilities"),
+    ?assertEqual([], [{Name, Result} || {Name, Result} <- maps:to_list(Outcomes), Result =/= ok]).
+
+%% setcap(8): so that an unprivileged node has raw sockets.
+-spec file_capabilities_of_the_helper_serve_any_user(config()) -> term().
+file_capabilities_of_the_helper_serve_any_user(_) ->
+    skip_unless(is_root(), "not root"),
+    Copy = filename:join("/tmp", unique()),
+    {ok, _} = file:copy(helper(), Copy),
+    try
+        ok = file:change_mode(Copy, 8#755),
+        case gosocket_test_netns:shell(["setcap cap_net_raw+ep ", Copy, " 2>&1"]) of
+            "" -> ok;
+            Why -> throw({skip, "no file capabilities: " ++ string:trim(Why)})
+        end,
+        {Outcomes, Effective} = tried_by(setpriv(?NOBODY, Copy)),
+        ?assertEqual(1 bsl ?CAP_NET_RAW, Effective),
+        ?assertMatch(#{raw_inet := ok, packet_raw := ok, netns := {error, eperm}}, Outcomes)
+    after
+        file:delete(Copy)
+    end.
+
+%% ---- how ----
+
+%% Those that need a capability here.
+-spec tried() -> [atom()].
+tried() ->
+    {ok, Start} = file:read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start"),
+    [Name || Name <- gosocket_test_privilege:names(),
+             Name =/= low_port orelse binary_to_integer(string:trim(Start)) >= 1024].
+
+-spec limited(string()) -> {#{atom() => term()}, non_neg_integer()}.
+limited(Options) ->
+    tried_by(setpriv(Options, helper())).
+
+-spec setpriv(string(), file:filename()) -> string().
+setpriv(Options, Helper) ->
+    skip_unless(is_root(), "not root"),
+    skip_unless(os:find_executable("setpriv") =/= false, "no setpriv(1)"),
+    skip_unless(has_ipv6(), "no IPv6 on loopback"),
+    "exec setpriv " ++ Options ++ " " ++ Helper.
+
+-spec is_root() -> boolean().
+is_root() -> os:cmd("id -u") =:= "0\n".
+
+-spec helper() -> file:filename().
+helper() ->
+    {ok, Path} = file:read_link("/proc/" ++ integer_to_list(helper_os_pid()) ++ "/exe"),
+    Path.
+
+-spec tried_by(string()) -> {#{atom() => term()}, non_neg_integer()}.
+tried_by(Command) ->
+    with_wrapper(Command, fun(Wrapper) ->
+        Node = gosocket_test_node:start(gosocket_test_privilege, try_all, [], [{"GOSOCKET_HELPER", Wrapper}]),
+        case gosocket_test_node:wait(Node) of
+            {{returned, Tried}, _} -> Tried;
+            {Other, Printed} -> ct:fail({Other, Printed})
+        end
+    end).
+
+-spec with_wrapper(string(), fun((file:filename()) -> Result)) -> Result.
+with_wrapper(Command, Test) ->
+    Path = filename:join("/tmp", unique()),
+    ok = file:write_file(Path, ["#!/bin/sh\n", Command, " \"$@\"\n"]),
+    ok = file:change_mode(Path, 8#755),
+    try
+        Test(Path)
+    after
+        file:delete(Path)
+    end.

@@ -13,6 +13,32 @@ import (
 	"gosocket/socketcore"
 )
 
+// effectProofs are those of this file.
+var effectProofs = []proof{
+	{"socket error", "an error is told once: reading takes it", proveErrorIsTakenByReadingIt},
+	{"socket peercred", "the peer is this process", provePeercredIsThePeer},
+	{"ip add_membership, ip drop_membership, ip add_source_membership, ip drop_source_membership, ip block_source, ip unblock_source, ip msfilter, ip mcast_join_group, ip mcast_leave_group, ip multicast_if", "memberships and filters decide which datagrams to a group arrive", proveMembershipsDecideWhatArrives},
+	{"ip msfilter", "a source filter is read for the group and interface asked for", proveSourceFilterIsReadByItsGroup},
+	{"ipv6 add_membership, ipv6 drop_membership, ipv6 join_group, ipv6 leave_group", "/proc/net/igmp6 lists the group while it is joined", proveGroupsOfIPv6AreInProc},
+	{"socket rcvbufforce, socket sndbufforce", "forced sizes pass the limit that sizes asked for stop at", proveForcedBuffersPassTheLimit},
+	{"tcp info", "the structure is as long as that of the running kernel", proveTCPInfoHasEveryFieldOfTheKernel},
+	{"ip pktoptions, ipv6 pktoptions", "an accepted socket tells where the SYN arrived", provePktoptionsAreControlMessages},
+	{"tcp md5sig", "only a client with the same key connects", proveMD5SignaturesDecideWhoConnects},
+	{"socket rcvtimeo", "a blocking receive of the kernel ends then", proveReceiveTimeoutIsTheKernels},
+	{"udp cork", "parts sent while it is on leave as one datagram", proveCorkHoldsDatagramsBack},
+	{"socket mark, socket rcvmark", "the mark comes with the message", proveMarkArrivesWithTheMessage},
+	{"socket rxq_ovfl", "the number of dropped datagrams comes with the next one", proveDropsAreCounted},
+	{"ipv6 hopopts, ipv6 dstopts, ipv6 recvhopopts, ipv6 recvdstopts", "the headers arrive with the message", proveHeadersOfIPv6Arrive},
+	{"ip options, ip recvopts", "the record of the route arrives with the message", proveOptionsOfIPArrive},
+	{"ip freebind, ipv6 freebind, ip transparent, ipv6 transparent", "bind takes an address that is not of this host", proveFreebindTakesForeignAddresses},
+	{"socket oobinline", "urgent data is read with the rest", proveUrgentDataInline},
+	{"socket peek_off", "the next peek goes on where the last one ended", provePeekGoesOnFromItsOffset},
+	{"ipv6 addrform", "the socket is one of domain inet from then on", proveAddrformTurnsTheSocket},
+	{"ipv6 v6only", "another socket has the port on IPv4", proveV6onlyLeavesThePortToIPv4},
+	{"packet add_membership, packet drop_membership", "the device has the flag while it is on", provePacketMembershipsShowAtTheDevice},
+	{"socket timestamping", "the time of sending comes by the error queue", proveTimestampsOfSendingComeBack},
+}
+
 // sets sets options that have to be accepted: Level Key Value.
 func sets(t *testing.T, s optionSocket, options ...string) {
 	t.Helper()
@@ -35,7 +61,7 @@ func (e ends) arrives() (string, bool) {
 	return string(b[:max(n, 0)]), err == nil
 }
 
-func TestErrorIsTakenByReadingIt(t *testing.T) {
+func proveErrorIsTakenByReadingIt(t *testing.T) {
 	tx := testSocket(t, unix.AF_INET, unix.SOCK_DGRAM, 0)
 	t.Run("peer", func(t *testing.T) {
 		name, err := unix.Getsockname(udp(t, unix.AF_INET).rx.fd)
@@ -46,7 +72,7 @@ func TestErrorIsTakenByReadingIt(t *testing.T) {
 	run(t, &fakeSocket{fd: tx}, []step{{"socket", "error", "", "{ok,econnrefused}"}, {"socket", "error", "", "{ok,none}"}})
 }
 
-func TestPeercredIsThePeer(t *testing.T) {
+func provePeercredIsThePeer(t *testing.T) {
 	e := local(t, unix.SOCK_STREAM)
 	want := fmt.Sprintf("{ok,#{gid=>%d,pid=>%d,uid=>%d}}", unix.Getgid(), unix.Getpid(), unix.Getuid())
 	run(t, e.tx, []step{{"socket", "peercred", "", want}})
@@ -75,7 +101,7 @@ func (e ends) hears() bool {
 	return ok
 }
 
-func TestMembershipsDecideWhatArrives(t *testing.T) {
+func proveMembershipsDecideWhatArrives(t *testing.T) {
 	from := source("127,0,0,1")
 	for _, c := range []struct {
 		name  string
@@ -103,7 +129,7 @@ func TestMembershipsDecideWhatArrives(t *testing.T) {
 	}
 }
 
-func TestSourceFilterIsReadByItsGroup(t *testing.T) {
+func proveSourceFilterIsReadByItsGroup(t *testing.T) {
 	e := multicast(t)
 	const query = "{msfilter,#{multiaddr=>{239,1,2,3},interface=>{127,0,0,1}}}"
 	run(t, e.rx, []step{{"ip", query, "", "{error,eaddrnotavail}"}, {"ip", "{msfilter,5}", "", "{raise,badarg}"}})
@@ -111,7 +137,7 @@ func TestSourceFilterIsReadByItsGroup(t *testing.T) {
 	run(t, e.rx, []step{{"ip", query, "", "{ok," + show(t, term(t, "#{interface=>{127,0,0,1},mode=>exclude,multiaddr=>{239,1,2,3},slist=>[{10,9,8,7},{10,9,8,6}]}")) + "}"}})
 }
 
-func TestGroupsOfIPv6AreInProc(t *testing.T) {
+func proveGroupsOfIPv6AreInProc(t *testing.T) {
 	s := open(t, socketcore.UDP6)
 	member := func() bool {
 		b, err := os.ReadFile("/proc/net/igmp6")
@@ -134,7 +160,7 @@ func TestGroupsOfIPv6AreInProc(t *testing.T) {
 	}
 }
 
-func TestForcedBuffersPassTheLimit(t *testing.T) {
+func proveForcedBuffersPassTheLimit(t *testing.T) {
 	s := open(t, socketcore.UDP)
 	sets(t, s, "socket rcvbuf 2147483647", "socket sndbuf 2147483647")
 	rcv, snd := get(t, s, "socket", "rcvbuf"), get(t, s, "socket", "sndbuf")
@@ -146,7 +172,7 @@ func TestForcedBuffersPassTheLimit(t *testing.T) {
 	}
 }
 
-func TestTCPInfoHasEveryFieldOfTheKernel(t *testing.T) {
+func proveTCPInfoHasEveryFieldOfTheKernel(t *testing.T) {
 	s := open(t, socketcore.TCPPair)
 	info := get(t, s, "tcp", "info")
 	for _, want := range []string{"state=>established", "ca_state=>open", "snd_mss=>", "total_retrans=>0", "bytes_sent=>0"} {
@@ -168,7 +194,7 @@ func TestTCPInfoHasEveryFieldOfTheKernel(t *testing.T) {
 	}
 }
 
-func TestPktoptionsAreControlMessages(t *testing.T) {
+func provePktoptionsAreControlMessages(t *testing.T) {
 	for _, c := range []struct {
 		family        int
 		level, option string
@@ -192,7 +218,7 @@ func TestPktoptionsAreControlMessages(t *testing.T) {
 	}
 }
 
-func TestMD5SignaturesDecideWhoConnects(t *testing.T) {
+func proveMD5SignaturesDecideWhoConnects(t *testing.T) {
 	listener := testSocket(t, unix.AF_INET, unix.SOCK_STREAM, 0)
 	must(t, unix.Bind(listener, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	key := func(key string) string { return "tcp md5sig #{addr=>#{family=>inet,addr=>loopback},key=>" + key + "}" }
@@ -217,7 +243,7 @@ func TestMD5SignaturesDecideWhoConnects(t *testing.T) {
 	}
 }
 
-func TestReceiveTimeoutIsTheKernels(t *testing.T) {
+func proveReceiveTimeoutIsTheKernels(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	sets(t, e.rx, "socket rcvtimeo #{sec=>0,usec=>60000}")
 	start := time.Now()
@@ -229,7 +255,7 @@ func TestReceiveTimeoutIsTheKernels(t *testing.T) {
 	}
 }
 
-func TestCorkHoldsDatagramsBack(t *testing.T) {
+func proveCorkHoldsDatagramsBack(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	sets(t, e.tx, "udp cork true")
 	for _, part := range []string{"ab", "cd"} {
@@ -244,7 +270,7 @@ func TestCorkHoldsDatagramsBack(t *testing.T) {
 	}
 }
 
-func TestMarkArrivesWithTheMessage(t *testing.T) {
+func proveMarkArrivesWithTheMessage(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	sets(t, e.tx, "socket mark 17", "socket priority 5")
 	if got := set(t, e.rx, "socket", "rcvmark", "true"); got == "{error,enoprotoopt}" {
@@ -256,7 +282,7 @@ func TestMarkArrivesWithTheMessage(t *testing.T) {
 	}
 }
 
-func TestDropsAreCounted(t *testing.T) {
+func proveDropsAreCounted(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	sets(t, e.rx, "socket rxq_ovfl true", "socket rcvbuf 0")
 	for range 20 {
@@ -273,7 +299,7 @@ func TestDropsAreCounted(t *testing.T) {
 	}
 }
 
-func TestHeadersOfIPv6Arrive(t *testing.T) {
+func proveHeadersOfIPv6Arrive(t *testing.T) {
 	e := udp(t, unix.AF_INET6)
 	sets(t, e.tx, "ipv6 hopopts <<0,0,1,4,0,0,0,0>>", "ipv6 dstopts <<0,0,30,4,1,2,3,4>>") // 30: experimental, to be skipped (RFC 4727)
 	sets(t, e.rx, "ipv6 recvhopopts true", "ipv6 recvdstopts true")
@@ -286,7 +312,7 @@ func TestHeadersOfIPv6Arrive(t *testing.T) {
 	}
 }
 
-func TestOptionsOfIPArrive(t *testing.T) {
+func proveOptionsOfIPArrive(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	sets(t, e.tx, "ip options <<7,7,4,0,0,0,0,0>>")
 	sets(t, e.rx, "ip recvopts true")
@@ -296,7 +322,7 @@ func TestOptionsOfIPArrive(t *testing.T) {
 	}
 }
 
-func TestFreebindTakesForeignAddresses(t *testing.T) {
+func proveFreebindTakesForeignAddresses(t *testing.T) {
 	for _, c := range []struct {
 		kind   socketcore.Sort
 		option string
@@ -305,6 +331,7 @@ func TestFreebindTakesForeignAddresses(t *testing.T) {
 		{socketcore.UDP, "ip freebind true", &unix.SockaddrInet4{Addr: [4]byte{192, 0, 2, 1}}},
 		{socketcore.UDP6, "ipv6 freebind true", &unix.SockaddrInet6{Addr: [16]byte{0x20, 1, 0x0d, 0xb8, 15: 1}}},
 		{socketcore.UDP, "ip transparent true", &unix.SockaddrInet4{Addr: [4]byte{192, 0, 2, 1}}},
+		{socketcore.UDP6, "ipv6 transparent true", &unix.SockaddrInet6{Addr: [16]byte{0x20, 1, 0x0d, 0xb8, 15: 1}}},
 	} {
 		s := open(t, c.kind)
 		if err := unix.Bind(s.fd, c.name); err != unix.EADDRNOTAVAIL {
@@ -317,7 +344,7 @@ func TestFreebindTakesForeignAddresses(t *testing.T) {
 	}
 }
 
-func TestUrgentDataInline(t *testing.T) {
+func proveUrgentDataInline(t *testing.T) {
 	e := local(t, unix.SOCK_STREAM)
 	sets(t, e.rx, "socket oobinline true")
 	must(t, unix.Send(e.tx.fd, []byte("abc"), unix.MSG_OOB))
@@ -328,7 +355,7 @@ func TestUrgentDataInline(t *testing.T) {
 	}
 }
 
-func TestPeekGoesOnFromItsOffset(t *testing.T) {
+func provePeekGoesOnFromItsOffset(t *testing.T) {
 	e := local(t, unix.SOCK_STREAM)
 	must(t, unix.Send(e.tx.fd, []byte("abcdef"), 0))
 	sets(t, e.rx, "socket peek_off 1")
@@ -340,7 +367,7 @@ func TestPeekGoesOnFromItsOffset(t *testing.T) {
 	}
 }
 
-func TestAddrformTurnsTheSocket(t *testing.T) {
+func proveAddrformTurnsTheSocket(t *testing.T) {
 	s := open(t, socketcore.TCPMapped)
 	run(t, s, []step{
 		{"ipv6", "addrform", "inet6", "BADVAL"},
@@ -351,7 +378,7 @@ func TestAddrformTurnsTheSocket(t *testing.T) {
 	})
 }
 
-func TestV6onlyLeavesThePortToIPv4(t *testing.T) {
+func proveV6onlyLeavesThePortToIPv4(t *testing.T) {
 	six, four := open(t, socketcore.TCP6), open(t, socketcore.TCP)
 	sets(t, six, "ipv6 v6only true")
 	must(t, unix.Bind(six.fd, &unix.SockaddrInet6{}))
@@ -361,7 +388,7 @@ func TestV6onlyLeavesThePortToIPv4(t *testing.T) {
 	must(t, unix.Bind(four.fd, &unix.SockaddrInet4{Port: name.(*unix.SockaddrInet6).Port}))
 }
 
-func TestPacketMembershipsShowAtTheDevice(t *testing.T) {
+func provePacketMembershipsShowAtTheDevice(t *testing.T) {
 	s := open(t, socketcore.PacketSocket)
 	allmulti := func() bool {
 		b, err := os.ReadFile("/sys/class/net/lo/flags")
@@ -383,15 +410,15 @@ func TestPacketMembershipsShowAtTheDevice(t *testing.T) {
 	}
 }
 
-func TestTimestampsOfSendingComeBack(t *testing.T) {
+func proveTimestampsOfSendingComeBack(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	sets(t, e.tx, "socket timestamping [tx_software,software,opt_tsonly]")
-	for range 20 { // the first packets after the first use on a system may lack it
+	eventually(t, "a time stamp", func() bool {
 		e.send("[]")
 		data, oob := make([]byte, 64), make([]byte, 512)
 		_, n, flags, _, err := unix.Recvmsg(e.tx.fd, data, oob, unix.MSG_ERRQUEUE)
 		if err == unix.EAGAIN {
-			continue
+			return false
 		}
 		must(t, err)
 		ctrl := show(t, appendCtrl(nil, oob[:n]))
@@ -399,7 +426,6 @@ func TestTimestampsOfSendingComeBack(t *testing.T) {
 			!strings.Contains(ctrl, "error=>enomsg,info=>0,offender=>undefined,origin=>txstatus") {
 			t.Errorf("%s: %s", hex.EncodeToString(oob[:n]), ctrl)
 		}
-		return
-	}
-	t.Error("no time stamp came")
+		return true
+	})
 }

@@ -38,6 +38,7 @@ func set(t testing.TB, s optionSocket, level, key, value string) string {
 	if d.Err() != nil || d.Len() != 0 {
 		t.Errorf("setopt %s %s leaves %d bytes, %v", level, key, d.Len(), d.Err())
 	}
+	touch(level, key, result)
 	return result
 }
 
@@ -48,6 +49,7 @@ func get(t testing.TB, s optionSocket, level, key string) string {
 	if d.Err() != nil || d.Len() != 0 {
 		t.Errorf("getopt %s %s leaves %d bytes, %v", level, key, d.Len(), d.Err())
 	}
+	touch(level, key, result)
 	return result
 }
 

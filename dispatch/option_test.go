@@ -11,14 +11,20 @@ import (
 
 // fakeSocket is an optionSocket around a descriptor.
 type fakeSocket struct {
-	fd     int
-	closed bool
+	fd       int
+	closed   bool
+	received func(fd int) // sees a descriptor before it is closed
 }
 
 func (s *fakeSocket) FD() int        { return s.fd }
 func (s *fakeSocket) Closed() bool   { return s.closed }
 func (s *fakeSocket) Touch(int, int) {}
-func (s *fakeSocket) Receive(fd int) { unix.Close(fd) }
+func (s *fakeSocket) Receive(fd int) {
+	if s.received != nil {
+		s.received(fd)
+	}
+	unix.Close(fd)
+}
 
 // open opens a socket of a kind, or skips the test where the system does not let it.
 func open(t testing.TB, kind socketcore.Sort) *fakeSocket {

@@ -96,6 +96,13 @@ func bound(t *testing.T, family, typ int, options ...string) (*fakeSocket, unix.
 	return s, nameOf(t, s)
 }
 
+// nobody returns the name of a port of UDP that nobody has any more.
+func nobody(t *testing.T, family int) (name unix.Sockaddr) {
+	t.Helper()
+	t.Run("peer", func(t *testing.T) { _, name = bound(t, family, unix.SOCK_DGRAM) }) // whose end closes it
+	return name
+}
+
 func nameOf(t *testing.T, s *fakeSocket) unix.Sockaddr {
 	t.Helper()
 	name, err := unix.Getsockname(s.fd)

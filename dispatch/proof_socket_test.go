@@ -382,18 +382,22 @@ func isThisProcess(t *testing.T, pidfd int) {
 	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", pidfd))
 	must(t, err)
 	wants(t, string(info), fmt.Sprintf("Pid:\t%d\n", unix.Getpid()))
-	unix.Close(pidfd)
 }
 
 func provePeerpidfd(t *testing.T) {
-	got := get(t, local(t, unix.SOCK_STREAM).rx, "socket", "peerpidfd")
-	if got == "{error,enoprotoopt}" {
-		t.Skip("this kernel does not have it")
+	s := local(t, unix.SOCK_STREAM).rx
+	given := -1
+	s.received = func(fd int) {
+		given = fd
+		isThisProcess(t, fd)
 	}
-	var pidfd int
-	_, err := fmt.Sscanf(got, "{ok,%d}", &pidfd)
-	must(t, err)
-	isThisProcess(t, pidfd)
+	switch got := get(t, s, "socket", "peerpidfd"); got {
+	case "{error,enoprotoopt}":
+		t.Skip("this kernel does not have it")
+	case fmt.Sprintf("{ok,%d}", given):
+	default:
+		t.Errorf("got %s, given %d", got, given)
+	}
 }
 
 func provePasspidfd(t *testing.T) {
@@ -407,7 +411,9 @@ func provePasspidfd(t *testing.T) {
 	if !ok || typ != unix.SCM_PIDFD || len(data) != 4 {
 		t.Fatalf("control message %d of %d bytes", typ, len(data))
 	}
-	isThisProcess(t, int(loadNative(data)))
+	fd := int(loadNative(data))
+	defer unix.Close(fd)
+	isThisProcess(t, fd)
 }
 
 func provePassrights(t *testing.T) {

@@ -10,6 +10,10 @@
 %% and the process gets the message `{'$socket', Socket, select, SelectRef}' when it can try again, or
 %% `{'$socket', Socket, abort, {SelectRef, Reason}}'.
 %%
+%% Not in the man page: packet sockets (packet(7)), opened by
+%% `open(packet, raw | dgram, {raw, EtherType})', with `sockaddr_ll()' addresses whose missing keys count
+%% as 0, in bind/2 (`{ok, 0}'), sendto and sendmsg too. Their protocol in info/1 is the EtherType.
+%%
 %% What differs from the man page: the remaining size in `{error, {Reason, Remaining}}' of a send is
 %% exact unless the helper died, and 0 when there was nothing to send.
 -module(gosocket).
@@ -83,7 +87,9 @@ open(Domain, Type, Protocol) ->
     open(Domain, Type, Protocol, #{}).
 
 %% @doc Fails with `closed' when the application cannot be started, for example because the node stops,
-%% and with a POSIX code when the helper cannot.
+%% and with a POSIX code when the helper cannot. `netns' opens the socket in another network namespace, by
+%% its path or its name in `/var/run/netns': `enoent' when it is not there, `einval' when it is none,
+%% `eperm' when the helper may not (CAP_SYS_ADMIN).
 -spec open(domain(), type(), default | protocol(), open_opts()) -> opened(reason()).
 open(Domain, Type, Protocol, Opts) when is_map(Opts) ->
     gosocket_registry:open({open, self(), Domain, Type, Protocol},

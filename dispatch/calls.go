@@ -117,17 +117,56 @@ func boundPort(sa *socketcore.Sockaddr) uint16 {
 
 // bindMore serves bind/3, which adds addresses to an SCTP socket or takes them away.
 func (c *call) bindMore(s *socketcore.Socket) {
-	c.d.Skip()
+	addrs := c.d.Raw()
 	action := string(c.d.Atom())
-	switch {
-	case !c.good():
-	case action != "add" && action != "remove":
+	if !c.good() {
+		return
+	}
+	if action != "add" && action != "remove" {
 		c.raise("badarg")
+		return
+	}
+	domain := socketcore.FamilyInet
+	if s != nil {
+		domain = s.Domain()
+	}
+	packed, v := packAddrs(addrs, domain, &c.to)
+	switch {
+	case v.kind == raised:
+		c.answer(v)
 	case s == nil:
 		c.answerCode(socketcore.Closed)
-	default:
+	case !s.SCTP():
 		c.answer(refuse(socketcore.ENOTSUP))
+	case !v.ok():
+		c.answer(v)
+	default:
+		c.answerCode(s.BindMore(packed, action == "add"))
 	}
+}
+
+// packAddrs reads a list of addresses and puts them one behind the other.
+func packAddrs(list []byte, domain int, sa *socketcore.Sockaddr) (packed []byte, v verdict) {
+	var d etf.Decoder
+	d.Reset(list)
+	switch d.Kind() {
+	case etf.KindNil:
+		return nil, accept
+	case etf.KindList:
+	default:
+		return nil, badarg()
+	}
+	for range d.List() {
+		bad := decodeBindAddr(&d, domain, sa)
+		if bad.kind > v.kind {
+			v = bad
+		}
+		packed = append(packed, sa.Bytes()...)
+	}
+	if d.Kind() != etf.KindNil {
+		return nil, badarg()
+	}
+	return packed, v
 }
 
 func (c *call) listen() {

@@ -15,6 +15,10 @@ func (l *Loop) submitConnect(o *Op) {
 func (l *Loop) connect(o *Op) {
 	s := o.sock
 	s.unblock()
+	if s.many {
+		l.associate(o)
+		return
+	}
 	e := sysConnect(s.fd, o.To)
 	switch {
 	case e == unix.EINPROGRESS:
@@ -31,6 +35,11 @@ func (l *Loop) connect(o *Op) {
 		l.finish(o, Code(e))
 		return
 	}
+	l.awaitConnect(o)
+}
+
+// awaitConnect does what the mode says when a connect takes time.
+func (l *Loop) awaitConnect(o *Op) {
 	switch o.Mode {
 	case Try:
 		l.finish(o, Timeout)
@@ -46,7 +55,7 @@ func (l *Loop) parkConnect(o *Op, st state) {
 	l.keepArguments(o)
 	o.state = st
 	o.sock.connector = o
-	if st == waiting {
+	if st == waiting || o.backoff > 0 {
 		l.setTimer(o)
 	}
 }
@@ -54,6 +63,9 @@ func (l *Loop) parkConnect(o *Op, st state) {
 // connectState asks how a connect in progress stands; Again means that it still is. A fresh
 // TCP socket reports hang-up before it was ever connected, so the peer's name decides.
 func (s *Socket) connectState(scratch *Sockaddr) Code {
+	if s.many {
+		return s.associationState(&s.connector.assoc)
+	}
 	v, e := sysGetInt(s.fd, unix.SO_ERROR)
 	if e != 0 {
 		return Code(e)
@@ -108,6 +120,10 @@ func (l *Loop) FinishConnect(s *Socket, process []byte) Code {
 // retry tries again what the kernel refused without saying when to come back.
 func (l *Loop) retry(o *Op) {
 	s := o.sock
+	if o.Kind == Connect && s.many {
+		l.associating(o)
+		return
+	}
 	if o.Kind == Connect {
 		proc := o.proc
 		l.unpark(o)
@@ -139,6 +155,9 @@ func (l *Loop) attemptAccept(o *Op) Code {
 	}
 	s.unblock()
 	fd, e := sysAccept(s.fd)
+	for e == unix.EINTR { // SCTP looks for signals before it looks whether it may wait
+		fd, e = sysAccept(s.fd)
+	}
 	switch {
 	case e == unix.EAGAIN:
 		s.readable = false

@@ -369,6 +369,7 @@ func (l *Loop) ready(s *Socket, events uint32) {
 	}
 	if events&unix.EPOLLOUT != 0 {
 		s.writable = true
+		s.readable = s.readable || s.whole && s.stream && s.shutWrite // see abandoned
 	}
 	if s.connector != nil && events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		l.connectReady(s)

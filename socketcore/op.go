@@ -115,6 +115,7 @@ type Op struct {
 	to      Sockaddr
 	waited  bool
 	goesOn  bool // a nowait receive in parts that keeps its turn
+	assoc   association
 }
 
 // SelectArmed tells whether the operation ended by promising a select message.

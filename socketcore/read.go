@@ -79,6 +79,9 @@ func (l *Loop) attempt(o *Op) Code {
 	default:
 		c = l.attemptOnce(o)
 	}
+	if c == Again && s.abandoned() {
+		c = Closed
+	}
 	if c == Again {
 		c = l.want(s, readEvents)
 	}
@@ -432,7 +435,10 @@ func (l *Loop) fromReturned(o *Op) Code {
 	}
 	o.Result, o.From, o.Extra = r.Data, r.From, r.Extra
 	if len(o.Result) > limit {
-		if s.stream {
+		if s.stream || s.many {
+			if s.whole {
+				o.Extra = nil // what tells of a message comes with its end
+			}
 			r.Data = r.Data[limit:]
 			o.Result = o.Result[:limit]
 			return 0

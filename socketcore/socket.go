@@ -60,6 +60,8 @@ type Socket struct {
 	received            bool // it has got descriptors with messages
 	domain, typ, proto  int
 	stream, tcp         bool
+	whole               bool // takes messages, which must not be sent in parts
+	many                bool // one SCTP socket with many associations
 	ordered             bool // what one reader lost must reach the next before newer data
 	inq                 int8 // TCP_INQ: 0 not asked for yet, 1 on, -1 off
 	closed              bool
@@ -172,7 +174,7 @@ func (s *Socket) conflict(k Kind) Code {
 		if s.writers.head != nil {
 			return Code(einval)
 		}
-	case s.connector != nil:
+	case s.connector != nil && !s.many:
 		return Code(einval)
 	}
 	return 0
@@ -206,6 +208,8 @@ func (l *Loop) add(fd, domain, typ, proto int, owner []byte) *Socket {
 	}
 	inet := domain == unix.AF_INET || domain == unix.AF_INET6
 	s.tcp = inet && s.stream && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
+	s.whole = !s.stream || s.SCTP()
+	s.many = !s.stream && s.SCTP()
 	s.ordered = s.stream || domain == unix.AF_UNIX || typ == unix.SOCK_SEQPACKET
 	if proto != unix.IPPROTO_TCP {
 		s.inq = -1
@@ -291,6 +295,9 @@ func (l *Loop) Shutdown(s *Socket, how int) Code {
 	if how != unix.SHUT_RD {
 		s.shutWrite, s.writable = true, true
 		l.advance(s, &s.writers)
+		if s.whole && s.stream {
+			l.want(s, readEvents|writeEvents) // that is how the end of the association is told
+		}
 	}
 	return 0
 }

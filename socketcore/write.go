@@ -21,7 +21,7 @@ func (l *Loop) attemptSend(o *Op) Code {
 	if !s.writable && o.Mode == Wait && o.backoff == 0 {
 		return l.refused(o)
 	}
-	if !s.stream {
+	if s.whole {
 		return l.attemptSendMessage(o)
 	}
 	for {
@@ -188,7 +188,7 @@ func (l *Loop) keepPayload(o *Op) {
 	if o.Kind < Send || o.kept || len(o.Data) == 0 {
 		return
 	}
-	if l.overLimit(len(o.Data)) && (o.sock.stream || len(o.Data) == o.Total) {
+	if l.overLimit(len(o.Data)) && (!o.sock.whole || len(o.Data) == o.Total) {
 		o.Data, o.asked = nil, o.Taken
 		return
 	}
@@ -199,7 +199,7 @@ func (l *Loop) keepPayload(o *Op) {
 
 // keepMore adds bytes to those kept.
 func (l *Loop) keepMore(o *Op, p []byte) bool {
-	if l.overLimit(len(p)) && o.sock.stream {
+	if l.overLimit(len(p)) && !o.sock.whole {
 		o.asked = o.Taken + len(o.Data)
 		return false
 	}

@@ -12,21 +12,30 @@ import (
 type faults struct {
 	mu   sync.Mutex
 	next map[string]syscall.Errno
+	seen map[string]int
 }
 
 // injectFaults arranges for socket calls to fail; it must come before the server.
 func injectFaults(t *testing.T) *faults {
 	t.Helper()
-	f := &faults{next: map[string]syscall.Errno{}}
+	f := &faults{next: map[string]syscall.Errno{}, seen: map[string]int{}}
 	socketcore.Fault = func(call string, _ int) syscall.Errno {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		f.seen[call]++
 		e := f.next[call]
 		delete(f.next, call)
 		return e
 	}
 	t.Cleanup(func() { socketcore.Fault = nil }) // cleanups run last first: the server has ended
 	return f
+}
+
+// calls tells how often a system call was about to be made.
+func (f *faults) calls(call string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen[call]
 }
 
 // once makes the next call of a name fail.

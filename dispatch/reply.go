@@ -48,6 +48,10 @@ func (x *Dispatcher) received(o *socketcore.Op) {
 	inPlace := x.inRoom(o.Result)
 	start := x.begin(o.ID)
 	x.out = appendOK(x.out)
+	if o.Poured > 0 {
+		x.pour(start, o)
+		return
+	}
 	x.out = etf.AppendBinaryHead(x.out, len(o.Result))
 	if inPlace {
 		x.out = x.out[:len(x.out)+len(o.Result)]
@@ -171,8 +175,21 @@ func appendSocket(b []byte, s *socketcore.Socket) []byte {
 // More implements socketcore.Handler.
 func (x *Dispatcher) More(o *socketcore.Op, data []byte) {
 	start := x.message(3, "more")
-	x.out = etf.AppendBinary(etf.AppendInt32(x.out, int32(o.ID)), data)
+	x.out = etf.AppendInt32(x.out, int32(o.ID))
+	if o.Poured > 0 {
+		x.pour(start, o)
+		return
+	}
+	x.out = etf.AppendBinary(x.out, data)
 	x.end(start)
+}
+
+// pour completes the frame that ends with what o has in a pipe, and sends it: the pipe is empty then.
+func (x *Dispatcher) pour(start int, o *socketcore.Op) {
+	x.out = port.EndFrameBefore(etf.AppendBinaryHead(x.out, o.Poured), start, o.Poured)
+	x.frames++
+	x.total++
+	x.writeFrom(o.Pipe, o.Poured)
 }
 
 // Want implements socketcore.Handler.

@@ -56,10 +56,9 @@ func (c *client) take(s uint64, n int) []byte {
 	var got []byte
 	for len(got) < n {
 		step := min(n-len(got), 200<<10)
-		r := c.replyTerm(c.call(recv(s, 1, step, 5000))).(etf.Tuple)
-		data, ok := r[1].(etf.Binary)
-		if !ok {
-			c.t.Fatalf("%s after %d bytes", text(r), len(got))
+		data, reason := c.gather(c.call(recv(s, 1, step, 5000)), 0, -1, nil)
+		if reason != "" {
+			c.t.Fatalf("%s after %d bytes", reason, len(got))
 		}
 		got = append(got, data...)
 	}

@@ -290,11 +290,15 @@ func (s *Server) writable(events uint32) {
 
 // write sends the frames that have gathered.
 func (x *Dispatcher) write() {
-	if len(x.out) == 0 {
-		return
+	if len(x.out) > 0 {
+		x.writeFrom(-1, 0)
 	}
+}
+
+// writeFrom sends them, and behind them n bytes of a pipe that belong to the last one.
+func (x *Dispatcher) writeFrom(pipe, n int) {
 	s := x.server
-	last, err := s.writer.Write(x.out, x.frames)
+	last, err := s.writer.WriteFrom(x.out, x.frames, pipe, n)
 	x.frames = 0
 	if cap(x.out) > 8*flushBytes {
 		x.out = make([]byte, 0, flushBytes)

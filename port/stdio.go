@@ -72,4 +72,17 @@ func rawWrite(fd int, p []byte) (int, error) {
 	}
 }
 
+// rawSplice moves n bytes from one pipe to another and returns how many it could. Why it could not
+// move the others shows when they are written.
+func rawSplice(from, to, n int) (moved int) {
+	for moved < n {
+		m, err := unix.Splice(from, nil, to, nil, n-moved, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		if err != nil && err != unix.EINTR || err == nil && m == 0 {
+			break
+		}
+		moved += int(max(m, 0))
+	}
+	return moved
+}
+
 func wouldBlock(err error) bool { return errors.Is(err, unix.EAGAIN) }

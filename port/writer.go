@@ -2,6 +2,7 @@ package port
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -10,8 +11,11 @@ import (
 func BeginFrame(b []byte) []byte { return append(b, 0, 0, 0, 0) }
 
 // EndFrame completes the frame that began at start.
-func EndFrame(b []byte, start int) []byte {
-	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-HeadSize))
+func EndFrame(b []byte, start int) []byte { return EndFrameBefore(b, start, 0) }
+
+// EndFrameBefore completes the frame that began at start and goes on for n bytes elsewhere.
+func EndFrameBefore(b []byte, start, n int) []byte {
+	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-HeadSize+n))
 	return b
 }
 
@@ -35,26 +39,54 @@ func NewWriter(fd int, blocked func(bool)) *Writer { return &Writer{fd: fd, bloc
 // the last of them, counted from the first frame ever written. io.ErrClosedPipe says that
 // nobody reads any more.
 func (w *Writer) Write(frames []byte, count int) (last uint64, err error) {
+	return w.WriteFrom(frames, count, -1, 0)
+}
+
+// WriteFrom is Write for frames of which the last one ends with n bytes that are in a pipe: they
+// go from there to the Writer's own by splice(2), as far as that takes them.
+func (w *Writer) WriteFrom(frames []byte, count, pipe, n int) (last uint64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.frames += uint64(count)
-	if len(w.backlog) > 0 {
-		if w.sent > len(w.backlog)/2 {
-			w.backlog = w.backlog[:copy(w.backlog, w.backlog[w.sent:])]
-			w.sent = 0
+	waits := len(w.backlog) > 0
+	if !waits {
+		wrote, err := rawWrite(w.fd, frames)
+		if err != nil && !wouldBlock(err) {
+			return w.frames, err
 		}
-		w.backlog = append(w.backlog, frames...)
+		frames = frames[max(wrote, 0):]
+		if len(frames) == 0 {
+			n -= rawSplice(pipe, w.fd, n)
+		}
+	}
+	if len(frames)+n == 0 {
 		return w.frames, nil
 	}
-	n, err := rawWrite(w.fd, frames)
-	if err != nil && !wouldBlock(err) {
+	if w.sent > len(w.backlog)/2 {
+		w.backlog = w.backlog[:copy(w.backlog, w.backlog[w.sent:])]
+		w.sent = 0
+	}
+	w.backlog = append(w.backlog, frames...)
+	if w.backlog, err = appendFrom(w.backlog, pipe, n); err != nil {
 		return w.frames, err
 	}
-	if n = max(n, 0); n < len(frames) {
-		w.backlog = append(w.backlog, frames[n:]...)
+	if !waits {
 		w.blocked(true)
 	}
 	return w.frames, nil
+}
+
+// appendFrom appends n bytes that are in a pipe.
+func appendFrom(b []byte, pipe, n int) ([]byte, error) {
+	for n > 0 {
+		b = slices.Grow(b, n)
+		m, err := rawRead(pipe, b[len(b):len(b)+n])
+		if err != nil {
+			return b, err
+		}
+		b, n = b[:len(b)+m], n-m
+	}
+	return b, nil
 }
 
 // keepBacklog is the largest backlog buffer kept for the next time.

@@ -169,3 +169,44 @@ func TestWritingAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a write", n)
 	}
 }
+
+func TestAFrameMayEndInAnotherPipe(t *testing.T) {
+	in, out := pipe(t)
+	from, into := pipe(t)
+	var seen states
+	w := NewWriter(out, seen.note)
+	var sent, got bytes.Buffer
+	stalled := false
+	for i := range 100 {
+		tail := bytes.Repeat([]byte{byte(i)}, 20_000+i)
+		head := append(BeginFrame(nil), "head"...)
+		head = EndFrameBefore(head, 0, len(tail))
+		if _, err := unix.Write(into, tail); err != nil {
+			t.Fatal(err)
+		}
+		sent.Write(head)
+		sent.Write(tail)
+		if last, err := w.WriteFrom(head, 1, from, len(tail)); err != nil || last != uint64(i+1) {
+			t.Fatalf("frame %d: %d, %v", i, last, err)
+		}
+		seen.mu.Lock()
+		stalled = len(seen.all) > 0 && seen.all[len(seen.all)-1]
+		seen.mu.Unlock()
+		if i%10 == 9 { // nobody has read for ten frames
+			for done := !stalled; !done; {
+				drain(in, &got)
+				var err error
+				if done, err = w.Resume(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	drain(in, &got)
+	if !bytes.Equal(got.Bytes(), sent.Bytes()) {
+		t.Fatalf("%d bytes came of %d, or in another order", got.Len(), sent.Len())
+	}
+	if len(seen.all) == 0 {
+		t.Error("the pipe never was full")
+	}
+}

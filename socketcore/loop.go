@@ -19,7 +19,7 @@ type Handler interface {
 	Room(o *Op, n int) []byte
 	// Done takes the result of o. Unless o.SelectArmed, o is recycled afterwards.
 	Done(o *Op)
-	// More takes data ahead of the result of o.
+	// More takes data ahead of the result of o: o.Poured bytes out of o.Pipe unless that is 0.
 	More(o *Op, data []byte)
 	// Want asks for n more bytes of a send.
 	Want(o *Op, offset, n int)
@@ -71,6 +71,7 @@ type Loop struct {
 	from      Sockaddr
 	ctrl      []byte
 	scratch   Sockaddr
+	pipe      pipe
 	inq       [unix.SizeofCmsghdr + 8]byte // control buffer for TCP_INQ
 	stopped   bool
 	paused    bool
@@ -256,7 +257,7 @@ func (l *Loop) Free() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.shut = true
-	for _, fd := range []int{l.epfd, l.eventfd} {
+	for _, fd := range append(l.pipe.descriptors(), l.epfd, l.eventfd) {
 		fds.retire(fd)
 		_ = unix.Close(fd)
 		fds.closed(fd)

@@ -134,6 +134,16 @@ func (l *Loop) attemptGather(o *Op) Code {
 			}
 			left = s.RcvBuf
 		}
+		if o.Length > 0 && left >= pourMin {
+			switch n := l.pour(o, left); {
+			case n == left:
+				return l.gathered(o)
+			case n > 0 && l.mustRest(o):
+				return Again
+			case n > 0:
+				continue
+			}
+		}
 		direct := len(o.got) == 0 && !o.gaveMor && left <= directMax && o.Length > 0
 		var p []byte
 		if direct {
@@ -182,23 +192,28 @@ func (l *Loop) attemptGather(o *Op) Code {
 			return l.gathered(o)
 		}
 		if o.Length > moreSize && len(o.got) >= stepMax {
-			l.handler.More(o, o.got)
-			o.got, o.gaveMor = o.got[:0], true
-			if o.takes() {
-				l.lent(o)
-			}
-			if o.Far && o.Mode == Wait {
-				o.ahead++
-				if o.ahead == farParts {
-					return Again // Arrived goes on
-				}
-			}
-			if l.paused && o.Mode == Wait {
-				l.postpone(s) // the client takes less than the peer gives
+			l.more(o)
+			if l.mustRest(o) {
 				return Again
 			}
 		}
 	}
+}
+
+// mustRest tells whether a receive that comes in parts has to wait after this one.
+func (l *Loop) mustRest(o *Op) bool {
+	if o.Mode != Wait {
+		return false
+	}
+	if o.Far {
+		if o.ahead++; o.ahead == farParts {
+			return true // Arrived goes on
+		}
+	}
+	if l.paused {
+		l.postpone(o.sock) // the client takes less than the peer gives
+	}
+	return l.paused
 }
 
 func (l *Loop) gathered(o *Op) Code {

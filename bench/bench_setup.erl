@@ -11,7 +11,7 @@
 -type contender() :: #{api := bench_api:api(), settings := settings()}.
 
 %% What the echo port gets where the helper has its default.
--define(SPIN_US, 20).
+-define(SPIN_US, 60).
 
 -spec spin_us() -> pos_integer().
 spin_us() -> ?SPIN_US.

@@ -176,7 +176,6 @@ func TestAFrameMayEndInAnotherPipe(t *testing.T) {
 	var seen states
 	w := NewWriter(out, seen.note)
 	var sent, got bytes.Buffer
-	stalled := false
 	for i := range 100 {
 		tail := bytes.Repeat([]byte{byte(i)}, 20_000+i)
 		head := append(BeginFrame(nil), "head"...)
@@ -190,7 +189,7 @@ func TestAFrameMayEndInAnotherPipe(t *testing.T) {
 			t.Fatalf("frame %d: %d, %v", i, last, err)
 		}
 		seen.mu.Lock()
-		stalled = len(seen.all) > 0 && seen.all[len(seen.all)-1]
+		stalled := len(seen.all) > 0 && seen.all[len(seen.all)-1]
 		seen.mu.Unlock()
 		if i%10 == 9 { // nobody has read for ten frames
 			for done := !stalled; !done; {

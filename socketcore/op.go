@@ -86,8 +86,8 @@ type Op struct {
 
 	// The result.
 	Code    Code
-	Result  []byte    // received bytes; valid until Done returns
-	Pipe    int       // where the last Poured bytes of the result are instead, for a large receive
+	Result  []byte // received bytes; valid until Done returns
+	Pipe    int    // where the last Poured bytes of the result are instead, for a large receive
 	Poured  int
 	From    *Sockaddr // source, nil when there is none
 	InCtrl  []byte    // received control messages

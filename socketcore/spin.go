@@ -23,10 +23,13 @@ type spinner struct {
 }
 
 const (
-	barrenLimit  = 16 // spins in vain before a pause
-	barrenPause  = 64 // sleeps of that pause
-	contendPause = 64 // sleeps without spin after this thread was preempted
-	checkEvery   = 32 // spins between two looks at the context switches
+	barrenLimit = 16 // spins in vain before a pause
+	barrenPause = 64 // sleeps of that pause
+	// Spins between two looks at the context switches: long enough for the kernel to take us and the
+	// program that we serve apart, when its wake-ups have put both on one processor (it does that where
+	// it believes the other to be taken from it, as a virtual machine's idle processors seem to be).
+	checkEvery   = 256
+	contendPause = 1024 // sleeps without spin after this program was preempted
 )
 
 func (p *spinner) init(limit time.Duration) {

@@ -27,7 +27,7 @@ func main() {
 	// the node still wants to stop in order.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGTSTP)
 	loops := flag.Int("loops", 0, "event loops; 0: one below 4 processors, several above")
-	spin := flag.Int("spin-us", 20, "microseconds to poll before sleeping; 0: never")
+	spin := flag.Int("spin-us", 60, "microseconds to poll before sleeping; 0: never")
 	level := flag.String("log-level", "info", "debug, info, warn or error")
 	window := flag.Int("window", 128<<10, "bytes of a send that are asked for at a time")
 	parked := flag.Int64("parked-limit", 16<<20, "bytes of unsent payload kept")

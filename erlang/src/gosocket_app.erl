@@ -14,9 +14,9 @@
 %% <tr><td>`parked_limit'</td><td>bytes of payload that the helper keeps in all for sends that
 %%     wait</td></tr>
 %% <tr><td>`lane_spin'</td><td>rounds the lane polls for the next message before it sleeps, while at
-%%     most two processes call; default 60, 0: never</td></tr>
-%% <tr><td>`caller_spin'</td><td>rounds a caller polls for the answer of a call that never waits, in
-%%     the same case; default 15, 0: never</td></tr>
+%%     most 16 processes call; default 60, 0: never</td></tr>
+%% <tr><td>`caller_spin'</td><td>rounds a caller polls for the answer of a call that never waits,
+%%     while at most two processes call; default 15, 0: never</td></tr>
 %% <tr><td>`use_registry'</td><td>whether sockets are listed by `gosocket:which_sockets/0,1'; default
 %%     `true'. Set by `gosocket:use_registry/1'.</td></tr>
 %% </table>

@@ -1,6 +1,6 @@
 %% @private
-%% @doc Whether so few processes call that spinning pays: a lane that polls for a moment keeps its
-%% scheduler awake between the two halves of a round trip, but takes the processor from callers that
+%% @doc Whether so few processes call that spinning pays: a lane or caller that polls for a moment keeps
+%% its scheduler awake between the two halves of a round trip, but takes the processor from others that
 %% have work. Pending calls and the size of batches do not tell: idle sockets have receives pending, and
 %% spinning makes batches small.
 -module(gosocket_quiet).
@@ -12,13 +12,16 @@
 
 -export_type([quiet/0]).
 
-%% Calls from at most two processes, in so many calls.
+%% The verdict is renewed after so many calls.
 -define(TURN, 64).
 
+%% Processes that call in one turn: up to the first the callers themselves may spin, up to the second
+%% the lane.
+-define(ALONE, 2).
+-define(FEW, 16).
+
 -record(quiet,
-        {first :: pid() | undefined,
-         second :: pid() | undefined,
-         crowded = false :: boolean(),
+        {callers = #{} :: #{pid() => []},
          verdict = false :: boolean(),
          flag = atomics:new(1, []) :: atomics:atomics_ref()}).
 
@@ -33,6 +36,7 @@ new() ->
 flag(#quiet{flag = Flag}) ->
     Flag.
 
+%% @doc The verdict for the lane.
 -spec is_quiet(quiet()) -> boolean().
 is_quiet(#quiet{verdict = Verdict}) ->
     Verdict.
@@ -43,16 +47,14 @@ note(Pid, Number, Quiet) when Number rem ?TURN =:= 0 -> mark(Pid, judge(Quiet));
 note(Pid, _Number, Quiet) -> mark(Pid, Quiet).
 
 -spec mark(pid(), quiet()) -> quiet().
-mark(_, #quiet{crowded = true} = Quiet) -> Quiet;
-mark(Pid, #quiet{first = Pid} = Quiet) -> Quiet;
-mark(Pid, #quiet{second = Pid} = Quiet) -> Quiet;
-mark(Pid, #quiet{first = undefined} = Quiet) -> Quiet#quiet{first = Pid};
-mark(Pid, #quiet{second = undefined} = Quiet) -> Quiet#quiet{second = Pid};
-mark(_, Quiet) -> Quiet#quiet{crowded = true}.
+mark(Pid, #quiet{callers = Callers} = Quiet) when not is_map_key(Pid, Callers), map_size(Callers) =< ?FEW ->
+    Quiet#quiet{callers = Callers#{Pid => []}};
+mark(_Pid, Quiet) ->
+    Quiet.
 
 -spec judge(quiet()) -> quiet().
-judge(#quiet{crowded = Crowded, first = First, flag = Flag} = Quiet) ->
+judge(#quiet{callers = Callers, flag = Flag} = Quiet) ->
     %% the first call of all is no turn to judge by
-    Verdict = not Crowded andalso First =/= undefined,
-    Verdict =:= Quiet#quiet.verdict orelse atomics:put(Flag, 1, case Verdict of true -> 1; false -> 0 end),
-    Quiet#quiet{first = undefined, second = undefined, crowded = false, verdict = Verdict}.
+    Count = map_size(Callers),
+    atomics:put(Flag, 1, case Count of N when N > 0, N =< ?ALONE -> 1; _ -> 0 end),
+    Quiet#quiet{callers = #{}, verdict = Count > 0 andalso Count =< ?FEW}.

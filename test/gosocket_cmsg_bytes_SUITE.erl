@@ -3,11 +3,15 @@
 
 -export([
     what_has_no_name_is_numbers_and_bytes/1,
+    new_time_stamps_are_numbers_and_bytes/1,
     extension_headers_are_numbers_and_bytes/1,
+    routing_header_is_a_number_and_bytes/1,
     size_of_a_fragment_is_a_number_and_bytes/1,
     path_mtu_is_a_number_and_bytes/1,
     tcp_inq_of_the_user_is_left_alone/1,
     segment_size_by_number_splits_a_send/1,
+    ip_options_of_one_message_arrive_with_it/1,
+    time_to_send_at_needs_its_option/1,
     any_level_and_type_may_be_sent_by_number/1,
     messages_with_names_that_cannot_be_sent_are_einval/1,
     malformed_lists_are_einval/1,
@@ -22,14 +26,16 @@
 
 -define(OURS, [
     what_has_no_name_is_numbers_and_bytes,
+    new_time_stamps_are_numbers_and_bytes,
     extension_headers_are_numbers_and_bytes,
+    routing_header_is_a_number_and_bytes,
     size_of_a_fragment_is_a_number_and_bytes,
     path_mtu_is_a_number_and_bytes,
     tcp_inq_of_the_user_is_left_alone,
     any_level_and_type_may_be_sent_by_number,
     small_control_buffer_cuts_with_ctrunc_and_the_rest_is_bytes
 ]).
--import(gosocket_test_msg, [set/2, ctrl/1, delivered/3, plain/1, with_ctrl/1, helper_credentials/0]).
+-import(gosocket_test_msg, [set/2, ctrl/1, delivered/3, plain/1, with_ctrl/1, stamped/2, helper_credentials/0]).
 -import(gosocket_test_netns, [with_hosts/1, address/2]).
 -include("gosocket_test.hrl").
 
@@ -51,7 +57,8 @@ what_has_no_name_is_numbers_and_bytes(_) ->
             {{inet, dgram}, {socket, rcvpriority, true}, with_ctrl([#{level => socket, type => 12, data => <<3:32/native>>}]),
              {socket, 12, 4}},
             {{inet, stream}, {tcp, inq, true}, fun gosocket_test_msg:plain/1, {6, 36, 4}},
-            {{local, stream}, {socket, inq, true}, fun gosocket_test_msg:plain/1, {socket, 84, 4}}]
+            {{local, stream}, {socket, inq, true}, fun gosocket_test_msg:plain/1, {socket, 84, 4}},
+            {{local, dgram}, {socket, passpidfd, true}, fun gosocket_test_msg:plain/1, {socket, 4, 4}}]
         ++ [Row || has_ipv6(), Row <- Six],
     Missing = [Option || {Kind, Option, Send, Message} <- Rows, not has_number_and_bytes(Kind, Option, Send, Message)],
     [ct:comment("not in this kernel: ~0p", [Missing]) || Missing =/= []].
@@ -69,6 +76,19 @@ has_number_and_bytes(Kind, {Level, Key, Value} = Option, Send, {MessageLevel, Ty
         {error, enoprotoopt} ->
             false
     end.
+
+%% The forms that 32-bit programs use beyond the year 2038; on 64 bits they say the same as the older ones.
+-spec new_time_stamps_are_numbers_and_bytes(config()) -> term().
+new_time_stamps_are_numbers_and_bytes(_) ->
+    [begin
+         {A, B} = pair({inet, dgram}),
+         set(B, [{socket, Option, Value}]),
+         [#{level := socket, type := Type_, data := <<Seconds:64/native, _/binary>> = Data}] = stamped(A, B),
+         ?assertEqual({Option, Type, Size}, {Option, Type_, byte_size(Data)}),
+         ?assert(abs(os:system_time(second) - Seconds) < 60),
+         close({A, B})
+     end || {Option, Value, Type, Size} <- [{timestamp_new, true, 63, 16}, {timestampns_new, true, 64, 16},
+                                            {timestamping_new, [rx_software, software], 65, 48}]].
 
 %% RFC 3542: the bytes are the header as it came, whose first byte is the next header's number.
 -spec extension_headers_are_numbers_and_bytes(config()) -> term().
@@ -95,6 +115,25 @@ extension_headers_are_numbers_and_bytes(_) ->
              set(Receiver, [{ipv6, Option, false}])
          end || {Option, Send, Type} <- [{hopopts_2292, 54, 3}, {dstopts_2292, 59, 4}]],
         close({Sender, Receiver})
+    end).
+
+%% RFC 8754: a segment routing header whose one segment is the receiver itself.
+-spec routing_header_is_a_number_and_bytes(config()) -> term().
+routing_header_is_a_number_and_bytes(_) ->
+    with_hosts(fun(A, B) ->
+        "" = gosocket_test_netns:exec(B, "sh -c 'cd /proc/sys/net/ipv6/conf && echo 1 >all/seg6_enabled && echo 1 >veth0/seg6_enabled' 2>&1"),
+        #{addr := Addr} = address(B, inet6),
+        Header = <<2, 4, 0, 0, 0, 0:16, (<< <<Word:16>> || Word <- tuple_to_list(Addr) >>)/binary>>,
+        [begin
+             Sender = gosocket_test_netns:open(A, inet6, dgram, udp),
+             Receiver = gosocket_test_netns:open(B, inet6, dgram, udp),
+             {ok, Port} = ?S:bind(Receiver, address(B, inet6)),
+             set(Receiver, [{ipv6, Option, true}]),
+             set(Sender, [{ipv6, rthdr, <<0, Header/binary>>}]),
+             ok = ?S:sendto(Sender, <<"x">>, (address(B, inet6))#{port => Port}),
+             ?assertEqual({Option, [#{level => ipv6, type => Type, data => <<17, Header/binary>>}]}, {Option, ctrl(Receiver)}),
+             close({Sender, Receiver})
+         end || {Option, Type} <- [{recvrthdr, 57}, {rthdr_2292, 5}]]
     end).
 
 %% The veth pair carries 1500 bytes at a time.
@@ -125,7 +164,11 @@ path_mtu_is_a_number_and_bytes(_) ->
         ?assertEqual(maps:with([family, addr], To), maps:with([family, addr], Addr)),
         ?assertEqual([<<>>], Iov),
         ?assertMatch([#{level := ipv6, type := 61, data := <<_:28/binary, 1500:32/native>>}], Ctrl),
-        close(Sender)
+        Plain = gosocket_test_netns:open(A, inet6, dgram, udp),
+        ?assertEqual(ok, ?S:sendto(Plain, binary:copy(<<"x">>, 3000), To)),
+        Dontfrag = #{level => ipv6, type => 62, data => <<1:32/native>>},
+        ?assertEqual({error, emsgsize}, ?S:sendmsg(Plain, #{addr => To, iov => [binary:copy(<<"x">>, 3000)], ctrl => [Dontfrag]})),
+        close({Sender, Plain})
     end).
 
 %% The helper uses this option for itself, until the user does.
@@ -158,6 +201,29 @@ segment_size_by_number_splits_a_send(_) ->
          ok = ?S:sendmsg(A, #{iov => [<<"abcde">>], ctrl => [#{level => Level, type => 103, data => <<2:16/native>>}]}),
          ?assertEqual([{ok, <<"ab">>}, {ok, <<"cd">>}, {ok, <<"e">>}], [?S:recv(B, 0, ?PATIENCE) || _ <- [1, 2, 3]])
      end || Level <- [udp, 17]],
+    close({A, B}).
+
+%% ip(7), IP_RETOPTS
+-spec ip_options_of_one_message_arrive_with_it(config()) -> term().
+ip_options_of_one_message_arrive_with_it(_) ->
+    {A, B} = pair({inet, dgram}),
+    set(B, [{ip, recvopts, true}]),
+    ok = (with_ctrl([#{level => ip, type => 7, data => <<7, 7, 4, 0:32, 0>>}]))(A),
+    ?assertMatch([#{level := ip, type := 6, data := <<7, 7, _:6/binary>>}], ctrl(B)),
+    ok = plain(A),
+    ?assertEqual([], ctrl(B)),
+    close({A, B}).
+
+%% socket(7) has no word on SO_TXTIME; clock 1 is CLOCK_MONOTONIC.
+-spec time_to_send_at_needs_its_option(config()) -> term().
+time_to_send_at_needs_its_option(_) ->
+    {A, B} = pair({inet, dgram}),
+    At = #{level => socket, type => 61, data => <<(os:perf_counter(nanosecond)):64/native>>},
+    ?assertEqual({error, einval}, (with_ctrl([At]))(A)),
+    set(A, [{socket, txtime, #{clockid => 1, flags => []}}]),
+    ?assertEqual(ok, (with_ctrl([At]))(A)),
+    ?assertEqual({ok, <<"data">>}, ?S:recv(B, 0, ?PATIENCE)),
+    ?assertEqual({error, einval}, (with_ctrl([At#{data := <<0:32>>}]))(A)),
     close({A, B}).
 
 -spec any_level_and_type_may_be_sent_by_number(config()) -> term().
@@ -204,7 +270,8 @@ what_the_kernel_refuses_is_its_errno(_) ->
             {{inet, dgram}, udp, 1, <<2:16/native>>, einval}, {{local, dgram}, socket, 99, <<0:32>>, einval},
             {{local, dgram}, socket, rights, <<9999:32/native>>, ebadf}]
         ++ [Row || has_ipv6(), Row <- [{{inet6, dgram}, ipv6, tclass, 256, einval}, {{inet6, dgram}, ipv6, hoplimit, 256, einval},
-                                       {{inet6, dgram}, ipv6, 99, <<>>, einval}]],
+                                       {{inet6, dgram}, ipv6, 99, <<>>, einval},
+                                       {{inet6, dgram}, ipv6, 57, <<0, 2, 4, 0, 0, 0, 0:16, 1:128>>, einval}]],
     [begin
          {A, B} = pair(Kind),
          ?assertEqual({Kind, Level, Type, Data, {error, Reason}},
@@ -225,7 +292,8 @@ what_does_not_concern_the_protocol_is_ignored(_) ->
     [?assertEqual({Ctrl, []}, {Ctrl, delivered({inet, dgram}, [], with_ctrl([Ctrl]))})
      || Ctrl <- [#{level => socket, type => rights, data => <<FD:32/native>>},
                  #{level => socket, type => credentials, data => helper_credentials()},
-                 #{level => ipv6, type => tclass, data => 7}]],
+                 #{level => ipv6, type => tclass, data => 7},
+                 #{level => ip, type => 52, data => <<99:32/native>>}]],
     close(Socket).
 
 %% A message takes 16 bytes for its header, and its data up to a multiple of 8 (cmsg(3)).

@@ -18,14 +18,17 @@
     router_reports_what_it_cannot_forward/1,
     router_reports_a_packet_too_large_and_the_kernel_the_next_one/1,
     raw_socket_has_the_error_of_its_echo_request/1,
-    time_stamp_of_sending_comes_with_origin_txstatus/1
+    connect_has_the_error_of_its_first_segment/1,
+    time_stamp_of_sending_comes_with_origin_txstatus/1,
+    time_stamps_of_a_stream_tell_what_they_are_of/1
 ]).
 
 -define(OURS, [
     error_read_from_the_queue_is_not_told_twice,
     error_told_to_a_waiting_recv_stays_in_the_queue,
     cut_error_is_bytes,
-    time_stamp_of_sending_comes_with_origin_txstatus
+    time_stamp_of_sending_comes_with_origin_txstatus,
+    time_stamps_of_a_stream_tell_what_they_are_of
 ]).
 -import(gosocket_test_msg, [set/2, is_now/1, checksum/1]).
 -import(gosocket_test_netns, [with_hosts/1, alone/1, ip/2, exec/2, address/2]).
@@ -343,6 +346,18 @@ raw_socket_has_the_error_of_its_echo_request(_) ->
         close(Socket)
     end).
 
+-spec connect_has_the_error_of_its_first_segment(config()) -> term().
+connect_has_the_error_of_its_first_segment(_) ->
+    with_router(fun(A, B) ->
+        Socket = gosocket_test_netns:open(A, inet, stream, tcp),
+        set(Socket, [{ip, recverr, true}]),
+        Connect = start(fun() -> ?S:connect(Socket, far(inet, 2), ?PATIENCE) end),
+        ?assertEqual(#{error => ehostunreach, origin => icmp, type => dest_unreach, code => 13, info => 0, data => 0,
+                       offender => offender(inet, maps:get(addr, address(B, inet)))}, next_error(Socket)),
+        ok = ?S:close(Socket),
+        ?assertMatch({error, Reason} when Reason =:= closed; Reason =:= ehostunreach, result(Connect))
+    end).
+
 %% ---- not an error at all ----
 
 %% Linux, timestamping.rst: the first packets after the first use may lack theirs.
@@ -367,3 +382,24 @@ stamped(Socket) ->
         {error, timeout} -> stamped(Socket);
         Message -> Message
     end.
+
+%% Linux, timestamping.rst: info is 1 for the queue of the device, 0 for the device, 2 for the peer's acknowledgement; data
+%% counts bytes. With opt_stats come the numbers of struct tcp_info at that time.
+-spec time_stamps_of_a_stream_tell_what_they_are_of(config()) -> term().
+time_stamps_of_a_stream_tell_what_they_are_of(_) ->
+    {A, B} = pair({inet, stream}),
+    set(A, [{socket, timestamping, [tx_sched, tx_software, tx_ack, software, opt_id, opt_tsonly, opt_stats]}]),
+    ok = ?S:send(A, <<"0123456789">>),
+    ?assertEqual({ok, <<"0123456789">>}, ?S:recv(B, 10, ?PATIENCE)),
+    Messages = [begin
+                    {ok, #{ctrl := Ctrl, flags := [errqueue]}} = ?S:recvmsg(A, [errqueue], ?PATIENCE),
+                    Ctrl
+                end || _ <- [1, 2, 3]],
+    ?assertEqual([{0, 9}, {1, 9}, {2, 9}], lists:sort([{Info, Counter} || Ctrl <- Messages,
+                                                       #{type := recverr, data := #{info := Info, data := Counter,
+                                                                                    origin := txstatus}} <- Ctrl])),
+    [begin
+         ?assertMatch([[#{sec := _, nsec := _}, _, _]], [Times || #{level := socket, type := timestamping, data := Times} <- Ctrl]),
+         ?assertMatch([<<_:100/binary, _/binary>>], [Stats || #{level := socket, type := 54, data := Stats} <- Ctrl])
+     end || Ctrl <- Messages],
+    close({A, B}).

@@ -14,6 +14,7 @@
     group_is_heard_across_a_link_by_members_only/1,
     inet6_group_is_heard_across_a_link_by_members_only/1,
     inet6_multicast_needs_a_way_out/1,
+    inet6_source_filter_is_a_native_option/1,
     broadcast_reaches_every_socket_of_the_port/1,
     broadcast_needs_the_option/1,
     broadcast_reaches_the_hosts_of_the_link/1,
@@ -294,6 +295,36 @@ inet6_multicast_needs_a_way_out(_) ->
         ?assertEqual({error, einval}, ?S:setopt(Member, ipv6, join_group, #{multiaddr => {0, 0, 0, 0, 0, 0, 0, 1}, interface => 0})),
         close({Sender, Member})
     end).
+
+%% RFC 3678, MCAST_JOIN_SOURCE_GROUP (46) and MCAST_LEAVE_SOURCE_GROUP (47) of level ipv6: struct group_source_req.
+-spec inet6_source_filter_is_a_native_option(config()) -> term().
+inet6_source_filter_is_a_native_option(_) ->
+    with_hosts(fun(A, B) ->
+        Sender = gosocket_test_netns:open(A, inet6, dgram, udp),
+        Member = gosocket_test_netns:open(B, inet6, dgram, udp),
+        set(Member, [{ipv6, multicast_all, false}]),
+        {ok, Port} = ?S:bind(Member, any),
+        #{addr := Source} = address(A, link),
+        Request = fun(From) ->
+            <<(ifindex(B)):32/native, 0:32, (storage(?GROUP6))/binary, (storage(From))/binary>>
+        end,
+        Group = #{family => inet6, addr => ?GROUP6, port => Port, scope_id => ifindex(A)},
+        set(Member, [{41, 46, Request({16#fe80, 0, 0, 0, 0, 0, 0, 99})}]),
+        ok = ?S:sendto(Sender, <<"filtered">>, Group),
+        set(Member, [{41, 46, Request(Source)}]),
+        ok = ?S:sendto(Sender, <<"heard">>, Group),
+        ?assertEqual({ok, <<"heard">>}, ?S:recv(Member, 0, ?PATIENCE)),
+        set(Member, [{41, 47, Request(Source)}]),
+        ok = ?S:sendto(Sender, <<"filtered">>, Group),
+        ok = ?S:sendto(Sender, <<"you">>, (address(B, inet6))#{port => Port}),
+        ?assertEqual({ok, <<"you">>}, ?S:recv(Member, 0, ?PATIENCE)),
+        close({Sender, Member})
+    end).
+
+%% struct sockaddr_storage with a sockaddr_in6 (ipv6(7)): family, port, flowinfo, address, scope
+-spec storage(inet:ip6_address()) -> <<_:1024>>.
+storage(Addr) ->
+    <<10:16/native, 0:16, 0:32, (<< <<Word:16>> || Word <- tuple_to_list(Addr) >>)/binary, 0:32, 0:800>>.
 
 %% ---- broadcast ----
 

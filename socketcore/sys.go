@@ -72,20 +72,16 @@ func sysShutdown(fd, how int) syscall.Errno {
 	return e
 }
 
-func sysClose(fd int) {
-	if fault("close", fd) == 0 {
-		_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
-	}
-}
+// sysClose has no answer: on Linux the descriptor is gone, whatever close(2) says of it.
+func sysClose(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 // sysCloseWait closes a descriptor whose close may linger, on a thread that may wait.
-func sysCloseWait(fd int) {
-	if fault("close", fd) == 0 {
-		_, _, _ = unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
-	}
-}
+func sysCloseWait(fd int) { _, _, _ = unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 func sysName(trap uintptr, fd int, sa *Sockaddr) syscall.Errno {
+	if e := fault("name", fd); e != 0 {
+		return e
+	}
 	size := uint32(len(sa.raw))
 	_, _, e := unix.RawSyscall(trap, uintptr(fd), uintptr(sa.pointer()), uintptr(unsafe.Pointer(&size)))
 	sa.size = int(min(size, uint32(len(sa.raw))))
@@ -169,6 +165,9 @@ func sysGetLinger(fd int) (on bool, seconds int) {
 
 // sysGetInt asks for an option of level SOL_SOCKET.
 func sysGetInt(fd, name int) (int, syscall.Errno) {
+	if e := fault("getsockopt", fd); e != 0 {
+		return 0, e
+	}
 	var v int32
 	size := uint32(unsafe.Sizeof(v))
 	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, uintptr(name),
@@ -177,6 +176,9 @@ func sysGetInt(fd, name int) (int, syscall.Errno) {
 }
 
 func sysSetInt(fd, level, name, value int) syscall.Errno {
+	if e := fault("setsockopt", fd); e != 0 {
+		return e
+	}
 	v := int32(value)
 	_, _, e := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
 		uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0)

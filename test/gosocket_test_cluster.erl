@@ -79,8 +79,7 @@ started(Start) ->
 -spec keep(gosocket_test_node:a_node()) -> ok.
 keep(#{port := Port} = Node) ->
     receive
-        {Port, {data, Data}} ->
-            io:format(user, "~ts", [Data]),
+        {Port, {data, _}} ->
             keep(Node);
         {Port, {exit_status, _}} ->
             ok
@@ -114,7 +113,19 @@ kill_node(Node) ->
 -spec signal_node(node(), string()) -> ok.
 signal_node(Node, Signal) ->
     {_, OsPid} = persistent_term:get({?MODULE, Node}),
-    gosocket_test_lib:signal(Signal, OsPid).
+    ok = gosocket_test_lib:signal(Signal, OsPid),
+    Signal =/= "STOP" orelse gosocket_test_lib:wait_until(fun() -> is_stopped(OsPid) end),
+    ok.
+
+%% All its threads (proc(5), /proc/PID/task/TID/stat): they stop a moment after the signal was sent.
+-spec is_stopped(pos_integer()) -> boolean().
+is_stopped(OsPid) ->
+    Files = filelib:wildcard("/proc/" ++ integer_to_list(OsPid) ++ "/task/*/stat"),
+    lists:all(fun(File) ->
+        {ok, Stat} = file:read_file(File),
+        [_, <<State, _/binary>>] = binary:split(Stat, <<") ">>),
+        State =:= $T
+    end, Files).
 
 -spec ended(node()) -> ok.
 ended(Node) ->

@@ -365,15 +365,13 @@ message(Socket, Process, Ref, {Tag, Info}, #lane{sockets = Sockets, selects = Se
 -spec down(pid(), lane()) -> lane().
 down(Pid, #lane{far = Far} = Lane) ->
     case gosocket_far:is_proxy(Pid, Far) of
-        true -> far(gosocket_far:event({down, Pid}, Far), Lane);
+        true -> far(gosocket_far:event({down, Pid}, Far), Lane#lane{deaths = true});
         false -> died(Pid, Lane)
     end.
 
 -spec far({[gosocket_far:item()], Dead :: [pid()], gosocket_far:far()}, lane()) -> lane().
-far({Items, Dead, Far}, #lane{calls = Calls} = Lane) ->
-    Dropped = [erase(Id) || {drop, _, Id} <- Items],
-    Told = lists:foldl(fun tell/2, Lane#lane{far = Far, calls = Calls - length(Dropped)}, Items),
-    lists:foldl(fun dead/2, Told, Dead).
+far({Items, Dead, Far}, Lane) ->
+    lists:foldl(fun dead/2, lists:foldl(fun tell/2, Lane#lane{far = Far}, Items), Dead).
 
 %% Whatever the dead one has had is delivered: an accepted connection would go to the next acceptor otherwise.
 -spec died(pid(), lane()) -> lane().

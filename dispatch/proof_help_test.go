@@ -28,18 +28,27 @@ const veth = "link add name v0 index 10 type veth peer name v1 index 11"
 // localhost is up, and runs ip(8) in it.
 func world(t *testing.T, commands ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("the program ip is not installed")
-	}
 	runtime.LockOSThread() // and never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Skipf("a network namespace needs CAP_SYS_ADMIN: %v", err)
 	}
 	for _, command := range slices.Concat([]string{"link set lo up"}, commands) {
-		if out, err := exec.Command("ip", strings.Fields(command)...).CombinedOutput(); err != nil {
+		if out, err := ip(t, strings.Fields(command)...).CombinedOutput(); err != nil {
 			t.Skipf("ip %s: %s", command, out)
 		}
 	}
+}
+
+// ip returns a call of ip(8), which is not in the PATH of everybody.
+func ip(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	for _, name := range []string{"ip", "/usr/sbin/ip", "/sbin/ip"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return exec.Command(path, args...)
+		}
+	}
+	t.Skip("the program ip is not installed")
+	return nil
 }
 
 // sysctl sets a variable of the test's own namespace.
@@ -301,7 +310,7 @@ func joins(t *testing.T, s *fakeSocket, port int, flowinfo uint32) {
 // macOf returns the address of a device of the test's namespace.
 func macOf(t *testing.T, device string) (mac [8]byte) {
 	t.Helper()
-	out, err := exec.Command("ip", "-br", "link", "show", device).Output()
+	out, err := ip(t, "-br", "link", "show", device).Output()
 	must(t, err)
 	for i, digits := range strings.Split(strings.Fields(string(out))[2], ":") {
 		n, err := strconv.ParseUint(digits, 16, 8)

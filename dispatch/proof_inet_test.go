@@ -192,7 +192,15 @@ func proveOrigdstaddr(t *testing.T) {
 
 func proveRecverr(t *testing.T) {
 	for _, l := range levels {
-		wants(t, closedPort(t, l.family, l.name, "recverr"), "code=>port_unreach,data=>0,error=>econnrefused")
+		tx := &fakeSocket{fd: testSocket(t, l.family, unix.SOCK_DGRAM, 0)}
+		sets(t, tx, l.name+" recverr true")
+		must(t, unix.Connect(tx.fd, nobody(t, l.family)))
+		says(t, tx, "x")
+		if !ready(t, tx.fd, unix.POLLERR, patience) {
+			t.Fatal("nothing in the queue")
+		}
+		ctrl, _, _ := receive(t, tx.fd, 1024, unix.MSG_ERRQUEUE)
+		wants(t, ctrl, "code=>port_unreach,data=>0,error=>econnrefused")
 	}
 }
 

@@ -46,7 +46,11 @@ func (p *Probe) Option(o *Option) Answer {
 		return socketAnswer(e)
 	}
 	defer done()
-	a := useAnswer(o.try(fd))
+	e = o.try(fd)
+	a := useAnswer(e)
+	if o.Level.Number == SolSCTP && (e == unix.EPERM || e == unix.EACCES) {
+		a = Yes // SCTP refuses what another option has to allow first, and asks nobody for a capability
+	}
 	if a != Unsure {
 		if probes.options == nil {
 			probes.options = make(map[*Option]Answer)
@@ -103,7 +107,7 @@ func useAnswer(e Errno) Answer {
 	switch e {
 	case unix.ENOPROTOOPT, unix.EOPNOTSUPP:
 		return No
-	case unix.EPERM, unix.EACCES, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS:
+	case unix.EPERM, unix.EACCES, unix.EMFILE, unix.ENFILE, unix.ENOMEM:
 		return Unsure
 	}
 	return Yes

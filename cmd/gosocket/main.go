@@ -29,7 +29,7 @@ func main() {
 	loops := flag.Int("loops", 0, "event loops; 0: one below 4 processors, several above")
 	spin := flag.Int("spin-us", 60, "microseconds to poll before sleeping; 0: never")
 	level := flag.String("log-level", "info", "debug, info, warn or error")
-	window := flag.Int("window", 128<<10, "bytes of a send that are asked for at a time")
+	window := flag.Int("window", 256<<10, "bytes of a send that are asked for at a time")
 	parked := flag.Int64("parked-limit", 16<<20, "bytes of unsent payload kept")
 	frames := flag.Int("frame-limit", 4<<20, "largest frame accepted, in bytes")
 	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")

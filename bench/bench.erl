@@ -72,6 +72,10 @@ cases() ->
         ++ [#{name => "pingpong-" ++ integer_to_list(N), unit => per_second, contenders => tcp_entries(Goal),
               run => fun(Api, Seconds) -> bench_case:pingpong(Api, N, 100, Seconds) end}
             || {N, Goal} <- [{1, 0.8}, {8, 1.2}, {64, 1.3}]]
+        ++ [#{name => "select-" ++ integer_to_list(N), unit => per_second,
+              contenders => [entry(nif), entry(gosocket, nif)],
+              run => fun(Api, Seconds) -> bench_case:pingpong_select(Api, N, 100, Seconds) end}
+            || N <- [1, 64]]
         ++ [#{name => lists:flatten([Name, Label]), unit => mib_per_second, contenders => tcp_entries(none),
               run => fun(Api, Seconds) -> Run(Api, gen_tcp, Size, Seconds) end}
             || {Name, Run} <- [{"send-", fun bench_case:bulk_send/4}, {"recv-", fun bench_case:bulk_recv/4}],

@@ -3,7 +3,7 @@
 -module(bench_api).
 
 -export([listen/1, port/1, accept/1, connect/2, connect/3,
-         send/2, recv/2, recv_some/2, close/1,
+         send/2, recv/2, recv_select/2, recv_some/2, close/1,
          udp/1, sendto/3, recvfrom/1,
          getopt/3]).
 
@@ -88,6 +88,26 @@ recv({Api, S}, Length) ->
     case Api:recv(S, Length) of
         {ok, _} -> ok;
         Error -> Error
+    end.
+
+%% @doc The same with nowait calls, which ask again when a select message says so.
+-spec recv_select(socket(), non_neg_integer()) -> ok | {error, term()}.
+recv_select(_, 0) ->
+    ok;
+recv_select({Api, S} = Socket, Length) ->
+    case Api:recv(S, Length, [], nowait) of
+        {select, {{select_info, _, _} = Info, Data}} -> selected(Socket, Info, Length - byte_size(Data)); % OTP
+        {select, Info} -> selected(Socket, Info, Length);
+        {ok, {Data, Info}} -> selected(Socket, Info, Length - byte_size(Data));
+        {ok, _} -> ok;
+        Error -> Error
+    end.
+
+-spec selected(socket(), {select_info, term(), term()}, pos_integer()) -> ok | {error, term()}.
+selected({_, S} = Socket, {select_info, _, Ref}, Length) ->
+    receive
+        {'$socket', S, select, Ref} -> recv_select(Socket, Length);
+        {'$socket', S, abort, {Ref, Reason}} -> {error, Reason}
     end.
 
 %% @doc Bytes received; as many as asked for where one can ask.

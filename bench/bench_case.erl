@@ -2,9 +2,10 @@
 %% while, measures, and leaves nothing behind.
 -module(bench_case).
 
--export([latency/4, calls/5, pingpong/4, bulk_send/4, bulk_recv/4, udp/4, acceptors/4]).
+-export([latency/4, calls/5, pingpong/4, pingpong_select/4, bulk_send/4, bulk_recv/4, udp/4, acceptors/4]).
 
--import(bench_api, [listen/1, port/1, accept/1, connect/2, connect/3, send/2, recv/2, recv_some/2, close/1]).
+-import(bench_api, [listen/1, port/1, accept/1, connect/2, connect/3, send/2, recv/2, recv_select/2, recv_some/2,
+                    close/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 
@@ -25,20 +26,30 @@ counted(Call) -> fun() -> _ = Call(), 1 end.
 %% @doc Pairs of processes exchange small messages over TCP; counts round trips.
 -spec pingpong(bench_api:api(), pos_integer(), pos_integer(), float()) -> bench_run:rate().
 pingpong(Api, Pairs, Size, Seconds) ->
-    Message = binary:copy(<<"x">>, Size),
-    {Port, Stop} = serve(Api, Pairs, fun(S) -> echo(S, Message) end),
+    exchange(Api, fun(S) -> recv(S, Size) end, Pairs, binary:copy(<<"x">>, Size), Seconds).
+
+%% @doc The same with nowait calls and select messages.
+-spec pingpong_select(socket | gosocket, pos_integer(), pos_integer(), float()) -> bench_run:rate().
+pingpong_select(Api, Pairs, Size, Seconds) ->
+    exchange(Api, fun(S) -> recv_select(S, Size) end, Pairs, binary:copy(<<"x">>, Size), Seconds).
+
+-type receiver() :: fun((bench_api:socket()) -> ok | {error, term()}).
+
+-spec exchange(bench_api:api(), receiver(), pos_integer(), binary(), float()) -> bench_run:rate().
+exchange(Api, Receive, Pairs, Message, Seconds) ->
+    {Port, Stop} = serve(Api, Pairs, fun(S) -> echo(S, Receive, Message) end),
     Prepare = fun() ->
                       S = connect(Api, Port),
-                      fun() -> ok = send(S, Message), ok = recv(S, Size), 1 end
+                      fun() -> ok = send(S, Message), ok = Receive(S), 1 end
               end,
     bench_run:rate(lists:duplicate(Pairs, Prepare), Seconds, Stop).
 
--spec echo(bench_api:socket(), binary()) -> term().
-echo(S, Message) ->
-    case recv(S, byte_size(Message)) of
+-spec echo(bench_api:socket(), receiver(), binary()) -> term().
+echo(S, Receive, Message) ->
+    case Receive(S) of
         ok ->
             case send(S, Message) of
-                ok -> echo(S, Message);
+                ok -> echo(S, Receive, Message);
                 Error -> Error
             end;
         Error ->

@@ -47,7 +47,7 @@ note(Pid, Number, Quiet) when Number rem ?TURN =:= 0 -> mark(Pid, judge(Quiet));
 note(Pid, _Number, Quiet) -> mark(Pid, Quiet).
 
 -spec mark(pid(), quiet()) -> quiet().
-mark(Pid, #quiet{callers = Callers} = Quiet) when not is_map_key(Pid, Callers), map_size(Callers) =< ?FEW ->
+mark(Pid, #quiet{callers = Callers} = Quiet) when map_size(Callers) =< ?FEW, not is_map_key(Pid, Callers) ->
     Quiet#quiet{callers = Callers#{Pid => []}};
 mark(_Pid, Quiet) ->
     Quiet.

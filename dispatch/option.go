@@ -202,13 +202,13 @@ func appendRead(b []byte, s optionSocket, o *socketcore.Option, data []byte) []b
 
 func getBytes(s optionSocket, level, number int, data []byte) (int, socketcore.Errno) {
 	s.Touch(level, number)
-	gives := socketcore.GivesDescriptor(level, number)
-	if gives && len(data) < 4 {
+	part, gives := socketcore.DescriptorIn(level, number, data)
+	if gives && part == nil {
 		return 0, socketcore.EINVAL
 	}
 	n, e := socketcore.Getsockopt(s.FD(), level, number, data)
 	if e == 0 && gives {
-		s.Receive(int(int32(binary.NativeEndian.Uint32(data))))
+		s.Receive(int(int32(binary.NativeEndian.Uint32(part))))
 	}
 	return n, e
 }

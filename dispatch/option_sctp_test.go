@@ -64,6 +64,7 @@ var sctpTries = map[string][]try{
 	"sctp stream_scheduler":       {{value: "prio"}, {value: "rr"}, {value: "fcfs"}, {value: "9", back: "!einval"}},
 	"sctp stream_scheduler_value": {{value: "#{stream_id=>0,value=>5}", back: unread}},
 	"sctp interleaving_supported": {{back: "false"}, {value: "true", back: "!eperm"}},
+	"sctp peeloff":                {{back: "!einval"}}, // wants an association
 	"sctp event":                  {{back: "!einval"}, {value: "#{type=>assoc_change,on=>true}", back: unread}, {value: "#{type=>7,on=>true}", back: "!einval"}},
 	"sctp expose_pf_state":        {{value: "1"}, {value: "2"}, {value: "0"}},
 	"sctp remote_udp_encaps_port": {{value: "#{assoc_id=>0,address=>undefined,port=>9899}"}},

@@ -143,7 +143,19 @@ func Getsockopt(fd, level, number int, value []byte) (int, syscall.Errno) {
 	return min(int(size), len(value)), 0
 }
 
-// GivesDescriptor tells of an option whose value is a new descriptor of this program.
-func GivesDescriptor(level, number int) bool {
-	return level == unix.SOL_SOCKET && number == unix.SO_PEERPIDFD
+// DescriptorIn returns the part of the value of an option that is a new descriptor of this
+// program; gives tells whether the option gives one.
+func DescriptorIn(level, number int, value []byte) (part []byte, gives bool) {
+	at := 0
+	switch {
+	case level == unix.SOL_SOCKET && number == unix.SO_PEERPIDFD:
+	case level == SolSCTP && (number == sctpPeeloff || number == sctpPeeloffFlags):
+		at = 4
+	default:
+		return nil, false
+	}
+	if len(value) < at+4 {
+		return nil, true
+	}
+	return value[at : at+4], true
 }

@@ -66,8 +66,8 @@ func (o *Option) try(fd int) Errno {
 	if r := o.Readable(); r != nil {
 		value := make([]byte, r.Type.Capacity())
 		_, e = Getsockopt(fd, r.Level.Number, r.Number, value)
-		if e == 0 && GivesDescriptor(r.Level.Number, r.Number) {
-			sysClose(descriptorIn(value))
+		if part, gives := DescriptorIn(r.Level.Number, r.Number, value); gives && e == 0 {
+			sysClose(descriptorIn(part))
 		}
 	}
 	// Kernels differ in what can be read of what can be set.

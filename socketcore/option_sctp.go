@@ -282,6 +282,9 @@ var (
 	}}
 	sctpAuthinfo = &Type{Form: Struct, Size: 2, Short: "keynumber", Fields: []Field{{Name: "keynumber", Type: uint16T}}}
 
+	// struct sctp_peeloff_arg_t; a socket of its own for an association
+	sctpPeeloffT = &Type{Form: Struct, Size: 8, Short: "sd", Fields: []Field{assocID, {Name: "sd", Offset: 4, Type: int32Type}}}
+
 	sctpEventT = &Type{Form: Struct, Size: 8, Fields: []Field{
 		assocID,
 		{Name: "type", Offset: 4, Type: &Type{Form: Enum, Size: 2, Names: []Name{

@@ -57,6 +57,7 @@ var sctpOptions = []Option{
 	{Name: "stream_scheduler", Number: sctpStreamScheduler, Type: schedulers, Flags: Extra, On: SCTP},
 	{Name: "stream_scheduler_value", Number: sctpStreamSchedulerVal, Type: sctpStreamValue, Flags: Extra, On: SCTPPair},
 	{Name: "interleaving_supported", Number: sctpInterleaving, Type: assocBool, Flags: Extra, On: SCTP},
+	{Name: "peeloff", Number: sctpPeeloff, Type: sctpPeeloffT, Flags: Extra | NoSet, On: SCTPMany},
 	{Name: "event", Number: sctpEvent, Type: sctpEventT, Flags: Extra, On: SCTP},
 	{Name: "asconf_supported", Number: sctpAsconfSupported, Type: assocBool, Flags: Extra, On: SCTP},
 	{Name: "auth_supported", Number: sctpAuthSupported, Type: assocBool, Flags: Extra, On: SCTP},

@@ -11,9 +11,11 @@ import (
 // Numbers of what is a call and no option, for all that it goes through setsockopt(2) and
 // getsockopt(2).
 const (
-	sctpBindxAdd    = 100
-	sctpBindxRemove = 101
-	sctpConnectx    = 111
+	sctpBindxAdd     = 100
+	sctpBindxRemove  = 101
+	sctpPeeloff      = 102
+	sctpConnectx     = 111
+	sctpPeeloffFlags = 122
 )
 
 // SCTP tells whether the socket's protocol is SCTP.

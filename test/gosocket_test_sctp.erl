@@ -4,6 +4,7 @@
 -include("gosocket_test.hrl").
 
 -export([lacking/0, domains/0, sctp_listener/2, sctp_pair/1, many/1, silence/0]).
+-export([events/1, notification/1]).
 
 -type socket() :: gosocket_test_lib:socket().
 
@@ -54,3 +55,16 @@ open(Domain, Type) ->
 silence() ->
     _ = os:cmd("ip link add silent type dummy; ip address add 192.0.2.1/24 dev silent; ip link set silent up"),
     #{family => inet, addr => {192, 0, 2, 2}, port => 9}.
+
+%% What to subscribe to with the option `events'.
+-spec events([atom()]) -> #{atom() => boolean()}.
+events(Wanted) ->
+    maps:from_list([{Event, lists:member(Event, Wanted)}
+                    || Event <- [data_in, association, address, send_failure, peer_error, shutdown, partial_delivery,
+                                 adaptation_layer, authentication, sender_dry]]).
+
+%% The next message of the socket, which must be one.
+-spec notification(socket()) -> gosocket_sctp:notification().
+notification(Socket) ->
+    {ok, #{iov := [Data], flags := [eor, notification]}} = ?S:recvmsg(Socket, 65536, 0, [], ?PATIENCE),
+    gosocket_sctp:notification(Data).

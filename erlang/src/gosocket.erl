@@ -377,9 +377,12 @@ give_to_dead({ok, _}) -> {error, not_owner};
 give_to_dead({error, Reason}) -> {error, Reason}.
 
 %% @doc A native option has the key `{Number, Size}': `int' and `bool' give an integer and a boolean, a
-%% number of bytes gives a binary, 0 bytes give `ok'.
+%% number of bytes gives a binary, 0 bytes give `ok'. An option that is one of several of its name has the key
+%% `{Name, Query}', whose map says which: the keys of its value that are known.
 -spec getopt(socket(), sockopt_level(), Key) -> ok | {ok, term()} | {error, inet:posix() | closed} when
-      Key :: atom() | {NativeOpt :: integer(), ValueSize :: int | bool | non_neg_integer()}.
+      Key :: atom()
+           | {Name :: atom(), Query :: map()}
+           | {NativeOpt :: integer(), ValueSize :: int | bool | non_neg_integer()}.
 getopt({'$socket', S}, Level, Key) when is_reference(S) ->
     gosocket_wait:call(plain, [], {getopt, S, Level, Key});
 getopt(Socket, Level, Key) ->

@@ -1,27 +1,34 @@
 package dispatch
 
+// Capabilities of capabilities(7) that values need.
+const (
+	admin  = "CAP_NET_ADMIN"
+	raw    = "CAP_NET_RAW"
+	either = admin + " or " + raw
+)
+
 // optionTries are the values that the matrix sets and reads, for rows whose type alone
 // does not tell. Results are those of Linux; what differs from system to system is
 // not compared.
 var optionTries = map[string][]try{
 	"socket acceptconn":           {{back: "false"}},
-	"socket bindtodevice":         {{value: "\"lo\""}, {value: "\"\""}},
+	"socket bindtodevice":         {{value: "\"lo\""}, {value: "\"\"", needs: raw}},
 	"socket busy_poll":            {{value: "50"}, {value: "0"}, {value: "-1", back: "!einval"}},
-	"socket debug":                {{value: "1"}, {value: "0"}},
+	"socket debug":                {{value: "1", needs: admin, bare: "eacces"}, {value: "0"}},
 	"socket domain":               {{back: "inet"}},
 	"socket error":                {{back: "none"}},
 	"socket linger":               {{value: "{true,5}"}, {value: "{false,0}", back: "{false,5}"}, {value: "abort", back: "{true,0}"}},
-	"socket mark":                 {{value: "17"}, {value: "4294967295"}, {value: "0"}},
+	"socket mark":                 {{value: "17", needs: either}, {value: "4294967295", needs: either}, {value: "0", needs: either}},
 	"socket peek_off":             {{value: "5"}, {value: "-1"}},
 	"socket peercred":             {{back: anyValue}},
-	"socket priority":             {{value: "5"}, {value: "0"}, {value: "7"}},
+	"socket priority":             {{value: "5"}, {value: "0"}, {value: "7", needs: either}},
 	"socket protocol":             {{back: "udp"}},
 	"socket rcvbuf":               {{value: "20000", back: "40000"}, {value: "0", back: "2304"}},
-	"socket rcvbufforce":          {{value: "20000"}},
+	"socket rcvbufforce":          {{value: "20000", needs: admin}},
 	"socket rcvlowat":             {{value: "10"}, {value: "0", back: "1"}},
 	"socket rcvtimeo":             {{value: "#{sec=>2,usec=>500000}"}, {value: "#{sec=>0,usec=>1000000}", back: "!edom"}, {value: "#{sec=>-1,usec=>0}", back: "#{sec=>0,usec=>0}"}},
 	"socket sndbuf":               {{value: "20000", back: "40000"}, {value: "0", back: "4608"}},
-	"socket sndbufforce":          {{value: "20000"}},
+	"socket sndbufforce":          {{value: "20000", needs: admin}},
 	"socket sndlowat":             {{back: "1"}, {value: "1", back: "!enoprotoopt"}},
 	"socket sndtimeo":             {{value: "#{usec=>0,sec=>3}"}},
 	"socket type":                 {{back: "dgram"}},
@@ -42,9 +49,10 @@ var optionTries = map[string][]try{
 	"socket cookie":               {{back: anyValue}},
 	"socket peergroups":           {{back: anyValue}},
 	"socket txtime":               {{value: "#{clockid=>1,flags=>[deadline]}"}, {value: "#{clockid=>1,flags=>[]}"}},
-	"socket bindtoifindex":        {{value: "1"}, {value: "-1", back: "!einval"}},
+	"socket bindtoifindex":        {{value: "1"}, {value: "0", needs: raw}, {value: "-1", back: "!einval"}},
+	"socket prefer_busy_poll":     {{value: "true", needs: admin}, {value: "false"}},
 	"socket detach_reuseport_bpf": {{value: "0", back: "!einval"}},
-	"socket busy_poll_budget":     {{value: "8"}, {value: "70000", back: "!einval"}},
+	"socket busy_poll_budget":     {{value: "8", needs: admin}, {value: "70000", back: "!einval", needs: admin}},
 	"socket netns_cookie":         {{back: anyValue}},
 	"socket buf_lock":             {{value: "[snd,rcv]"}, {value: "[rcv]"}, {value: "[]"}, {value: "4", back: "!einval"}},
 	"socket reserve_mem":          {{back: "0"}},
@@ -67,6 +75,7 @@ var optionTries = map[string][]try{
 	"ip tos":                    {{value: "lowdelay"}, {value: "throughput"}, {value: "reliability"}, {value: "mincost"}, {value: "16", back: "lowdelay"}, {value: "184"}, {value: "256", back: "0"}, {value: "-1", back: "255"}},
 	"ip ttl":                    {{value: "1"}, {value: "255"}, {value: "-1", back: anyValue}, {value: "256", back: "!einval"}},
 	"ip pktoptions":             {{back: "[]"}},
+	"ip transparent":            {{value: "true", needs: either}, {value: "false"}},
 	"ip unicast_if":             {{value: "1"}, {value: "0"}, {value: "99999", back: "!eaddrnotavail"}},
 	"ip local_port_range":       {{value: "#{low=>40000,high=>50000}"}, {value: "#{low=>0,high=>0}"}, {value: "#{low=>2,high=>1}", back: "!einval"}},
 	"ip protocol":               {{back: "1"}},
@@ -81,9 +90,9 @@ var optionTries = map[string][]try{
 	"ipv6 authhdr":          {{value: "true", back: "!enoprotoopt"}, {back: "!enoprotoopt"}},
 	"ipv6 hoplimit":         {{value: "true", back: "!enoprotoopt"}, {back: "!enoprotoopt"}},
 	"ipv6 checksum":         {{back: "-1"}, {value: "2"}, {value: "-1"}, {value: "3", back: "!einval"}},
-	"ipv6 dstopts":          {{back: "<<>>"}, {value: "<<0,0,1,4,0,0,0,0>>"}, {value: "<<>>"}, {value: "<<0,0,1>>", back: "!einval"}},
-	"ipv6 hopopts":          {{back: "<<>>"}, {value: "<<0,0,1,4,0,0,0,0>>"}, {value: "<<>>"}},
-	"ipv6 rthdrdstopts":     {{back: "<<>>"}, {value: "<<0,0,1,4,0,0,0,0>>"}, {value: "<<>>"}},
+	"ipv6 dstopts":          {{back: "<<>>"}, {value: "<<0,0,1,4,0,0,0,0>>", needs: raw}, {value: "<<>>", needs: raw}, {value: "<<0,0,1>>", back: "!einval", needs: raw}},
+	"ipv6 hopopts":          {{back: "<<>>"}, {value: "<<0,0,1,4,0,0,0,0>>", needs: raw}, {value: "<<>>", needs: raw}},
+	"ipv6 rthdrdstopts":     {{back: "<<>>"}, {value: "<<0,0,1,4,0,0,0,0>>", needs: raw}, {value: "<<>>", needs: raw}},
 	"ipv6 rthdr":            {{back: "<<>>"}, {value: segments}, {value: "<<>>"}, {value: "<<0,2,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1>>", back: "!einval"}},
 	"ipv6 mtu":              {{back: "65536"}, {value: "1400", back: anyValue}, {value: "1200", back: "!einval"}},
 	"ipv6 mtu_discover":     {{value: "dont"}, {value: "do"}, {value: "probe"}, {value: "want"}, {value: "4"}, {value: "6", back: "!einval"}},
@@ -97,13 +106,14 @@ var optionTries = map[string][]try{
 	"ipv6 pathmtu":          {{back: anyValue}},
 	"ipv6 addr_preferences": {{value: "[tmp]", back: "[tmp,home]"}, {value: "[public]", back: "[public,home]"}, {value: "[tmp,public]", back: "!einval"}},
 	"ipv6 minhopcount":      {{value: "10"}, {value: "0"}},
+	"ipv6 transparent":      {{value: "true", needs: either}, {value: "false"}},
 	"ipv6 unicast_if":       {{value: "1"}, {value: "0"}},
-	"ipv6 join_anycast":     {{value: group6("1"), back: "!einval"}},
+	"ipv6 join_anycast":     {{value: group6("1"), back: "!einval", needs: admin}},
 	"ipv6 leave_anycast":    {{value: group6("1"), back: "!enoent"}},
 	"ipv6 flowlabel_mgr":    {{value: "#{dst=>{0,0,0,0,0,0,0,1},label=>7,action=>put}", back: "!esrch"}, {value: "#{dst=>{0,0,0,0,0,0,0,1},label=>0,action=>get,share=>any,flags=>[create]}", back: unread}},
 	"ipv6 mcast_join_group": {{value: groupAddress("inet6", "65301,0,0,0,0,0,1,2")}},
 
-	"tcp congestion":         {{value: "\"reno\""}, {value: "\"cubic\""}, {value: "\"nosuch\"", back: "!enoent"}},
+	"tcp congestion":         {{value: "\"reno\""}, {value: "\"nosuch\"", back: "!enoent"}},
 	"tcp info":               {{back: anyValue}},
 	"tcp keepcnt":            {{value: "5"}, {value: "127"}, {value: "0", back: "!einval"}, {value: "128", back: "!einval"}},
 	"tcp keepidle":           {{value: "30"}, {value: "32767"}, {value: "32768", back: "!einval"}},
@@ -125,7 +135,7 @@ var optionTries = map[string][]try{
 	"tcp ulp":                {{back: "\"\""}, {value: "\"nosuch\"", back: "!enoent"}},
 	"tcp fastopen_key":       {{back: "<<>>"}, {value: "<<\"" + manyBytes(16) + "\">>"}, {value: "<<\"" + manyBytes(32) + "\">>"}, {value: "<<1>>", back: "!einval"}},
 	"tcp tx_delay":           {{value: "1000"}, {value: "0"}},
-	"tcp repair":             {{value: "1"}, {value: "0"}},
+	"tcp repair":             {{value: "1", needs: admin}, {value: "0", needs: admin}},
 	"tcp is_mptcp":           {{back: "false"}},
 	"tcp rto_max_ms":         {{value: "2000"}, {value: "100", back: "!einval"}},
 	"tcp rto_min_us":         {{value: "100000"}},

@@ -85,6 +85,8 @@ cases() ->
             #{name => "accept-8", unit => per_second,
               contenders => [entry(nif), entry(gosocket, nif), entry(gen_tcp, nif)],
               run => fun(Api, Seconds) -> bench_case:acceptors(Api, 8, 8, Seconds) end},
+            #{name => "remote", unit => microseconds, contenders => remote_entries(),
+              run => fun(Api, Seconds) -> bench_case:latency(Api, otp, rcvbuf, Seconds) end},
             spin("spin-call", fun(Api, Seconds) -> bench_case:calls(Api, otp, rcvbuf, 1, Seconds) end)]
         ++ [spin("spin-pp-" ++ integer_to_list(N),
                  fun(Api, Seconds) -> bench_case:pingpong(Api, N, 100, Seconds) end)
@@ -100,6 +102,13 @@ latency_entries() ->
      entry(echo_off),
      entry(gosocket_off, echo_off),
      entry(nif)].
+
+%% The other node is on this machine: what is compared is the way, not the network.
+-spec remote_entries() -> [entry()].
+remote_entries() ->
+    [entry(gosocket),
+     (entry(node_message))#{run => fun bench_remote:message/2},
+     (entry(gosocket, node_message))#{label => remote_handle, run => fun bench_remote:call/2}].
 
 -spec tcp_entries(float() | none) -> [entry()].
 tcp_entries(none) ->

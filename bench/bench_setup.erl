@@ -22,6 +22,7 @@ off() -> [{spin_us, 0}, {lane_spin, 0}, {caller_spin, 0}].
 
 -spec contender(atom()) -> contender().
 contender(gosocket) -> #{api => gosocket, settings => []};
+contender(node_message) -> contender(gosocket);
 contender(gosocket_off) -> #{api => gosocket, settings => off()};
 contender(echo) -> #{api => gosocket, settings => [{helper, echo_port()}, {spin_us, ?SPIN_US}]};
 contender(echo_off) -> #{api => gosocket, settings => [{helper, echo_port()} | off()]};

@@ -36,8 +36,8 @@ func decodeCtrl(d *etf.Decoder, buf []byte, limit int) ([]byte, verdict) {
 	return buf, accept
 }
 
-// appendCmsg appends one control message: by name with a value of its type or bytes, by
-// number with bytes.
+// appendCmsg appends one control message, by name or number: bytes, or a value where the type
+// is one that has values.
 func appendCmsg(buf, element []byte) ([]byte, bool) {
 	if kindOf(element) != etf.KindMap {
 		return buf, false
@@ -47,27 +47,34 @@ func appendCmsg(buf, element []byte) ([]byte, bool) {
 	if !okLevel || typeTerm == nil || dataTerm == nil {
 		return buf, false
 	}
-	if kindOf(typeTerm) == etf.KindInt {
-		typ, ok := intOf(typeTerm, math.MinInt32, math.MaxInt32)
-		if !ok || kindOf(dataTerm) != etf.KindBinary {
-			return buf, false
-		}
-		return socketcore.AppendCmsg(buf, level, int(typ), binaryOf(dataTerm)), true
-	}
-	c := socketcore.CmsgNamed(level, atomOf(typeTerm))
+	typ, c, okType := cmsgType(level, typeTerm)
 	switch {
-	case c == nil || c.Flags&socketcore.NoSend != 0:
+	case !okType:
 		return buf, false
 	case kindOf(dataTerm) == etf.KindBinary:
-		return socketcore.AppendCmsg(buf, level, c.Type, binaryOf(dataTerm)), true
-	case c.Send == nil:
+		return socketcore.AppendCmsg(buf, level, typ, binaryOf(dataTerm)), true
+	case c == nil || c.Send == nil:
 		return buf, false
 	}
 	data, fits := encodeValue(c.Send, dataTerm)
 	if fits != fitting {
 		return buf, false
 	}
-	return socketcore.AppendCmsg(buf, level, c.Type, data), true
+	return socketcore.AppendCmsg(buf, level, typ, data), true
+}
+
+// cmsgType reads the type of a message to send, a name or a number, and finds its row if it
+// has one.
+func cmsgType(level int, term []byte) (typ int, c *socketcore.Cmsg, ok bool) {
+	if kindOf(term) == etf.KindInt {
+		n, ok := intOf(term, math.MinInt32, math.MaxInt32)
+		return int(n), socketcore.CmsgOf(level, int(n)), ok
+	}
+	c = socketcore.CmsgNamed(level, atomOf(term))
+	if c == nil || c.Flags&socketcore.NoSend != 0 {
+		return 0, nil, false
+	}
+	return c.Type, c, true
 }
 
 // cmsgNumber reads a number or one of the names.

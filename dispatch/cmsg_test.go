@@ -298,6 +298,7 @@ func TestSentControlMessagesWork(t *testing.T) {
 		{inet, "#{level=>ip,type=>tos,data=><<8>>}", "data=>throughput,level=>ip,type=>tos"},
 		{inet, "#{level=>0,type=>1,data=><<16,0,0,0>>,other=>1}", "data=>lowdelay,level=>ip,type=>tos"},
 		{inet, "#{level=>ip,type=>ttl,data=>7}", "data=>7,level=>ip,type=>ttl"},
+		{inet, "#{level=>ip,type=>1,data=>lowdelay}", "data=>lowdelay,level=>ip,type=>tos"},
 		{inet, "#{level=>ip,type=>ttl,data=><<9,0,0,0>>}", "data=>9,level=>ip,type=>ttl"},
 		{inet6, "#{level=>ipv6,type=>tclass,data=>12}", "data=>12,level=>ipv6,type=>tclass"},
 		{inet6, "#{level=>ipv6,type=>hoplimit,data=>5}", "data=>5,level=>ipv6,type=>hoplimit"},
@@ -319,7 +320,7 @@ func TestBadControlMessagesAreEinval(t *testing.T) {
 	for _, ctrl := range []string{
 		"foo", "\"ab\"", "#{}", "[foo]", "[#{}]", "[#{level=>ip,type=>tos}]", "[#{level=>ip,data=>1}]", "[#{type=>tos,data=>1}]",
 		"[#{level=>foo,type=>tos,data=>1}]", "[#{level=>ip,type=>foo,data=>1}]", "[#{level=>ip,type=>tos,data=>foo}]",
-		"[#{level=>ip,type=>tos,data=>{a}}]", "[#{level=>ip,type=>1,data=>1}]", "[#{level=>socket,type=>rights,data=>1}]",
+		"[#{level=>ip,type=>tos,data=>{a}}]", "[#{level=>ip,type=>8,data=>1}]", "[#{level=>socket,type=>rights,data=>1}]",
 		"[#{level=>ip,type=>pktinfo,data=><<0,0,0,0,0,0,0,0,0,0,0,0>>}]", "[#{level=>ipv6,type=>recverr,data=><<>>}]",
 		"[#{level=>ip,type=>ttl,data=>1 bsl 40}]", "[#{level=>1 bsl 40,type=>1,data=><<>>}]",
 		"[#{level=>ip,type=>ttl,data=>1}|foo]", "[#{level=>socket,type=>99,data=><<\"" + strings.Repeat("x", 1009) + "\">>}]",

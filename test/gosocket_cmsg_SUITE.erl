@@ -34,7 +34,8 @@
     credentials_can_be_sent,
     rights_are_four_bytes_for_each_descriptor,
     tclass_and_hoplimit_are_sent_as_they_arrive,
-    pktinfo_by_number_chooses_the_source
+    pktinfo_by_number_chooses_the_source,
+    tos_and_ttl_are_sent_as_they_arrive
 ]).
 -import(gosocket_test_msg, [set/2, ctrl/1, delivered/3, plain/1, with_ctrl/1, stamped/2, is_now/1, helper_credentials/0]).
 -include("gosocket_test.hrl").

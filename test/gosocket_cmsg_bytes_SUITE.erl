@@ -33,7 +33,11 @@
     path_mtu_is_a_number_and_bytes,
     tcp_inq_of_the_user_is_left_alone,
     any_level_and_type_may_be_sent_by_number,
-    small_control_buffer_cuts_with_ctrunc_and_the_rest_is_bytes
+    small_control_buffer_cuts_with_ctrunc_and_the_rest_is_bytes,
+    ip_options_of_one_message_arrive_with_it,
+    sndctrlbuf_bounds_what_is_sent,
+    time_to_send_at_needs_its_option,
+    what_does_not_concern_the_protocol_is_ignored
 ]).
 -import(gosocket_test_msg, [set/2, ctrl/1, delivered/3, plain/1, with_ctrl/1, stamped/2, helper_credentials/0]).
 -import(gosocket_test_netns, [with_hosts/1, address/2]).
@@ -231,9 +235,9 @@ any_level_and_type_may_be_sent_by_number(_) ->
     {A, B} = pair({inet, dgram}),
     set(B, [{ip, recvttl, true}]),
     [begin
-         ok = (with_ctrl([#{level => Level, type => 2, data => <<7:32/native>>}]))(A),
+         ok = (with_ctrl([#{level => Level, type => 2, data => Data}]))(A),
          ?assertEqual({Level, [#{level => ip, type => ttl, data => 7}]}, {Level, ctrl(B)})
-     end || Level <- [ip, 0]],
+     end || Level <- [ip, 0], Data <- [<<7:32/native>>, 7]],
     [begin
          ok = (with_ctrl([#{level => Level, type => 1, data => <<1, 2, 3>>}]))(A),
          ?assertEqual({Level, [#{level => ip, type => ttl, data => 64}]}, {Level, ctrl(B)})
@@ -256,7 +260,7 @@ malformed_lists_are_einval(_) ->
      || Ctrl <- [foo, #{}, <<>>, [foo], [#{}], [Good, foo], [maps:remove(level, Good)], [maps:remove(type, Good)],
                  [maps:remove(data, Good)], [Good#{level := foo}], [Good#{level := tcp}], [Good#{type := foo}],
                  [Good#{data := foo}], [Good#{data := 7.0}], [Good#{data := {7}}], [Good#{data := <<1:3>>}],
-                 [Good#{type := 2, data := 7}], [Good#{level := 1 bsl 40}], [Good#{type := 1 bsl 40}],
+                 [Good#{type := 8, data := 7}], [Good#{type := 99, data := 7}], [Good#{level := 1 bsl 40}], [Good#{type := 1 bsl 40}],
                  [#{level => ip, type => tos, data => fast}], [#{level => socket, type => rights, data => 5}]]],
     ?assertEqual({error, timeout}, ?S:recv(B, 0, 0)),
     close({A, B}).

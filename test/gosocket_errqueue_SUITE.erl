@@ -28,7 +28,8 @@
     error_told_to_a_waiting_recv_stays_in_the_queue,
     cut_error_is_bytes,
     time_stamp_of_sending_comes_with_origin_txstatus,
-    time_stamps_of_a_stream_tell_what_they_are_of
+    time_stamps_of_a_stream_tell_what_they_are_of,
+    empty_queue_is_waited_for_until_the_timeout
 ]).
 -import(gosocket_test_msg, [set/2, is_now/1, checksum/1]).
 -import(gosocket_test_netns, [with_hosts/1, alone/1, ip/2, exec/2, address/2]).

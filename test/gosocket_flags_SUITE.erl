@@ -34,7 +34,10 @@
     eor_keeps_two_sends_in_two_segments,
     trunc_on_a_datagram_cuts_at_the_length_asked_for,
     trunc_on_tcp_discards,
-    peek_goes_on_with_peek_off
+    peek_goes_on_with_peek_off,
+    cmsg_cloexec_marks_received_descriptors_and_is_not_told,
+    more_holds_back_on_tcp_until_a_send_without_it,
+    nosignal_or_not_a_broken_pipe_is_epipe
 ]).
 -import(gosocket_test_msg, [set/2]).
 -import(gosocket_test_netns, [with_hosts/1, ip/2, exec/2, address/2]).

@@ -25,7 +25,12 @@
 -define(OURS, [
     bind_of_a_raw_socket_gives_its_protocol,
     raw_protocols_that_cannot_be_are_an_error,
-    seqpacket_sends_one_message_or_nothing
+    seqpacket_sends_one_message_or_nothing,
+    icmp6_filter_is_a_native_option,
+    echo_request_on_a_ping_socket_is_answered,
+    raw_protocol_255_takes_whole_packets,
+    raw_protocols_are_told_by_number,
+    seqpacket_keeps_messages_apart_and_in_order
 ]).
 -import(gosocket_test_msg, [set/2, checksum/1]).
 -include("gosocket_test.hrl").

@@ -141,7 +141,7 @@ helper() ->
 tried_by(Command) ->
     with_wrapper(Command, fun(Wrapper) ->
         Node = gosocket_test_node:start(gosocket_test_privilege, try_all, [], [{"GOSOCKET_HELPER", Wrapper}]),
-        case gosocket_test_node:wait(Node) of
+        case gosocket_test_node:wait(Node, 2 * ?PATIENCE) of
             {{returned, Tried}, _} -> Tried;
             {Other, Printed} -> ct:fail({Other, Printed})
         end

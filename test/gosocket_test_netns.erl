@@ -87,7 +87,7 @@ shell(Command) ->
 %% A socket in the host's namespace.
 -spec open(host(), atom(), atom(), term()) -> gosocket_test_lib:socket().
 open(#{name := Name}, Domain, Type, Protocol) ->
-    case ?S:open(Domain, Type, Protocol, #{netns => Name}) of
+    case ?S:open(Domain, Type, Protocol, #{netns => "/var/run/netns/" ++ Name}) of
         {ok, Socket} -> Socket;
         {error, Reason} -> ct:fail({open, Domain, Type, Protocol, Reason})
     end.

@@ -28,32 +28,41 @@ func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
 	return s, 0
 }
 
-// started tells whether a process has started this one, or its parent.
-func started(pid int) bool {
+// started tells by 0 that a process has started this one, or its parent.
+func started(pid int) Errno {
 	parent := os.Getppid()
-	return pid == parent || pid == parentOf(parent)
+	if pid == parent {
+		return 0
+	}
+	grandparent, err := parentOf(parent)
+	switch {
+	case err == unix.EMFILE || err == unix.ENFILE:
+		return errnoOf(err)
+	case pid != grandparent:
+		return unix.EPERM
+	}
+	return 0
 }
 
-// parentOf is the number of a process's parent (proc_pid_stat(5)), or 0.
-func parentOf(pid int) int {
+// parentOf is the number of a process's parent (proc_pid_stat(5)).
+func parentOf(pid int) (int, error) {
 	// Not by package os, whose files have the runtime make a poller of its own.
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/stat", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var stat [512]byte
 	n, err := unix.Read(fd, stat[:])
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	// Behind the name, which may hold anything, come the state and the parent.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat[:n], ')')+1 : n])
 	if len(fields) < 2 {
-		return 0
+		return 0, unix.ESRCH
 	}
-	parent, _ := strconv.Atoi(string(fields[1]))
-	return parent
+	return strconv.Atoi(string(fields[1]))
 }
 
 // sysTakeFrom duplicates a descriptor of another process into this one, with close-on-exec.
@@ -67,8 +76,8 @@ func sysTakeFrom(pid, fd int) (int, Errno) {
 	}
 	defer func() { _ = unix.Close(int(process)) }()
 	// Only now: from here on the number cannot come to mean another process.
-	if !started(pid) {
-		return -1, unix.EPERM
+	if e := started(pid); e != 0 {
+		return -1, e
 	}
 	if e := fault("pidfd_getfd", fd); e != 0 {
 		return -1, e

@@ -9,6 +9,8 @@
 -export([rights/1, pass/2, pass/3, received/1, carried/1]).
 %% ways from the VM to the helper
 -export([ways/1, in_way/3, script/2]).
+%% other helpers
+-export([with_helper/2, write_script/3]).
 
 -type way() :: pidfd | behind_a_wrapper | other_user.
 -type socket() :: gosocket_test_lib:socket().
@@ -97,25 +99,35 @@ starts(Script) ->
 %% The application starts anew with this way, and without it afterwards.
 -spec in_way(way(), config(), fun(() -> Result)) -> Result.
 in_way(Way, Config, Fun) ->
-    Before = os:getenv("GOSOCKET_HELPER"),
-    restart(script(Way, Config)),
     {module, gosocket_rights} = code:ensure_loaded(gosocket_rights),
-    _ = erlang:trace_pattern({gosocket_rights, send, 3}, true, [call_count]),
-    try
-        Result = Fun(),
-        {call_count, Sent} = erlang:trace_info({gosocket_rights, send, 3}, call_count),
-        check(Way, Sent),
-        Result
-    after
-        _ = erlang:trace_pattern({gosocket_rights, send, 3}, false, [call_count]),
-        restart(Before)
-    end.
+    with_helper(script(Way, Config), fun() ->
+        _ = erlang:trace_pattern({gosocket_rights, send, 3}, true, [call_count]),
+        try
+            Result = Fun(),
+            {call_count, Sent} = erlang:trace_info({gosocket_rights, send, 3}, call_count),
+            check(Way, Sent),
+            Result
+        after
+            erlang:trace_pattern({gosocket_rights, send, 3}, false, [call_count])
+        end
+    end).
 
 %% Was it really this way?
 -spec check(way(), non_neg_integer()) -> ok.
 check(pidfd, 0) -> ok;
 check(pidfd, _) -> ct:pal("this system does not let the helper take descriptors of the VM");
 check(Way, Sent) -> ?assert({Way, Sent} > {Way, 0}).
+
+%% The application runs with this helper meanwhile.
+-spec with_helper(file:filename(), fun(() -> Result)) -> Result.
+with_helper(Helper, Fun) ->
+    Before = os:getenv("GOSOCKET_HELPER"),
+    restart(Helper),
+    try
+        Fun()
+    after
+        restart(Before)
+    end.
 
 -spec restart(file:filename() | false) -> ok.
 restart(Helper) ->
@@ -131,8 +143,13 @@ restart(Helper) ->
 script(pidfd, _) ->
     gosocket_test_bare:path();
 script(Way, Config) ->
-    Path = filename:join(proplists:get_value(priv_dir, Config), atom_to_list(Way)),
-    ok = file:write_file(Path, ["#!/bin/sh\n", command(Way), " '", filename:absname(gosocket_test_bare:path()), "' \"$@\"\n",
+    write_script(atom_to_list(Way), command(Way), Config).
+
+%% A helper that is run by this command.
+-spec write_script(string(), string(), config()) -> file:filename().
+write_script(Name, Command, Config) ->
+    Path = filename:join(proplists:get_value(priv_dir, Config), Name),
+    ok = file:write_file(Path, ["#!/bin/sh\n", Command, " '", filename:absname(gosocket_test_bare:path()), "' \"$@\"\n",
                                 "exit $?\n"]),
     ok = file:change_mode(Path, 8#755),
     Path.

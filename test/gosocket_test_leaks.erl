@@ -37,12 +37,7 @@ check(Before, Tries) ->
 %% Descriptors and monitors have no name that would last over a restart of the helper: compare how many of a sort.
 -spec gained(snapshot(), snapshot()) -> snapshot().
 gained(Before, After) ->
-    maps:map(fun(Key, List) -> (List -- maps:get(Key, Before)) -- made_once(Key) end, After).
-
-%% Go's runtime makes a poller of its own when one of its background workers first sleeps.
--spec made_once(atom()) -> [term()].
-made_once(descriptors) -> ["anon_inode:[eventfd]", "anon_inode:[eventpoll]"];
-made_once(_) -> [].
+    maps:map(fun(Key, List) -> List -- maps:get(Key, Before) end, After).
 
 -spec look() -> snapshot().
 look() ->

@@ -60,6 +60,9 @@ func main() {
 func run(cfg dispatch.Config, log *zerolog.Logger) error {
 	// The steady state allocates nothing; what is left is worth a larger heap.
 	debug.SetGCPercent(400)
+	// With the first timer the runtime makes a poller of its own. Later there may be no descriptors left
+	// for that, of which it dies.
+	time.AfterFunc(0, func() {})
 	in, out, err := port.Claim()
 	if err != nil {
 		return err

@@ -59,9 +59,12 @@ received(Listener, FD, Opts) ->
     Vm = list_to_integer(os:getpid()),
     try gosocket:getopt(Connection, socket, peercred) of
         {ok, #{pid := Vm}} ->
-            {ok, #{ctrl := [#{type := rights, data := <<Received:32/native-signed>>}]}} =
-                good(gosocket:recvmsg(Connection, ?TIMEOUT)),
-            openfd(Received, Opts#{dup => false, origin => FD});
+            case good(gosocket:recvmsg(Connection, ?TIMEOUT)) of
+                {ok, #{ctrl := [#{type := rights, data := <<Received:32/native-signed>>}]}} ->
+                    openfd(Received, Opts#{dup => false, origin => FD});
+                {ok, #{flags := [ctrunc]}} ->
+                    {error, emfile} % the helper had no place for it
+            end;
         _ ->
             received(Listener, FD, Opts)
     after

@@ -34,10 +34,10 @@ func started(pid int) Errno {
 	if pid == parent {
 		return 0
 	}
-	grandparent, err := parentOf(parent)
+	grandparent, e := parentOf(parent)
 	switch {
-	case err == unix.EMFILE || err == unix.ENFILE:
-		return errnoOf(err)
+	case e == unix.EMFILE || e == unix.ENFILE:
+		return e
 	case pid != grandparent:
 		return unix.EPERM
 	}
@@ -45,24 +45,25 @@ func started(pid int) Errno {
 }
 
 // parentOf is the number of a process's parent (proc_pid_stat(5)).
-func parentOf(pid int) (int, error) {
+func parentOf(pid int) (int, Errno) {
 	// Not by package os, whose files have the runtime make a poller of its own.
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/stat", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return 0, errnoOf(err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var stat [512]byte
 	n, err := unix.Read(fd, stat[:])
 	if err != nil {
-		return 0, err
+		return 0, errnoOf(err)
 	}
 	// Behind the name, which may hold anything, come the state and the parent.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat[:n], ')')+1 : n])
 	if len(fields) < 2 {
 		return 0, unix.ESRCH
 	}
-	return strconv.Atoi(string(fields[1]))
+	parent, _ := strconv.Atoi(string(fields[1]))
+	return parent, 0
 }
 
 // sysTakeFrom duplicates a descriptor of another process into this one, with close-on-exec.

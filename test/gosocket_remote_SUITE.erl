@@ -16,6 +16,7 @@
     socket_can_be_given_to_a_process_of_another_node/1,
     only_the_owner_gives_a_socket_away/1,
     accepted_socket_belongs_to_the_remote_acceptor/1,
+    connections_of_acceptors_that_end_at_once_come_once/1,
     readers_of_two_nodes_take_turns/1,
     sixty_four_mib_go_out/1,
     sixteen_mib_come_in/1,
@@ -322,6 +323,21 @@ accepted_socket_belongs_to_the_remote_acceptor(Config) ->
     kill(Acceptor),
     ?assertEqual({ok, <<"x">>}, ?S:recv(Client, 1, 1000)),
     ?assertEqual({error, closed}, ?S:recv(Client, 0, ?PATIENCE)).
+
+-spec connections_of_acceptors_that_end_at_once_come_once(config()) -> term().
+connections_of_acceptors_that_end_at_once_come_once(Config) ->
+    Keeper = gosocket_test_cluster:actor(home(Config)),
+    Listener = run(Keeper, fun() -> listener({inet, stream}) end),
+    Address = local_address(Listener),
+    [begin
+         Client = run(Keeper, fun() -> unconnected({inet, stream}) end),
+         Acceptor = start(fun() -> {ok, Socket} = ?S:accept(Listener), ?S:send(Socket, <<N>>, nowait) end),
+         ok = run(Keeper, fun() -> ?S:connect(Client, Address) end),
+         ok = result(Acceptor),
+         ?assertEqual({ok, <<N>>}, ?S:recv(Client, 1, 1000)),
+         ?assertEqual({error, closed}, ?S:recv(Client, 0, ?PATIENCE)),
+         ?assertEqual({error, timeout}, run(Keeper, fun() -> ?S:accept(Listener, 0) end))
+     end || N <- lists:seq(1, 100)].
 
 %% ---- data ----
 

@@ -27,7 +27,7 @@
 
 -record(remote,
         {node :: node(),
-         session = none :: none | {attaching | attached, Other :: pid() | {gosocket_nodes, node()}, Monitor :: reference()},
+         session = none :: none | session(),
          %% calls that came before the session, last first
          early = [] :: [tuple()],
          calls = #{} :: #{Tag :: reference() => call()},
@@ -42,6 +42,8 @@
          active = true :: boolean(),
          loader = undefined :: pid() | undefined}).
 
+%% The other end is the door, then the proxy.
+-type session() :: {attaching | attached | detaching, Other :: pid() | {gosocket_nodes, node()}, Monitor :: reference()}.
 -type call() :: {pid(), gosocket_wait:class(), Ref :: reference() | [], gosocket_handle:handle()}.
 -type state() :: #remote{}.
 -type next() :: {noreply, state()} | {noreply, state(), 0} | {stop, {shutdown, term()}, state()}.
@@ -96,6 +98,8 @@ handle_info({timeout, _Timer, {loaded, Loader}}, #remote{loader = Loader} = Remo
     next(Remote#remote{loader = undefined});
 handle_info({reload, gosocket_wait, Loader}, Remote) ->
     next(reload(Loader, Remote));
+handle_info({'DOWN', Monitor, process, _, {shutdown, detached}}, #remote{session = {detaching, _, Monitor}} = Remote) ->
+    next(detached(Remote));
 handle_info({'DOWN', Monitor, process, _, _}, #remote{session = {_, _, Monitor}} = Remote) ->
     {stop, {shutdown, closed}, Remote};
 handle_info({nodedown, _Node}, Remote) ->
@@ -135,16 +139,20 @@ watch(Pid, Tag, Callers) ->
     end.
 
 -spec request(tuple(), state()) -> state().
-request(Request, #remote{session = none, node = Node} = Remote) ->
+request(Request, #remote{session = {attached, _, _}} = Remote) ->
+    tell(Request, Remote),
+    Remote;
+request(Request, #remote{session = none} = Remote) ->
+    attach(Remote#remote{early = [Request]});
+request(Request, #remote{early = Early} = Remote) ->
+    Remote#remote{early = [Request | Early]}.
+
+-spec attach(state()) -> state().
+attach(#remote{node = Node} = Remote) ->
     Door = {gosocket_nodes, Node},
     Monitor = monitor(process, Door),
     Door ! {attach, self(), ?SESSION_VERSION},
-    Remote#remote{session = {attaching, Door, Monitor}, early = [Request]};
-request(Request, #remote{session = {attaching, _, _}, early = Early} = Remote) ->
-    Remote#remote{early = [Request | Early]};
-request(Request, Remote) ->
-    tell(Request, Remote),
-    Remote.
+    Remote#remote{session = {attaching, Door, Monitor}}.
 
 %% Here it is right to be suspended when the other node does not read: only its own callers wait. Nor would a new
 %% connection be that of the session.
@@ -241,20 +249,24 @@ confirm(#remote{received = Received, lost = Lost} = Remote) ->
 -spec idle(state()) -> state().
 idle(#remote{active = true} = Remote) ->
     Remote#remote{active = false};
-idle(#remote{session = {attached, _, Monitor}, calls = Calls, callers = Callers, selects = Selects} = Remote)
+idle(#remote{session = {attached, Proxy, Monitor}, calls = Calls, callers = Callers, selects = Selects} = Remote)
   when map_size(Calls) =:= 0 ->
     case gosocket_selects:is_empty(Selects) of
         true ->
             Confirmed = confirm(Remote),
             tell({detach}, Confirmed),
-            demonitor(Monitor, [flush]),
             lists:foreach(fun({Watch, _}) -> demonitor(Watch, [flush]) end, maps:values(Callers)),
-            Confirmed#remote{session = none, callers = #{}};
+            Confirmed#remote{session = {detaching, Proxy, Monitor}, callers = #{}};
         false ->
             Remote
     end;
 idle(Remote) ->
     Remote.
+
+%% Whatever the proxy has sent came before its end: nothing of one session is counted in the next.
+-spec detached(state()) -> state().
+detached(#remote{early = []} = Remote) -> Remote#remote{session = none};
+detached(Remote) -> attach(Remote).
 
 %% See gosocket_reload: callers wait in code of gosocket_wait.
 -spec reload(Loader :: pid(), state()) -> state().

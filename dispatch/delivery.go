@@ -259,17 +259,16 @@ func returnedSource(term []byte) *socketcore.Sockaddr {
 	return &sa
 }
 
-// returnedMsg reads the msghdr() that appendMsgHdr made, whose ctrl and flags lie side by side.
+// returnedMsg reads the msghdr() that appendMsgHdr made.
 func returnedMsg(d *etf.Decoder, r *socketcore.Returned) bool {
 	for range d.Map() {
 		switch string(d.Atom()) {
 		case "addr":
 			r.From = returnedSource(d.Raw())
 		case "ctrl":
-			ctrl := d.Raw()
-			d.Atom()
-			flags := d.Raw()
-			r.Extra = etf.AppendRaw(append([]byte(nil), ctrl...), etf.AppendRaw(etf.AppendAtom(nil, "flags"), flags))
+			r.Extra = append([]byte(nil), d.Raw()...)
+		case "flags":
+			r.Flags, _ = decodeFlags(d, socketcore.MsgFlags)
 		case "iov":
 			if d.List() == 1 {
 				r.Data = d.Binary()

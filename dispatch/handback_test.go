@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 
 	"gosocket/etf"
@@ -129,6 +130,35 @@ func TestAMessageComesBackWithItsSourceApartFromOthers(t *testing.T) {
 		c.lost(7, b, first, second, third)
 		for _, data := range []string{"one", "two", "three"} {
 			c.want(c.do(tuple("recvfrom", b, 8, 0, none, 1000, none)), fmt.Sprintf("{ok,{%s,<<%q>>}}", from, data))
+		}
+	})
+}
+
+func TestAMessageComesBackWithItsControlMessagesAndFlags(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.open("inet", "dgram"), c.open("inet", "dgram")
+		c.do(tuple("bind", a, loopback))
+		c.do(tuple("bind", b, loopback))
+		c.want(c.do(tuple("setopt", b, 1, atom("ip"), atom("recvttl"), atom("true"))), "ok")
+		c.want(c.do(tuple("sendto", a, 1, to(c.port(b)), none, atom("infinity"), none, 8, "datagram")), "ok")
+		from := fmt.Sprintf("#{addr=>{127,0,0,1},family=>inet,port=>%d}", c.port(a))
+		const ttl = "#{data=>64,level=>ip,type=>ttl}"
+		message := func(data, flags string) string {
+			return fmt.Sprintf("{ok,#{addr=>%s,ctrl=>[%s],flags=>[%s],iov=>[<<%q>>]}}", from, ttl, flags, data)
+		}
+		receive := func(process, size int, flags []any) []byte { return tuple("recvmsg", b, process, size, 0, flags, 1000, none) }
+		c.lost(7, b, c.resultOf(c.call(receive(7, 6, none))))
+		c.want(c.do(receive(8, 0, []any{atom("peek")})), message("datagr", "trunc"))
+		c.lost(8, b, c.resultOf(c.call(receive(8, 0, none))))
+		c.want(c.do(receive(9, 4, none)), message("data", "trunc"))
+	})
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.open("inet", "dgram"), c.open("inet", "dgram")
+		c.do(tuple("bind", b, loopback))
+		c.want(c.do(tuple("sendto", a, 1, to(c.port(b)), none, atom("infinity"), none, 8, "datagram")), "ok")
+		c.lost(7, b, c.resultOf(c.call(tuple("recvmsg", b, 7, 0, 0, none, 1000, none))))
+		if got := c.do(tuple("recvmsg", b, 8, 4, 0, none, 1000, none)); !strings.Contains(got, `flags=>[trunc],iov=>[<<"data">>]`) {
+			t.Errorf("cut when it came back: %s", got)
 		}
 	})
 }

@@ -147,17 +147,17 @@ func sourceOf(o *socketcore.Op) *socketcore.Sockaddr {
 	return o.From
 }
 
-// appendMsgHdr appends msghdr(). What was handed back has ctrl and flags as terms already.
+// appendMsgHdr appends msghdr(). What was handed back has ctrl as a term already.
 func appendMsgHdr(b []byte, o *socketcore.Op) []byte {
 	b = etf.AppendMap(b, 4)
 	b = appendSource(etf.AppendAtom(b, "addr"), sourceOf(o))
 	b = etf.AppendAtom(b, "ctrl")
 	if len(o.Extra) > 0 {
-		b = etf.AppendRaw(b, o.Extra) // ctrl's value, then flags and its value
+		b = etf.AppendRaw(b, o.Extra)
 	} else {
 		b = appendCtrl(b, o.InCtrl)
-		b = appendMsgFlags(etf.AppendAtom(b, "flags"), o.InFlags)
 	}
+	b = appendMsgFlags(etf.AppendAtom(b, "flags"), o.InFlags)
 	b = etf.AppendList(etf.AppendAtom(b, "iov"), 1)
 	return etf.AppendNil(etf.AppendBinary(b, o.Result))
 }

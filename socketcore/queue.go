@@ -325,6 +325,9 @@ func (l *Loop) cut(o *Op, c Code) {
 
 // isReady tells whether the attempt that a select message invites would find something.
 func (l *Loop) isReady(s *Socket, o *Op) bool {
+	if o.wantsErrors() {
+		return sysReady(s.fd, pollErr) != 0 || l.want(s, readEvents) != Again
+	}
 	if o.Kind < Send {
 		if o.consumes() && s.keeps(o) {
 			l.hold(s)

@@ -12,6 +12,7 @@ import (
 type Returned struct {
 	Data  []byte
 	From  *Sockaddr
+	Flags int     // msg_flags of recvmsg(2)
 	Extra []byte  // what else the handler had in the result, for its own use
 	Conn  *Socket // an accepted connection
 	ID    uint32  // the request that it was the result of
@@ -31,6 +32,10 @@ const specialFlags = unix.MSG_PEEK | unix.MSG_OOB | unix.MSG_ERRQUEUE
 
 // consumes tells whether the operation takes something that is lost with its reader.
 func (o *Op) consumes() bool { return o.Kind < Accept && o.Flags&specialFlags == 0 }
+
+// wantsErrors tells whether the operation looks at the error queue, where data that wait are
+// nothing to it. Unix sockets have none, and ignore the flag.
+func (o *Op) wantsErrors() bool { return o.Flags&unix.MSG_ERRQUEUE != 0 && o.sock.domain != unix.AF_UNIX }
 
 // attempt runs an operation as far as it goes now.
 func (l *Loop) attempt(o *Op) Code {
@@ -107,7 +112,7 @@ func (l *Loop) attemptOnce(o *Op) Code {
 	if o.Flags&unix.MSG_TRUNC != 0 {
 		clear(p)
 	}
-	if !s.stream {
+	if !s.stream || o.Flags&unix.MSG_ERRQUEUE != 0 {
 		return l.recvMessage(o, p)
 	}
 	n, c := l.recv(s, p, o.Flags)
@@ -355,7 +360,7 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 	o.InCtrl = ctrl[:min(int(l.msg.Controllen), len(ctrl))]
 	s.takeDescriptors(o.InCtrl, o.Flags)
 	s.shortRead(n, len(p), o.Flags)
-	if n == 0 && s.stream && len(p) > 0 && o.Flags&unix.MSG_ERRQUEUE == 0 {
+	if n == 0 && s.stream && len(p) > 0 && l.msg.Flags&unix.MSG_ERRQUEUE == 0 {
 		return Closed
 	}
 	n = min(n, len(p)) // with MSG_TRUNC the kernel tells the full length
@@ -416,7 +421,13 @@ func (s *Socket) peekReturned(o *Op) {
 	if limit == 0 {
 		limit = s.RcvBuf
 	}
-	o.Result, o.From, o.Extra = r.Data[:min(len(r.Data), limit)], r.From, r.Extra
+	o.Result, o.From, o.Extra, o.InFlags = r.Data, r.From, r.Extra, r.Flags
+	if len(o.Result) > limit {
+		o.Result = o.Result[:limit]
+		if !s.stream {
+			o.InFlags |= unix.MSG_TRUNC
+		}
+	}
 }
 
 // fromReturned serves a receive from what came back. Again means that it wants more than
@@ -448,17 +459,18 @@ func (l *Loop) fromReturned(o *Op) Code {
 		o.Result = o.got
 		return 0
 	}
-	o.Result, o.From, o.Extra = r.Data, r.From, r.Extra
+	o.Result, o.From, o.Extra, o.InFlags = r.Data, r.From, r.Extra, r.Flags
 	if len(o.Result) > limit {
 		if s.stream || s.many {
 			if s.whole {
-				o.Extra = nil // what tells of a message comes with its end
+				o.Extra, o.InFlags = nil, 0 // what tells of a message comes with its end
 			}
 			r.Data = r.Data[limit:]
 			o.Result = o.Result[:limit]
 			return 0
 		}
-		o.Result, o.InFlags = o.Result[:limit], unix.MSG_TRUNC
+		o.Result = o.Result[:limit]
+		o.InFlags |= unix.MSG_TRUNC
 	}
 	s.returned = s.returned[1:]
 	return 0

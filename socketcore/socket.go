@@ -28,6 +28,7 @@ const (
 	ealready = unix.EALREADY
 	pollIn   = unix.POLLIN | unix.POLLPRI | unix.POLLERR | unix.POLLHUP | unix.POLLRDHUP
 	pollOut  = unix.POLLOUT | unix.POLLERR | unix.POLLHUP
+	pollErr  = unix.POLLERR
 )
 
 // Settings are the options of a socket that the kernel knows nothing of. Accepted

@@ -9,6 +9,8 @@
     empty_queue_is_waited_for_until_the_timeout/1,
     waiting_for_an_error_ends_when_it_comes/1,
     nowait_for_an_error_is_a_select/1,
+    data_that_wait_are_no_select_for_the_error_queue/1,
+    message_without_data_is_not_the_end_of_a_stream/1,
     error_that_comes_with_data_waiting_goes_before_none_of_it/1,
     local_sockets_have_no_error_queue/1,
     mapped_destination_has_a_mapped_offender/1,
@@ -24,6 +26,8 @@
 ]).
 
 -define(OURS, [
+    data_that_wait_are_no_select_for_the_error_queue,
+    message_without_data_is_not_the_end_of_a_stream,
     error_read_from_the_queue_is_not_told_twice,
     error_told_to_a_waiting_recv_stays_in_the_queue,
     cut_error_is_bytes,
@@ -152,6 +156,37 @@ nowait_for_an_error_is_a_select(_) ->
     ?assertMatch({ok, #{flags := [errqueue]}}, ?S:recvmsg(Socket, [errqueue], nowait)),
     no_messages(Socket),
     close(Socket).
+
+-spec data_that_wait_are_no_select_for_the_error_queue(config()) -> term().
+data_that_wait_are_no_select_for_the_error_queue(_) ->
+    {Socket, Nobody} = refused(hd(families())),
+    Friend = bound({inet, dgram}),
+    ok = ?S:sendto(Friend, <<"early">>, local_address(Socket)),
+    {select, SelectInfo} = ?S:recvmsg(Socket, [errqueue], nowait),
+    ok = ?S:sendto(Friend, <<"late">>, local_address(Socket)),
+    no_messages(Socket),
+    ok = ?S:sendto(Socket, <<"data">>, Nobody),
+    await_select(Socket, SelectInfo),
+    ?assertMatch({ok, #{iov := [<<"data">>]}}, ?S:recvmsg(Socket, [errqueue], nowait)),
+    ?assertEqual([{ok, <<"early">>}, {ok, <<"late">>}], [?S:recv(Socket, 0, ?PATIENCE) || _ <- [1, 2]]),
+    close({Socket, Friend}).
+
+%% Such are the time stamps of what was sent; a local stream takes no notice of the flag, at its end either.
+-spec message_without_data_is_not_the_end_of_a_stream(config()) -> term().
+message_without_data_is_not_the_end_of_a_stream(_) ->
+    {A, B} = pair({inet, stream}),
+    set(A, [{socket, timestamping, [tx_ack, software, opt_tsonly]}]),
+    [begin
+         ok = ?S:send(A, <<"x">>),
+         ?assertEqual(Expected, Receive())
+     end || {Receive, Expected} <- [{fun() -> ?S:recv(A, 0, [errqueue], ?PATIENCE) end, {ok, <<>>}},
+                                    {fun() -> ?S:recvfrom(A, 0, [errqueue], ?PATIENCE) end, {ok, {undefined, <<>>}}}]],
+    close({A, B}),
+    {C, D} = pair({local, stream}),
+    close(D),
+    ?assertEqual({error, closed}, ?S:recv(C, 0, [errqueue], ?PATIENCE)),
+    ?assertEqual({error, closed}, ?S:recvmsg(C, [errqueue], ?PATIENCE)),
+    close(C).
 
 -spec error_that_comes_with_data_waiting_goes_before_none_of_it(config()) -> term().
 error_that_comes_with_data_waiting_goes_before_none_of_it(_) ->

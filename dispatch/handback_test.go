@@ -146,7 +146,9 @@ func TestAMessageComesBackWithItsControlMessagesAndFlags(t *testing.T) {
 		message := func(data, flags string) string {
 			return fmt.Sprintf("{ok,#{addr=>%s,ctrl=>[%s],flags=>[%s],iov=>[<<%q>>]}}", from, ttl, flags, data)
 		}
-		receive := func(process, size int, flags []any) []byte { return tuple("recvmsg", b, process, size, 0, flags, 1000, none) }
+		receive := func(process, size int, flags []any) []byte {
+			return tuple("recvmsg", b, process, size, 0, flags, 1000, none)
+		}
 		c.lost(7, b, c.resultOf(c.call(receive(7, 6, none))))
 		c.want(c.do(receive(8, 0, []any{atom("peek")})), message("datagr", "trunc"))
 		c.lost(8, b, c.resultOf(c.call(receive(8, 0, none))))

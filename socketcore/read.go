@@ -35,7 +35,9 @@ func (o *Op) consumes() bool { return o.Kind < Accept && o.Flags&specialFlags ==
 
 // wantsErrors tells whether the operation looks at the error queue, where data that wait are
 // nothing to it. Unix sockets have none, and ignore the flag.
-func (o *Op) wantsErrors() bool { return o.Flags&unix.MSG_ERRQUEUE != 0 && o.sock.domain != unix.AF_UNIX }
+func (o *Op) wantsErrors() bool {
+	return o.Flags&unix.MSG_ERRQUEUE != 0 && o.sock.domain != unix.AF_UNIX
+}
 
 // attempt runs an operation as far as it goes now.
 func (l *Loop) attempt(o *Op) Code {

@@ -10,9 +10,8 @@ import (
 )
 
 // Adopt makes a socket of a duplicate of a descriptor of another process (pidfd_getfd(2)).
-// That may only be the client: the process that started this one, with or without another
-// in between, as the forker of an Erlang node is. A program with more privileges than its
-// client must not reach into others for it.
+// That may only be the client, which started this one: a program with more privileges than
+// its client must not reach into others for it.
 func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
 	use, e := sysTakeFrom(pid, fd)
 	if e != 0 {
@@ -28,42 +27,46 @@ func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
 	return s, 0
 }
 
-// started tells by 0 that a process has started this one, or its parent.
+// forker is the program between an Erlang node and the programs that it starts.
+const forker = "erl_child_setup"
+
+// started tells by 0 that a process has started this one, by itself or through its forker.
 func started(pid int) Errno {
 	parent := os.Getppid()
 	if pid == parent {
 		return 0
 	}
-	grandparent, e := parentOf(parent)
+	name, grandparent, e := statOf(parent)
 	switch {
 	case e == unix.EMFILE || e == unix.ENFILE:
 		return e
-	case pid != grandparent:
+	case pid != grandparent || name != forker:
 		return unix.EPERM
 	}
 	return 0
 }
 
-// parentOf is the number of a process's parent (proc_pid_stat(5)).
-func parentOf(pid int) (int, Errno) {
-	// Not by package os, whose files have the runtime make a poller of its own.
+// statOf reads the name of a process and the number of its parent (proc_pid_stat(5)).
+func statOf(pid int) (name string, parent int, e Errno) {
+	// Not by package os, whose files wait in the runtime's poller.
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/stat", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, errnoOf(err)
+		return "", 0, errnoOf(err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var stat [512]byte
 	n, err := unix.Read(fd, stat[:])
 	if err != nil {
-		return 0, errnoOf(err)
+		return "", 0, errnoOf(err)
 	}
-	// Behind the name, which may hold anything, come the state and the parent.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat[:n], ')')+1 : n])
-	if len(fields) < 2 {
-		return 0, unix.ESRCH
+	// The name stands in parentheses and may hold others; behind it come the state and the parent.
+	open, end := bytes.IndexByte(stat[:n], '('), bytes.LastIndexByte(stat[:n], ')')
+	fields := bytes.Fields(stat[end+1 : n])
+	if open < 0 || end < open || len(fields) < 2 {
+		return "", 0, unix.ESRCH
 	}
-	parent, _ := strconv.Atoi(string(fields[1]))
-	return parent, 0
+	parent, _ = strconv.Atoi(string(fields[1]))
+	return string(stat[open+1 : end]), parent, 0
 }
 
 // sysTakeFrom duplicates a descriptor of another process into this one, with close-on-exec.

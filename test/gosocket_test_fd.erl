@@ -76,8 +76,8 @@ carried(#{ctrl := [#{level := socket, type := rights, data := Data}]}) ->
 
 %% ---- ways from the VM to the helper ----
 
-%% By pidfd_getfd(2) if the system lets the helper. It never lets a process of another user, and the helper itself does not
-%% reach further than to its parent's parent. What is there is run once: a machine may lack setpriv(1), or the other
+%% By pidfd_getfd(2) if the system lets the helper. It never lets a process of another user, and the helper itself reaches no
+%% further than to the node that is its forker's parent. What is there is run once: a machine may lack setpriv(1), or the other
 %% user may not get at the helper.
 -spec ways(config()) -> [way()].
 ways(Config) ->

@@ -28,7 +28,8 @@
     stopped_node_holds_up_a_large_recv_not_the_memory_of_its_home/1,
     stopped_node_that_takes_too_little_counts_as_gone/1,
     reload_of_the_waiting_code_kills_no_remote_caller/1,
-    reload_at_home_keeps_owners_watched/1
+    reload_at_home_keeps_owners_watched/1,
+    node_that_gets_a_name_closes_its_sockets_and_goes_on/1
 ]).
 
 -include("gosocket_test.hrl").
@@ -475,3 +476,11 @@ reload_at_home_keeps_owners_watched(_) ->
     exit(Owner, kill),
     wait_until(fun() -> ?S:sockname(Socket) =:= {error, closed} end),
     stop_node(Node).
+
+%% ---- names ----
+
+%% Pids are others then: nobody could say to the helper that the owner of a socket is dead.
+-spec node_that_gets_a_name_closes_its_sockets_and_goes_on(config()) -> term().
+node_that_gets_a_name_closes_its_sockets_and_goes_on(_) ->
+    {Result, _} = gosocket_test_node:wait(gosocket_test_node:start(gosocket_test_fresh, get_a_name, [], [])),
+    ?assertEqual({returned, {{ok, <<"new">>}, {error, closed}, abort, {error, closed}}}, Result).

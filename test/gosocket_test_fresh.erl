@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([open/0, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, waits/0, stops/0, stop_node/0]).
+-export([open/0, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, waits/0, stops/0, stop_node/0, get_a_name/0]).
 %% The application that opens a socket while its node stops.
 -export([start/2, prep_stop/1, stop/1]).
 
@@ -123,3 +123,20 @@ prep_stop(State) ->
 -spec stop(term()) -> ok.
 stop(_) ->
     ok.
+
+%% Every kind of waiting when the node gets a name, and what works afterwards.
+-spec get_a_name() -> term().
+get_a_name() ->
+    {_, B} = gosocket_test_net:pair({inet, stream}),
+    Reader = gosocket_test_lib:start(fun() -> ?S:recv(B) end),
+    gosocket_test_lib:await_parked(B, num_readers, 1),
+    {select, {select_info, recvfrom, Ref}} = ?S:recvfrom(B, 0, nowait),
+    {ok, _} = net_kernel:start([list_to_atom(gosocket_test_lib:unique() ++ "@localhost"), shortnames]),
+    {C, D} = gosocket_test_net:pair({inet, stream}),
+    ok = ?S:send(C, <<"new">>),
+    Owner = gosocket_test_lib:actor(),
+    ok = ?S:setopt(C, otp, controlling_process, Owner),
+    Received = ?S:recv(D),
+    gosocket_test_lib:kill(Owner),
+    Abort = receive {'$socket', B, abort, {Ref, closed}} -> abort after ?PATIENCE -> none end,
+    {Received, gosocket_test_lib:result(Reader), Abort, ?S:recv(D)}.

@@ -36,6 +36,7 @@
 
 -record(lane,
         {parent :: pid(),
+         node = node() :: node(),
          home :: gosocket_handle:home(),
          port :: port(),
          hello :: gosocket_helper:hello(),
@@ -176,6 +177,9 @@ tell(Item, #lane{outbox = Outbox} = Lane) ->
     Lane#lane{outbox = gosocket_outbox:control(gosocket_term:item(Item), Outbox)}.
 
 -spec handle(Message :: term(), lane()) -> no_return().
+handle(_Message, #lane{node = Node} = Lane) when Node =/= node() ->
+    %% the helper knows processes by what their pids were before, and could tell of none
+    gone(renamed, Lane);
 handle({call, Entry, Item}, Lane) ->
     drain(request(Entry, Item, Lane));
 handle({Port, {data, Frame}}, #lane{port = Port} = Lane) ->
@@ -270,15 +274,10 @@ answer(Entry, Frame, Lane) ->
 %% Who is dead gets nothing. The question comes before the sending: a process that has got its message may
 %% have ended by the time that it could be asked, and what it took must not be given to another as well.
 -spec forward(entry() | undefined, binary(), lane()) -> lane().
-forward({Pid, Monitor, read, _, Socket}, Frame, Lane) ->
+forward({Pid, _, read, _, Socket} = Entry, Frame, Lane) ->
     case is_process_alive(Pid) of
-        true when is_reference(Monitor) ->
-            Pid ! {Monitor, Frame},
-            Lane#lane{undelivered = true};
-        true ->
-            lend(Pid, Monitor, Frame, {Socket, Socket}, Frame, Lane#lane{undelivered = true});
-        false ->
-            handback(Socket, Frame, Lane)
+        true -> give(Entry, Frame, Socket, Frame, Lane#lane{undelivered = true});
+        false -> handback(Socket, Frame, Lane)
     end;
 forward({Pid, Monitor, _, _, _}, Frame, Lane) ->
     Pid ! {Monitor, Frame},
@@ -286,11 +285,14 @@ forward({Pid, Monitor, _, _, _}, Frame, Lane) ->
 forward(undefined, _Frame, Lane) ->
     Lane.
 
-%% The proxy tells when it has arrived.
--spec lend(Proxy :: pid(), Tag :: tuple(), Answer :: term(), gosocket_far:place(), binary(), lane()) -> lane().
-lend(Proxy, Tag, Answer, Place, Frame, #lane{frames = Frames, far = Far} = Lane) ->
+%% A proxy tells when it has arrived; of an accept that is the accepted socket's.
+-spec give(entry(), Answer :: term(), Arrives :: non_neg_integer(), binary(), lane()) -> lane().
+give({Pid, Monitor, _, _, _}, Answer, _Arrives, _Frame, Lane) when is_reference(Monitor) ->
+    Pid ! {Monitor, Answer},
+    Lane;
+give({Proxy, Tag, _, _, Socket}, Answer, Arrives, Frame, #lane{frames = Frames, far = Far} = Lane) ->
     Proxy ! {Tag, Answer, Frames},
-    Lane#lane{far = gosocket_far:sent(Proxy, Frames, Place, Frame, Far)}.
+    Lane#lane{far = gosocket_far:sent(Proxy, Frames, {Socket, Arrives}, Frame, Far)}.
 
 -spec handback(Socket :: non_neg_integer(), binary(), lane()) -> lane().
 handback(Socket, Frame, Lane) ->
@@ -308,18 +310,11 @@ accepted({Pid, _, _, _, Listener} = Entry, Frame, #lane{sockets = Sockets} = Lan
     end.
 
 -spec new_socket(entry(), Registered :: boolean(), binary(), lane()) -> lane().
-new_socket({Pid, Monitor, _, _, From}, Registered, Frame, #lane{home = Home, sockets = Sockets} = Lane) ->
+new_socket(Entry, Registered, Frame, #lane{home = Home, sockets = Sockets} = Lane) ->
     {_Id, {ok, {Socket, Domain, Type, Protocol, CType}}} = binary_to_term(Frame),
     Handle = gosocket_handle:new(Home, Socket, {Domain, Type, Protocol, CType}),
     Known = Lane#lane{sockets = Sockets#{Socket => {Handle, Registered, erlang:unique_integer([monotonic])}}},
-    Answer = {ok, {'$socket', Handle}},
-    case is_reference(Monitor) of
-        true ->
-            Pid ! {Monitor, Answer},
-            Known;
-        false ->
-            lend(Pid, Monitor, Answer, {From, Socket}, Frame, Known)
-    end.
+    give(Entry, {ok, {'$socket', Handle}}, Socket, Frame, Known).
 
 -spec event(Event :: tuple(), Frame :: binary(), lane()) -> lane() | no_return().
 event({want, Id, _Offset, _Bytes}, Frame, Lane) ->
@@ -455,7 +450,7 @@ ping(Lane) ->
 -spec gone(Reason :: term(), lane()) -> no_return().
 gone(Reason, #lane{hello = #{pid := Pid}}) ->
     logger:warning("gosocket: the helper (process ~w) is gone: ~tp", [Pid, Reason]),
-    exit({shutdown, helper_gone}).
+    exit({shutdown, Reason}).
 
 %% ---- Code, system messages
 

@@ -224,7 +224,7 @@ payload({sendmsg, Target, Payload, _Iovec}) -> {Target, Payload}.
 -spec down(shape(), Lane :: pid(), Reason :: term()) -> term().
 down({open, _, _}, _Lane, {shutdown, {no_helper, Posix}}) ->
     {error, Posix};
-down({open, Request, Attempts}, _Lane, noproc) ->
+down({open, Request, Attempts}, _Lane, Reason) when Reason =:= noproc; Reason =:= {shutdown, renamed} ->
     start(Request, Attempts);
 down({cancel, _, _} = Shape, Lane, _Reason) ->
     %% the abort of what was to be cancelled must not come later

@@ -53,7 +53,7 @@ func (l *Loop) pour(o *Op, left int) int {
 		return 0
 	}
 	there := sysInq(s.fd)
-	if min(there, left) < pourMin || !l.pipe.open() {
+	if min(there, left) < pourMin || fds.isShared(s.fd) || !l.pipe.open() {
 		return 0
 	}
 	if len(o.got) > 0 {

@@ -67,7 +67,7 @@ func (l *Loop) attempt(o *Op) Code {
 				return c
 			}
 		}
-	} else if o.Flags == unix.MSG_PEEK && len(s.returned) > 0 {
+	} else if o.Flags&specialFlags == unix.MSG_PEEK && len(s.returned) > 0 {
 		s.peekReturned(o)
 		return 0
 	}

@@ -34,6 +34,7 @@ var constants = map[string]string{
 	"sctp default_send_params":    "SCTP_DEFAULT_SEND_PARAM",
 	"sctp delayed_ack_time":       "SCTP_DELAYED_SACK",
 	"sctp maxburst":               "SCTP_MAX_BURST",
+	"sctp peeloff":                "SCTP_SOCKOPT_PEELOFF",
 	"sctp partial_delivery_point": "SCTP_PARTIAL_DELIVERY_POINT",
 }
 

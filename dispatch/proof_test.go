@@ -19,7 +19,7 @@ type proof struct {
 
 // proofs are all of them, by theme.
 func proofs() []proof {
-	return slices.Concat(effectProofs, socketProofs, unixProofs, inetProofs, inet6Proofs, tcpProofs, packetProofs)
+	return slices.Concat(effectProofs, socketProofs, unixProofs, inetProofs, inet6Proofs, tcpProofs, packetProofs, sctpProofs, sctpExtensionProofs)
 }
 
 // touched are the options that were set, or read, with success since it was made.
@@ -71,14 +71,13 @@ func seenByNumber(o *socketcore.Option) bool {
 	})
 }
 
-// TestEveryOptionIsProven finds rows that nobody looks at but a get of their own. The
-// options of SCTP are for the suites that run where the kernel has it.
+// TestEveryOptionIsProven finds rows that nobody looks at but a get of their own.
 func TestEveryOptionIsProven(t *testing.T) {
 	known := make(map[string]bool)
 	for _, o := range firstRows() {
 		known[o.Level.Name+" "+o.Name] = true
 		switch {
-		case o.Flags&(socketcore.Absent|socketcore.Refused) != 0, o.Level.Number == socketcore.SolSCTP:
+		case o.Flags&(socketcore.Absent|socketcore.Refused) != 0:
 		case len(factsOf(o)) == 0 && !seenByNumber(o):
 			t.Errorf("%s %s is not proven", o.Level.Name, o.Name)
 		}

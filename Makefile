@@ -55,6 +55,10 @@ deps-demo deps-bench:
 test: deps helper ## every check there is; STEPS="lint ct" runs some of them
 	@.ci/check $(STEPS)
 
+.PHONY: test-matrix
+test-matrix: deps helper ## all suites with 1 and 3 event loops, with and without spinning, on 1, 2 and 4 schedulers; about an hour
+	@.ci/check matrix_all
+
 .PHONY: test-sctp
 test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (user-mode Linux)
 	@.ci/check sctp

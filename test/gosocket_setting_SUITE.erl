@@ -1,0 +1,82 @@
+%% The setting under which the suites run (see .ci/matrix) is in effect: in this node, and in those that cases start.
+%% GOSOCKET_TEST_SETTING names it as LOOPS:SPIN:SCHEDULERS; without it, nothing is set.
+-module(gosocket_setting_SUITE).
+
+-export([
+    setting_of_this_run_is_in_effect/1,
+    setting_of_this_run_is_in_effect_in_a_fresh_node/1,
+    every_value_reaches_a_fresh_node/1
+]).
+%% In fresh nodes.
+-export([setting/0]).
+
+-define(OURS, [setting_of_this_run_is_in_effect, setting_of_this_run_is_in_effect_in_a_fresh_node,
+               every_value_reaches_a_fresh_node]).
+-include("gosocket_test.hrl").
+
+%% `helper' is what the helper was started with, `lane' and `caller' how often these poll.
+-type setting() :: #{helper := [string()], lane := default | term(), caller := default | term(), schedulers := pos_integer()}.
+
+-spec setting_of_this_run_is_in_effect(config()) -> term().
+setting_of_this_run_is_in_effect(_) ->
+    ?assertEqual(of_this_run(), setting()).
+
+-spec setting_of_this_run_is_in_effect_in_a_fresh_node(config()) -> term().
+setting_of_this_run_is_in_effect_in_a_fresh_node(_) ->
+    ?assertEqual(of_this_run(), in_fresh_node([])).
+
+-spec every_value_reaches_a_fresh_node(config()) -> term().
+every_value_reaches_a_fresh_node(_) ->
+    [?assertEqual(expected(Loops, Spin, Schedulers),
+                  in_fresh_node([{"ERL_AFLAGS", flags(Loops, Spin, Schedulers)}]))
+     || {Loops, Spin, Schedulers} <- [{1, on, 4}, {3, off, 1}]].
+
+-spec in_fresh_node([{string(), string()}]) -> term().
+in_fresh_node(Environment) ->
+    {{returned, Setting}, _} =
+        gosocket_test_node:wait(gosocket_test_node:start(?MODULE, setting, [], Environment)),
+    Setting.
+
+-spec of_this_run() -> setting().
+of_this_run() ->
+    case os:getenv("GOSOCKET_TEST_SETTING") of
+        false ->
+            #{helper => [], lane => default, caller => default, schedulers => erlang:system_info(schedulers)};
+        Text ->
+            [Loops, Spin, Schedulers] = string:lexemes(Text, ":"),
+            expected(list_to_integer(Loops), list_to_atom(Spin), list_to_integer(Schedulers))
+    end.
+
+-spec expected(pos_integer(), on | off, pos_integer()) -> setting().
+expected(Loops, Spin, Schedulers) ->
+    Helper = ["-loops", integer_to_list(Loops)],
+    case Spin of
+        on -> #{helper => Helper, lane => default, caller => default, schedulers => Schedulers};
+        off -> #{helper => Helper ++ ["-spin-us", "0"], lane => 0, caller => 0, schedulers => Schedulers}
+    end.
+
+-spec flags(pos_integer(), on | off, pos_integer()) -> string().
+flags(Loops, Spin, Schedulers) ->
+    Off = case Spin of
+              on -> "";
+              off -> "-gosocket spin_us 0 -gosocket lane_spin 0 -gosocket caller_spin 0"
+          end,
+    lists:flatten(io_lib:format("-gosocket loops ~b ~s +S ~b:~b", [Loops, Off, Schedulers, Schedulers])).
+
+-spec setting() -> setting().
+setting() ->
+    {ok, Socket} = ?S:open(inet, stream),
+    {ok, CommandLine} = file:read_file("/proc/" ++ integer_to_list(helper_os_pid()) ++ "/cmdline"),
+    ok = ?S:close(Socket),
+    [_ | Arguments] = string:lexemes(binary_to_list(CommandLine), [0]),
+    #{helper => Arguments,
+      lane => variable(lane_spin),
+      caller => variable(caller_spin),
+      schedulers => erlang:system_info(schedulers_online)}.
+
+-spec variable(atom()) -> default | term().
+variable(Name) ->
+    case application:get_env(gosocket, Name) of
+        undefined -> default;
+        {ok, Value} -> Value
+    end.

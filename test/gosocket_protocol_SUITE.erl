@@ -109,6 +109,9 @@ every_call_of_the_document_is_served(Config) ->
     {ok, {_, 2, 2, 17, Duplicate}} = ask(Port, {openfd, me, FD, #{}}),
     ?assertEqual(2 + FD, Duplicate),
     ?assertMatch({ok, {_, 2, 2, 17, 1}}, ask(Port, {openfd, me, FD, #{dup => false}})),
+    {ok, Supports} = ask(Port, {supports}),
+    ?assertMatch({options, [_ | _]}, lists:keyfind(options, 1, Supports)),
+    ?assertEqual({ok, true}, ask(Port, {is_supported, options, socket, reuseaddr})),
     ?assertEqual(ok, ask(Port, {close, Tcp, me})),
     ?assertEqual({error, closed}, ask(Port, {close, Tcp, me})),
     ?assertEqual(calls_of_the_document(), lists:usort([Name || {{called, Name}, true} <- get()])).
@@ -116,7 +119,7 @@ every_call_of_the_document_is_served(Config) ->
 %% The names in the first column of the table of section 1.
 calls_of_the_document() ->
     {match, Rows} = re:run(document(), "^\\| (`\\{.*?`) \\|", [global, multiline, {capture, [1], binary}]),
-    {match, Names} = re:run(Rows, "`\\{([a-z]+)", [global, {capture, [1], list}]),
+    {match, Names} = re:run(Rows, "`\\{([a-z_]+)", [global, {capture, [1], list}]),
     lists:usort([list_to_atom(Name) || [Name] <- Names]).
 
 batch_is_answered_like_single_requests(Config) ->

@@ -86,6 +86,7 @@ cancel_after_the_message_takes_it_back(_) ->
 
 -spec has_message() -> boolean().
 has_message() ->
+    ok = gosocket_test_lib:fetch_messages(),
     {message_queue_len, Length} = erlang:process_info(self(), message_queue_len),
     Length > 0.
 

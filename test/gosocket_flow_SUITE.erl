@@ -21,16 +21,14 @@
     a_thousand_stuck_senders_do_not_stop_recv_and_close/1,
     parked_payload_does_not_grow_the_helper/1,
     unasked_data_stay_in_the_kernel/1,
-    many_callers_at_once_get_their_own_answers/1,
-    a_thousand_parked_receives_make_no_work/1
+    many_callers_at_once_get_their_own_answers/1
 ]).
 
 -define(OURS, [
     more_than_iov_max_elements_are_emsgsize, % does not return
     sendmsg_of_merged_data_gives_the_rest,
     parked_payload_does_not_grow_the_helper,
-    unasked_data_stay_in_the_kernel,
-    a_thousand_parked_receives_make_no_work
+    unasked_data_stay_in_the_kernel
 ]).
 -include("gosocket_test.hrl").
 
@@ -372,76 +370,3 @@ many_callers_at_once_get_their_own_answers(_) ->
         lists:all(fun(Is) -> Is end, Own)
     end) || N <- lists:seq(1, 500)],
     ?assertEqual(lists:duplicate(500, true), [result(Caller) || Caller <- Callers]).
-
-%% ---- nothing polls ----
-
--define(TRACED_SECONDS, 3).
-
-%% With one parked receive the lane's pings begin, one a second, each waking the threads of Go's runtime.
--spec a_thousand_parked_receives_make_no_work(config()) -> term().
-a_thousand_parked_receives_make_no_work(_) ->
-    Idle = helper_calls(),
-    [First | Others] = Sockets = [bound({inet, dgram}) || _ <- lists:seq(1, 1000)],
-    One = park(First),
-    Pinged = helper_calls(),
-    Calls = [One | [park(Socket) || Socket <- Others]],
-    Parked = helper_calls(),
-    ct:log("system calls in ~b s: ~b idle, ~b with one parked receive, ~b with 1000",
-           [?TRACED_SECONDS, Idle, Pinged, Parked]),
-    ?assert(Idle =< 10 * ?TRACED_SECONDS),
-    ?assert(Pinged =< Idle + 40 * ?TRACED_SECONDS),
-    ?assert(Parked =< Pinged + 15 * ?TRACED_SECONDS),
-    close(Sockets),
-    ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls]).
-
--spec park(socket()) -> gosocket_test_lib:call().
-park(Socket) ->
-    Call = start(fun() -> ?S:recv(Socket, 0) end),
-    await_parked(Socket, num_readers, 1),
-    Call.
-
-%% The smaller of two counts: a garbage collection behind what the test did before is no polling.
--spec helper_calls() -> non_neg_integer().
-helper_calls() ->
-    min(traced_calls(), traced_calls()).
-
--spec traced_calls() -> non_neg_integer().
-traced_calls() ->
-    Strace = os:find_executable("strace"),
-    skip_unless(Strace =/= false, "strace is not installed"),
-    Report = filename:join("/tmp", unique()),
-    Port = open_port({spawn_executable, Strace},
-                     [{args, ["-f", "-c", "-o", Report, "-p", integer_to_list(helper_os_pid())]},
-                      stderr_to_stdout, exit_status, binary]),
-    await_attached(Port, <<>>),
-    {os_pid, OsPid} = erlang:port_info(Port, os_pid),
-    receive
-    after ?TRACED_SECONDS * 1000 -> ok
-    end,
-    signal("INT", OsPid),
-    receive
-        {Port, {exit_status, _}} -> ok
-    end,
-    {ok, Text} = file:read_file(Report),
-    ok = file:delete(Report),
-    counted(Text).
-
--spec await_attached(port(), binary()) -> ok.
-await_attached(Port, Said) ->
-    receive
-        {Port, {data, More}} ->
-            case binary:match(<<Said/binary, More/binary>>, <<"attached">>) of
-                nomatch -> await_attached(Port, <<Said/binary, More/binary>>);
-                _ -> ok
-            end;
-        {Port, {exit_status, _}} ->
-            skip_unless(false, "strace may not attach: " ++ binary_to_list(Said))
-    end.
-
-%% No call at all makes an empty report.
--spec counted(binary()) -> non_neg_integer().
-counted(Text) ->
-    case re:run(Text, "([0-9]+) +[0-9]* *total", [{capture, all_but_first, list}]) of
-        {match, [Total]} -> list_to_integer(Total);
-        nomatch -> 0
-    end.

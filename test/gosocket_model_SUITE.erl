@@ -143,10 +143,18 @@ fresh(#run{kind = #kind{make = Make}} = Run) ->
 %% Everybody is told, everything due has come, and a new socket takes the place of the old.
 -spec renew(#run{}) -> #run{}.
 renew(#run{socket = Socket, peer = Peer, model = Model} = Run) ->
+    ok = settle(Socket),
     ok = ?S:close(Socket),
     Closed = swept(come(gosocket_test_model:close(Model), Run)),
     [close(Peer) || is_tuple(Peer)],
     fresh(Closed).
+
+%% A reader that gathers, or that has just got its turn, has read what there is. That is so one round trip after the answer
+%% to the call that gave it its turn, for it may wait until the answer is confirmed, and two round trips after the peer's
+%% send: requests go before sockets whenever the helper looks.
+-spec settle(socket()) -> ok.
+settle(Socket) ->
+    lists:foreach(fun(_) -> {ok, _} = ?S:getopt(Socket, otp, rcvbuf) end, [1, 2, 3]).
 
 -spec steps(non_neg_integer(), #run{}) -> #run{}.
 steps(0, Run) ->
@@ -310,12 +318,24 @@ came({Actor, {answer, Expected}}, #run{pending = Pending} = Run) ->
     ?assertEqual(Expected, plain(answer(Answer))),
     Run#run{pending = Left};
 came({Actor, Message}, #run{socket = Socket} = Run) ->
-    ok = run(Actor, fun() -> wait_until(fun() -> lists:member(Message, mailbox(Socket)) end) end),
+    ok = run(Actor, fun() -> await(Message, Socket) end),
     Run.
+
+%% Leaves the message in the mailbox, behind those that came before: one process has one select only.
+-spec await({select, reference()} | {abort, reference(), atom()}, socket()) -> ok.
+await({select, Ref}, Socket) ->
+    ok = await_select(Socket, {select_info, any, Ref}),
+    self() ! {'$socket', Socket, select, Ref},
+    ok;
+await({abort, Ref, Reason}, Socket) ->
+    ok = await_abort(Socket, {select_info, any, Ref}, Reason),
+    self() ! {'$socket', Socket, abort, {Ref, Reason}},
+    ok.
 
 %% The messages of this process, left where they are. Of another socket there is none.
 -spec mailbox(socket()) -> [tuple()].
 mailbox(Socket) ->
+    ok = gosocket_test_lib:fetch_messages(),
     {messages, Messages} = erlang:process_info(self(), messages),
     [case Message of
          {'$socket', Socket, select, Ref} -> {select, Ref};

@@ -50,7 +50,7 @@ next(Server) ->
     case lists:member(notification, Flags) of
         true ->
             #{type := Type, assoc_id := Id} = Event = gosocket_sctp:notification(Data),
-            io:format("association ~b: ~s ~p~n", [Id, Type, maps:get(state, Event, '')]),
+            io:format("association ~b: ~s~n", [Id, maps:get(state, Event, Type)]),
             Id;
         false ->
             [#{type := rcvinfo, data := #{sid := Stream, assoc_id := Id}}] = Ctrl,

@@ -63,6 +63,10 @@ test-matrix: deps helper ## all suites with 1 and 3 event loops, with and withou
 test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (user-mode Linux)
 	@.ci/check sctp
 
+.PHONY: reference
+reference: ## write what is generated from the option tables: docs/options.md and the rows of a test
+	@cd dispatch && $(GO) generate
+
 .PHONY: demo
 demo: deps-demo compile ## two nodes exchange data through the helper, with a report
 	@examples/run demo

@@ -13,7 +13,7 @@ const (
 var optionTries = map[string][]try{
 	"socket acceptconn":           {{back: "false"}},
 	"socket bindtodevice":         {{value: "\"lo\""}, {value: "\"\"", needs: raw}},
-	"socket busy_poll":            {{value: "50"}, {value: "0"}, {value: "-1", back: "!einval"}},
+	"socket busy_poll":            {{value: "50", needs: admin, freed: true}, {value: "0"}, {value: "-1", needs: admin, freed: true, back: "!einval"}},
 	"socket debug":                {{value: "1", needs: admin, bare: "eacces"}, {value: "0"}},
 	"socket domain":               {{back: "inet"}},
 	"socket error":                {{back: "none"}},

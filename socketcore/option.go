@@ -17,7 +17,8 @@ type Option struct {
 	Number int
 	Type   *Type
 	Flags  OptionFlags
-	On     Sort // a kind of socket that has the option
+	On     Sort   // a kind of socket that has the option
+	Note   string // for the reference: units, and what is special
 	Level  *Level
 	Next   *Option // the next row of the same name
 }

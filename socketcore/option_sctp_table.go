@@ -15,7 +15,7 @@ var sctpOptions = []Option{
 	{Name: "disable_fragments", Number: sctpDisableFragments, Type: boolean, On: SCTP},
 	{Name: "hmac_ident", Number: sctpHmacIdent, Type: sctpHmacs, On: SCTP},
 	{Name: "events", Number: sctpEvents, Type: sctpEventSubscribe, On: SCTP},
-	{Name: "explicit_eor", Number: noNumber, Flags: absent},
+	{Name: "explicit_eor", Number: noNumber, Flags: absent, Note: "SCTP_EXPLICIT_EOR of BSD"},
 	{Name: "fragment_interleave", Number: sctpFragmentInterleave, Type: int32Type, On: SCTP},
 	{Name: "get_peer_addr_info", Number: sctpGetPeerAddrInfo, Type: sctpPaddrinfo, Flags: NoSet, On: SCTPPair},
 	{Name: "initmsg", Number: sctpInitmsg, Type: sctpInitmsgT, On: SCTP},
@@ -32,7 +32,7 @@ var sctpOptions = []Option{
 	{Name: "rtoinfo", Number: sctpRtoinfo, Type: sctpRtoinfoT, On: SCTP},
 	{Name: "set_peer_primary_addr", Number: sctpSetPeerPrimaryAddr, Type: sctpPrim, Flags: NoGet, On: SCTPPair},
 	{Name: "status", Number: sctpStatus, Type: sctpStatusT, Flags: NoSet, On: SCTPPair},
-	{Name: "use_ext_recvinfo", Number: noNumber, Flags: absent},
+	{Name: "use_ext_recvinfo", Number: noNumber, Flags: absent, Note: "SCTP_USE_EXT_RCVINFO of BSD; here recvrcvinfo"},
 
 	{Name: "recvrcvinfo", Number: sctpRecvrcvinfo, Type: boolean, Flags: Extra, On: SCTP},
 	{Name: "recvnxtinfo", Number: sctpRecvnxtinfo, Type: boolean, Flags: Extra, On: SCTP},

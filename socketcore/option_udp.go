@@ -40,7 +40,7 @@ var (
 var packetOptions = []Option{
 	{Name: "add_membership", Number: unix.PACKET_ADD_MEMBERSHIP, Type: packetMreq, Flags: Extra | NoGet, On: PacketSocket},
 	{Name: "drop_membership", Number: unix.PACKET_DROP_MEMBERSHIP, Type: packetMreq, Flags: Extra | NoGet, On: PacketSocket},
-	{Name: "statistics", Number: unix.PACKET_STATISTICS, Type: packetStatistics, Flags: Extra | NoSet, On: PacketSocket},
+	{Name: "statistics", Number: unix.PACKET_STATISTICS, Type: packetStatistics, Flags: Extra | NoSet, On: PacketSocket, Note: "reading resets it"},
 	{Name: "auxdata", Number: unix.PACKET_AUXDATA, Type: boolean, Flags: Extra, On: PacketSocket},
 	{Name: "origdev", Number: unix.PACKET_ORIGDEV, Type: boolean, Flags: Extra, On: PacketSocket},
 	{Name: "version", Number: unix.PACKET_VERSION, Type: int32Type, Flags: Extra, On: PacketSocket},
@@ -49,7 +49,7 @@ var packetOptions = []Option{
 	{Name: "loss", Number: unix.PACKET_LOSS, Type: boolean, Flags: Extra, On: PacketSocket},
 	{Name: "vnet_hdr", Number: unix.PACKET_VNET_HDR, Type: boolean, Flags: Extra, On: PacketSocket},
 	{Name: "timestamp", Number: unix.PACKET_TIMESTAMP, Type: int32Type, Flags: Extra, On: PacketSocket},
-	{Name: "fanout", Number: unix.PACKET_FANOUT, Type: packetFanout, Flags: Extra, On: PacketSocket},
+	{Name: "fanout", Number: unix.PACKET_FANOUT, Type: packetFanout, Flags: Extra, On: PacketSocket, Note: "wants a bound socket"},
 	{Name: "tx_has_off", Number: unix.PACKET_TX_HAS_OFF, Type: boolean, Flags: Extra, On: PacketSocket},
 	{Name: "qdisc_bypass", Number: unix.PACKET_QDISC_BYPASS, Type: boolean, Flags: Extra, On: PacketSocket},
 	{Name: "ignore_outgoing", Number: unix.PACKET_IGNORE_OUTGOING, Type: boolean, Flags: Extra, On: PacketSocket},

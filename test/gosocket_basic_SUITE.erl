@@ -205,6 +205,7 @@ recv_0_with_integer_rcvbuf_gives_one_read(_) ->
     ?assertEqual([8192, 8192, 3616], [received(B) || _ <- [1, 2, 3]]),
     close({A, B}).
 
+%% Proves: otp rcvbuf
 -spec recv_0_with_tuple_rcvbuf_repeats_full_reads_up_to_n(config()) -> term().
 recv_0_with_tuple_rcvbuf_repeats_full_reads_up_to_n(_) ->
     {A, B} = pair({inet, stream}),

@@ -300,6 +300,7 @@ what_does_not_concern_the_protocol_is_ignored(_) ->
                  #{level => ip, type => 52, data => <<99:32/native>>}]],
     close(Socket).
 
+%% Proves: otp sndctrlbuf
 %% A message takes 16 bytes for its header, and its data up to a multiple of 8 (cmsg(3)).
 -spec sndctrlbuf_bounds_what_is_sent(config()) -> term().
 sndctrlbuf_bounds_what_is_sent(_) ->
@@ -332,6 +333,7 @@ small_control_buffer_cuts_with_ctrunc_and_the_rest_is_bytes(_) ->
      end || Room <- [1, 12, 15, 16, 17, 20, 27, 28]],
     close({A, B}).
 
+%% Proves: otp rcvctrlbuf
 -spec control_buffer_of_size_0_is_rcvctrlbuf(config()) -> term().
 control_buffer_of_size_0_is_rcvctrlbuf(_) ->
     {A, B} = pair({inet, dgram}),

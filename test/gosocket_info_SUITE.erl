@@ -295,6 +295,7 @@ registry_filter_that_raises_reaches_the_caller(_) ->
     ?assertMatch({error, _}, outcome(fun() -> ?S:which_sockets(fun(_) -> foo end) end)),
     close(Socket).
 
+%% Proves: otp use_registry
 -spec registry_can_be_switched_off_and_overridden(config()) -> term().
 registry_can_be_switched_off_and_overridden(_) ->
     ?assertEqual({error, function_clause}, outcome(fun() -> ?S:use_registry(foo) end)),

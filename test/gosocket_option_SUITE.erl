@@ -7,6 +7,8 @@
     otp_rcvbuf_takes_both_forms/1,
     otp_fd_is_a_descriptor_of_the_helper/1,
     otp_options_that_cannot_be_set/1,
+    accepted_sockets_inherit_what_the_helper_keeps/1,
+    otp_domain_is_that_of_the_socket/1,
     identity_options_tell_domain_type_protocol/1,
     booleans_read_back/1,
     booleans_are_seen_by_native_options/1,
@@ -81,6 +83,7 @@ otp_rcvbuf_takes_both_forms(_) ->
      || Set <- [{3, 1000}, 2000, {1, 1}, {100, 65536}]],
     close(Socket).
 
+%% Proves: otp fd
 -spec otp_fd_is_a_descriptor_of_the_helper(config()) -> term().
 otp_fd_is_a_descriptor_of_the_helper(_) ->
     Socket = unconnected({inet, stream}),
@@ -102,6 +105,28 @@ otp_options_that_cannot_be_set(_) ->
     [?assertEqual({Key, {error, einval}}, {Key, ?S:setopt(Socket, otp, Key, Value)})
      || {Key, Value} <- [{fd, 5}, {use_registry, false}, {domain, inet}]],
     close(Socket).
+
+%% Proves: otp debug, otp iow
+-spec accepted_sockets_inherit_what_the_helper_keeps(config()) -> term().
+accepted_sockets_inherit_what_the_helper_keeps(_) ->
+    Inherited = [{debug, true}, {iow, true}, {rcvbuf, {3, 1000}}, {rcvctrlbuf, 77}, {sndctrlbuf, 78}],
+    Listener = listener({inet, stream}, fun(Socket) ->
+        lists:foreach(fun({Key, Value}) -> ok = ?S:setopt(Socket, otp, Key, Value) end, [{meta, mine} | Inherited])
+    end),
+    Client = unconnected({inet, stream}),
+    Accepted = accepted(Listener, Client),
+    ?assertEqual(Inherited, [{Key, element(2, ?S:getopt(Accepted, otp, Key))} || {Key, _} <- Inherited]),
+    ?assertEqual({ok, undefined}, ?S:getopt(Accepted, otp, meta)),
+    close([Listener, Client, Accepted]).
+
+%% Proves: otp domain
+-spec otp_domain_is_that_of_the_socket(config()) -> term().
+otp_domain_is_that_of_the_socket(_) ->
+    [begin
+         Socket = unconnected(Kind),
+         ?assertEqual(?S:getopt(Socket, socket, domain), ?S:getopt(Socket, otp, domain)),
+         close(Socket)
+     end || Kind <- gosocket_test_net:kinds()].
 
 %% ---- socket, tcp, ipv6 ----
 
@@ -172,6 +197,7 @@ linger_takes_the_map_of_later_releases(_) ->
     ?assertEqual({ok, <<1:32/native, 7:32/native>>}, ?S:getopt(Socket, ?SOL_SOCKET, {?SO_LINGER, 8})),
     close(Socket).
 
+%% Proves: socket acceptconn
 -spec acceptconn_is_true_of_a_listener(config()) -> term().
 acceptconn_is_true_of_a_listener(_) ->
     Socket = bound({inet, stream}),
@@ -180,6 +206,7 @@ acceptconn_is_true_of_a_listener(_) ->
     ?assertEqual({ok, true}, ?S:getopt(Socket, socket, acceptconn)),
     close(Socket).
 
+%% Proves: socket error
 -spec error_is_told_once(config()) -> term().
 error_is_told_once(_) ->
     {A, B} = pair({inet, dgram}),
@@ -189,6 +216,7 @@ error_is_told_once(_) ->
     ?assertEqual([{ok, econnrefused}, {ok, none}], [?S:getopt(A, socket, error) || _ <- [1, 2]]),
     close(A).
 
+%% Proves: socket broadcast
 -spec broadcast_is_needed_to_send_to_a_broadcast_address(config()) -> term().
 broadcast_is_needed_to_send_to_a_broadcast_address(_) ->
     Socket = unconnected({inet, dgram}),
@@ -198,6 +226,7 @@ broadcast_is_needed_to_send_to_a_broadcast_address(_) ->
     ?assertEqual(ok, ?S:sendto(Socket, <<"x">>, Everybody)),
     close(Socket).
 
+%% Proves: socket keepalive, socket reuseaddr, socket linger, tcp nodelay
 -spec keepalive_reuseaddr_and_sizes_are_inherited(config()) -> term().
 keepalive_reuseaddr_and_sizes_are_inherited(_) ->
     Set = [{socket, keepalive, true}, {socket, reuseaddr, true}, {socket, linger, {true, 3}}, {tcp, nodelay, true}],

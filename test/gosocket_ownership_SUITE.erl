@@ -112,6 +112,7 @@ accepted_socket_belongs_to_its_acceptor(_) ->
     await_closed(Server),
     close({Listener, Client}).
 
+%% Proves: otp controlling_process
 -spec controlling_process_hands_the_socket_over(config()) -> term().
 controlling_process_hands_the_socket_over(_) ->
     First = actor(),
@@ -145,6 +146,7 @@ controlling_process_takes_live_pids_only(_) ->
     ?assertEqual(ok, ?S:setopt(Socket, otp, controlling_process, self())),
     close(Socket).
 
+%% Proves: otp meta
 -spec meta_is_the_owners_to_set_and_everybodys_to_read(config()) -> term().
 meta_is_the_owners_to_set_and_everybodys_to_read(_) ->
     Socket = unconnected({inet, stream}),

@@ -3,6 +3,7 @@
 
 -export([
     every_kind_opens_and_tells_what_it_is/1,
+    every_option_is_set_and_read/1,
     sockets_of_one_association_tell_both_addresses/1,
     one_to_one_sockets_exchange_messages/1,
     a_large_message_is_one_message/1,
@@ -46,6 +47,9 @@ every_kind_opens_and_tells_what_it_is(_) ->
                       [?S:getopt(Socket, socket, Key) || Key <- [domain, type, protocol]]),
          close(Socket)
      end || Domain <- [inet, inet6], Type <- [stream, seqpacket]].
+
+-spec every_option_is_set_and_read(config()) -> ok.
+every_option_is_set_and_read(_) -> gosocket_test_option:check(sctp).
 
 -spec sockets_of_one_association_tell_both_addresses(config()) -> term().
 sockets_of_one_association_tell_both_addresses(_) ->

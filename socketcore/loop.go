@@ -116,7 +116,7 @@ func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
 	fds.reserve(epfd)
 	fds.reserve(efd)
 	l := &Loop{
-		cfg: cfg, epfd: epfd, eventfd: efd, parked: parked, gating: true,
+		cfg: cfg, epfd: epfd, eventfd: efd, pipe: newPipe(), parked: parked, gating: true,
 		processes: map[string]*process{}, foreign: map[int]func(uint32){}, asking: map[uint32]*Op{},
 	}
 	l.spinner.init(cfg.Spin)

@@ -17,28 +17,23 @@ const (
 	pourMax = 1 << 20
 )
 
-// pipe is a pipe that is made when it is first needed; made tells of the attempt, not of success.
-type pipe struct {
-	r, w int
-	made bool
-}
+// A pipe is there from the start, so that a program does not come to hold more than it began with.
+// Without one (emfile) nothing is poured.
+type pipe struct{ r, w int }
 
-func (p *pipe) open() bool {
-	if !p.made {
-		p.made, p.r, p.w = true, -1, -1
-		var fd [2]int
-		if unix.Pipe2(fd[:], unix.O_CLOEXEC|unix.O_NONBLOCK) == nil {
-			p.r, p.w = fd[0], fd[1]
-			fds.reserve(p.r)
-			fds.reserve(p.w)
-			_, _ = unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, pourMax)
-		}
+func newPipe() pipe {
+	var fd [2]int
+	if unix.Pipe2(fd[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
+		return pipe{-1, -1}
 	}
-	return p.r >= 0
+	fds.reserve(fd[0])
+	fds.reserve(fd[1])
+	_, _ = unix.FcntlInt(uintptr(fd[1]), unix.F_SETPIPE_SZ, pourMax)
+	return pipe{fd[0], fd[1]}
 }
 
-func (p *pipe) descriptors() []int {
-	if !p.made || p.r < 0 {
+func (p pipe) descriptors() []int {
+	if p.r < 0 {
 		return nil
 	}
 	return []int{p.r, p.w}
@@ -53,7 +48,7 @@ func (l *Loop) pour(o *Op, left int) int {
 		return 0
 	}
 	there := sysInq(s.fd)
-	if min(there, left) < pourMin || fds.isShared(s.fd) || !l.pipe.open() {
+	if min(there, left) < pourMin || fds.isShared(s.fd) || l.pipe.r < 0 {
 		return 0
 	}
 	if len(o.got) > 0 {

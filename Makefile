@@ -59,6 +59,15 @@ test: deps helper ## every check there is; STEPS="lint ct" runs some of them
 test-matrix: deps helper ## all suites with 1 and 3 event loops, with and without spinning, on 1, 2 and 4 schedulers; about an hour
 	@.ci/check matrix_all
 
+.PHONY: test-model
+test-model: deps helper ## the random calls against the model of the selects, 100,000 of each kind
+	@GOSOCKET_MODEL_CALLS=$${GOSOCKET_MODEL_CALLS:-100000} \
+	    $(REBAR3) ct --suite test/gosocket_model_SUITE --readable=compact
+
+.PHONY: soak
+soak: deps helper ## random traffic and faults; SOAK_SECONDS=300 SOAK_SEED=N
+	@SOAK_SECONDS=$${SOAK_SECONDS:-300} $(REBAR3) ct --suite test/gosocket_soak_SUITE --readable=compact
+
 .PHONY: test-sctp
 test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (user-mode Linux)
 	@.ci/check sctp

@@ -35,7 +35,7 @@ func touch(level, key, result string) {
 
 func (p *proof) each() []string { return strings.Split(p.options, ", ") }
 
-func TestEffectsAreSeen(t *testing.T) {
+func TestOptionsHaveTheirEffect(t *testing.T) {
 	for _, p := range proofs() {
 		t.Run(p.fact, func(t *testing.T) {
 			touched = make(map[string]bool)

@@ -5,42 +5,53 @@ import (
 	"gosocket/socketcore"
 )
 
-// callRow is one call of the protocol: how many arguments it takes and who serves it.
+// callRow is one call of the protocol: how many arguments it takes, what they begin with, and who
+// serves it.
 type callRow struct {
 	least, most int
-	socket      bool // the first argument is a socket
+	of          subject
 	serve       func(c *call)
 }
+
+// subject is what the arguments of a call begin with.
+type subject uint8
+
+const (
+	ofNobody subject = iota
+	ofOwner          // the process for which a socket is to be made
+	ofSocket
+	ofCaller // a socket, then the process that calls
+)
 
 // calls is the table of section 1 of docs/protocol.md.
 var calls map[string]callRow
 
 func init() {
 	calls = map[string]callRow{
-		"hello":    {1, 1, false, (*call).hello},
-		"open":     {5, 5, false, (*call).open},
-		"openfd":   {3, 3, false, (*call).openFD},
-		"bind":     {2, 3, true, (*call).bind},
-		"connect":  {2, 5, true, (*call).connect},
-		"listen":   {2, 2, true, (*call).listen},
-		"accept":   {4, 4, true, (*call).accept},
-		"recv":     {6, 6, true, (*call).recv},
-		"recvfrom": {6, 6, true, (*call).recvfrom},
-		"recvmsg":  {7, 7, true, (*call).recvmsg},
-		"send":     {7, 7, true, (*call).send},
-		"sendto":   {8, 8, true, (*call).sendto},
-		"sendmsg":  {9, 9, true, (*call).sendmsg},
-		"close":    {2, 2, true, (*call).close},
-		"shutdown": {2, 2, true, (*call).shutdown},
-		"sockname": {1, 1, true, (*call).sockname},
-		"peername": {1, 1, true, (*call).peername},
-		"getopt":   {3, 3, true, (*call).getopt},
-		"setopt":   {5, 5, true, (*call).setopt},
-		"info":     {1, 1, true, (*call).info},
-		"cancel":   {3, 3, true, (*call).cancel},
+		"hello":    {1, 1, ofNobody, (*call).hello},
+		"open":     {5, 5, ofOwner, (*call).open},
+		"openfd":   {3, 3, ofOwner, (*call).openFD},
+		"bind":     {2, 3, ofSocket, (*call).bind},
+		"connect":  {2, 5, ofCaller, (*call).connect},
+		"listen":   {2, 2, ofSocket, (*call).listen},
+		"accept":   {4, 4, ofCaller, (*call).accept},
+		"recv":     {6, 6, ofCaller, (*call).recv},
+		"recvfrom": {6, 6, ofCaller, (*call).recvfrom},
+		"recvmsg":  {7, 7, ofCaller, (*call).recvmsg},
+		"send":     {7, 7, ofCaller, (*call).send},
+		"sendto":   {8, 8, ofCaller, (*call).sendto},
+		"sendmsg":  {9, 9, ofCaller, (*call).sendmsg},
+		"close":    {2, 2, ofCaller, (*call).close},
+		"shutdown": {2, 2, ofSocket, (*call).shutdown},
+		"sockname": {1, 1, ofSocket, (*call).sockname},
+		"peername": {1, 1, ofSocket, (*call).peername},
+		"getopt":   {3, 3, ofSocket, (*call).getopt},
+		"setopt":   {5, 5, ofCaller, (*call).setopt},
+		"info":     {1, 1, ofSocket, (*call).info},
+		"cancel":   {3, 3, ofCaller, (*call).cancel},
 
-		"supports":     {0, 2, false, (*call).supports},
-		"is_supported": {1, 3, false, (*call).isSupported},
+		"supports":     {0, 2, ofNobody, (*call).supports},
+		"is_supported": {1, 3, ofNobody, (*call).isSupported},
 	}
 }
 

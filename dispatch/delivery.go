@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"bytes"
+
 	"gosocket/etf"
 	"gosocket/socketcore"
 )
@@ -118,13 +120,16 @@ func (x *Dispatcher) died(d *etf.Decoder, _ int) {
 	// A loop where nobody waits for it has not heard what is delivered. What is confirmed later is not
 	// for this: it may tell of what is yet to be handed back.
 	n := s.delivered.Load()
+	dead := func(t *trace) bool { return bytes.Equal(t.process, process) }
 	for _, y := range s.dispatchers {
 		if y == x {
 			x.loop.Died(process)
+			x.untrace(dead)
 		} else {
 			y.loop.Post(func() {
 				y.apply(n)
 				y.loop.Died(process)
+				y.untrace(dead)
 			})
 		}
 	}

@@ -47,6 +47,8 @@ type Dispatcher struct {
 	to     socketcore.Sockaddr
 	ctrl   []byte
 	bounce []byte
+
+	traces map[uint32]*trace // calls to be logged when they are answered
 }
 
 // flush remembers which number the last frame of a write has among all of the program's frames.
@@ -59,6 +61,7 @@ type call struct {
 	id   uint32
 	args int
 	far  bool
+	term []byte
 }
 
 var errItem = errors.New("no item of the protocol")
@@ -105,6 +108,7 @@ var items map[string]itemRow
 func init() {
 	items = map[string]itemRow{
 		"chunk":     {5, (*Dispatcher).chunk},
+		"debug":     {3, (*Dispatcher).debug},
 		"died":      {2, (*Dispatcher).died},
 		"delivered": {2, (*Dispatcher).deliveredItem},
 		"handback":  {3, (*Dispatcher).handback},
@@ -125,31 +129,39 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	}
 	args := &x.args
 	args.Reset(term)
-	n := args.Tuple()
-	name := args.Atom()
-	far := n == 2 && string(name) == "far"
-	if far {
-		n = args.Tuple()
-		name = args.Atom()
-	}
+	name, n, far := callHead(args)
 	row, ok := calls[string(name)]
-	x.cur = call{x, args, id, n - 1, far}
+	x.cur = call{x, args, id, n, far, term}
 	c := &x.cur
 	if args.Err() != nil || !ok || c.args < row.least || c.args > row.most {
 		c.raise("badarg")
 		return
 	}
-	if row.socket && len(x.server.dispatchers) > 1 {
+	if row.of >= ofSocket && len(x.server.dispatchers) > 1 {
 		sid := *args
 		if to := socketcore.LoopOf(sid.Uint()); sid.Err() == nil && x.server.forward(x, to, id, term) {
 			return
 		}
+	}
+	if x.tracing() {
+		c.trace(string(name), row.of)
 	}
 	start, frames := len(x.out), x.frames
 	row.serve(c)
 	if args.Err() != nil && len(x.out) == start && x.frames == frames {
 		c.raise("badarg")
 	}
+}
+
+// callHead reads what a call begins with: its name, and how many arguments follow.
+func callHead(d *etf.Decoder) (name []byte, args int, far bool) {
+	n := d.Tuple()
+	name = d.Atom()
+	if far = n == 2 && string(name) == "far"; far {
+		n = d.Tuple()
+		name = d.Atom()
+	}
+	return name, n - 1, far
 }
 
 // begin starts the reply frame of a request and leaves the caller to append the Result.
@@ -167,6 +179,9 @@ func (x *Dispatcher) end(start int) {
 	x.out = port.EndFrame(x.out, start)
 	x.frames++
 	x.total++
+	if len(x.traces) > 0 {
+		x.traced(x.out[start+port.HeadSize:])
+	}
 	if x.frames >= flushReplies || len(x.out) >= flushBytes {
 		x.write()
 	}

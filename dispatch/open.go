@@ -12,6 +12,7 @@ type openOptions struct {
 	netns       string
 	inNetns     bool
 	dup         bool
+	debug       bool
 	useRegistry int // -1 for not given
 	holder      int // the process that the descriptor is of; 0 for this one
 	origin      int // its number where it came from; -1 for the same
@@ -29,6 +30,7 @@ func (c *call) open() {
 	if !c.good() {
 		return
 	}
+	c.traceOpen(&opts)
 	for _, v := range []verdict{v1, v2, v3, v4} {
 		if !v.ok() {
 			c.answer(v)
@@ -52,7 +54,11 @@ func (c *call) onNextLoop(owner []byte, f func(c *call, owner []byte)) {
 	}
 	owner = append([]byte(nil), owner...)
 	there := &call{Dispatcher: x, id: c.id}
-	x.loop.Post(func() { f(there, owner) })
+	arrive := c.handTrace(x)
+	x.loop.Post(func() {
+		arrive()
+		f(there, owner)
+	})
 }
 
 // opened answers open when the socket is there.
@@ -65,6 +71,7 @@ func (c *call) opened(opts openOptions) func(*socketcore.Socket, socketcore.Code
 		if opts.useRegistry >= 0 {
 			s.UseRegistry = opts.useRegistry > 0
 		}
+		s.SetDebug(c.server.debugSocks.Load())
 		start := c.begin(c.id)
 		c.out = appendSocket(c.out, s)
 		c.end(start)
@@ -77,8 +84,11 @@ func (c *call) openFD() {
 	owner := c.d.Raw()
 	fd := c.d.Int()
 	opts, v := c.openOptions()
+	if !c.good() {
+		return
+	}
+	c.traceOpen(&opts)
 	switch {
-	case !c.good():
 	case !v.ok():
 		c.answer(v)
 	default:
@@ -124,6 +134,8 @@ func (c *call) openOptions() (opts openOptions, v verdict) {
 			opts.netns, opts.inNetns, bad = netnsOf(value)
 		case "dup":
 			opts.dup = string(atomOf(value)) == "true"
+		case "debug":
+			opts.debug = string(atomOf(value)) == "true"
 		case "use_registry":
 			opts.useRegistry = 0
 			if string(atomOf(value)) == "true" {

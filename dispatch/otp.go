@@ -22,8 +22,8 @@ var otpOptions map[string]otpRow
 
 func init() {
 	otpOptions = map[string]otpRow{
-		"debug":               {get: getFlag(debugOf), set: setFlag(debugOf)},
-		"iow":                 {get: getFlag(iowOf), set: setFlag(iowOf)},
+		"debug":               {get: getFlag(debugOf), set: setFlag((*socketcore.Socket).SetDebug)},
+		"iow":                 {get: getFlag(iowOf), set: setFlag(func(s *socketcore.Socket, on bool) { s.Iow = on })},
 		"use_registry":        {get: getFlag(registryOf)},
 		"rcvctrlbuf":          {get: getSize(rcvCtrlOf), set: setSize(rcvCtrlOf)},
 		"sndctrlbuf":          {get: getSize(sndCtrlOf), set: setSize(sndCtrlOf)},
@@ -47,14 +47,14 @@ func getFlag(of func(*socketcore.Socket) *bool) func([]byte, *socketcore.Socket)
 	return func(b []byte, s *socketcore.Socket) []byte { return etf.AppendBool(b, *of(s)) }
 }
 
-func setFlag(of func(*socketcore.Socket) *bool) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
+func setFlag(change func(s *socketcore.Socket, on bool)) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
 	return func(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
 		name := string(atomOf(value))
 		if name != "true" && name != "false" {
 			return false, accept
 		}
 		if s != nil {
-			*of(s) = name == "true"
+			change(s, name == "true")
 		}
 		return true, accept
 	}

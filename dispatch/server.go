@@ -45,6 +45,7 @@ func (c *Config) Verify() error {
 type Server struct {
 	cfg         Config
 	log         *zerolog.Logger
+	trace       zerolog.Logger // whatever the level
 	in, out     int
 	reader      *port.Reader
 	writer      *port.Writer
@@ -52,6 +53,9 @@ type Server struct {
 	want        struct{ watch, delivered, consumed, closed atomic.Bool }
 	delivered   atomic.Uint64
 	parked      atomic.Int64
+	tracing     atomic.Bool // one of the next two is on
+	debugAll    atomic.Bool
+	debugSocks  atomic.Bool
 	stalled     atomic.Bool // replies wait for the client: no requests are read
 	consumed    int
 	next        int
@@ -68,7 +72,7 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 	if err := cfg.Verify(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: log, in: in, out: out, watched: map[string]uint32{}}
+	s := &Server{cfg: cfg, log: log, trace: log.Level(zerolog.TraceLevel), in: in, out: out, watched: map[string]uint32{}}
 	s.reader = port.NewReader(in, cfg.FrameLimit)
 	s.writer = port.NewWriter(out, s.blocked)
 	for i := range cfg.Loops {

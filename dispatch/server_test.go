@@ -16,6 +16,7 @@ import (
 // client talks to a server in this process the way a bare port user does.
 type client struct {
 	t      *testing.T
+	log    *logLines
 	in     *os.File    // requests
 	out    chan []byte // frames, read whether or not the test looks at them
 	next   int
@@ -46,7 +47,8 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 	}
 	inR, inW := pipe(t)
 	outR, outW := pipe(t)
-	log := zerolog.Nop()
+	lines := &logLines{}
+	log := zerolog.New(lines).Level(zerolog.InfoLevel)
 	fds := [2]int{detach(t, inR), detach(t, outW)}
 	s, err := NewServer(cfg, fds[0], fds[1], &log)
 	if err != nil {
@@ -54,7 +56,7 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run() }()
-	c := &client{t: t, in: inW, server: s, out: make(chan []byte, 1<<16)}
+	c := &client{t: t, log: lines, in: inW, server: s, out: make(chan []byte, 1<<16)}
 	go c.read(outR)
 	t.Cleanup(func() {
 		inW.Close()

@@ -171,6 +171,9 @@ func (l *Loop) attemptAccept(o *Op) Code {
 	n := l.add(fd, s.domain, s.typ, s.proto, o.Process)
 	n.Settings, n.inq = s.Settings, s.inq
 	n.Meta = nil
+	if n.Debug {
+		l.debugged++
+	}
 	n.listener = s
 	o.New = n
 	s.Counters[AccSuccess]++

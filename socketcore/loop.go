@@ -75,6 +75,7 @@ type Loop struct {
 	inq       [unix.SizeofCmsghdr + 8]byte // control buffer for TCP_INQ
 	stopped   bool
 	paused    bool
+	debugged  int       // sockets with the option debug
 	late      []*Socket // became ready while paused
 	rounds    int
 	sent      bool // bytes since the last look

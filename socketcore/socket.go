@@ -142,6 +142,20 @@ func (s *Socket) userControl() {
 	s.inq = -1
 }
 
+// SetDebug sets the option debug, which [Loop.Debugged] counts.
+func (s *Socket) SetDebug(on bool) {
+	switch {
+	case on && !s.Debug:
+		s.loop.debugged++
+	case !on && s.Debug:
+		s.loop.debugged--
+	}
+	s.Debug = on
+}
+
+// Debugged tells whether any socket of the loop has the option debug.
+func (l *Loop) Debugged() bool { return l.debugged > 0 }
+
 func (s *Socket) watchFD() int {
 	if s.private >= 0 {
 		return s.private
@@ -330,6 +344,7 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	s.dropPrivate()
 	l.slots[s.slot] = nil
 	l.freeSlots = append(l.freeSlots, s.slot)
+	s.SetDebug(false)
 	l.handler.Gone(s, owner)
 	if p := s.owner; p != nil {
 		p.disown(s)

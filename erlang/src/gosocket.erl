@@ -45,7 +45,9 @@
 -export([info/0,
          number_of/0,
          which_sockets/0, which_sockets/1,
-         use_registry/1]).
+         use_registry/1,
+         debug/1,
+         socket_debug/1]).
 
 -export([supports/0, supports/1, supports/2,
          is_supported/1, is_supported/2, is_supported/3]).
@@ -58,8 +60,7 @@
 -define(IS_BUFFER_SIZE(N), (is_integer(N) andalso N >= 0 andalso N < 1 bsl 32)).
 
 -define(DEFAULT_BACKLOG, 5).
-%% IOV_MAX of Linux
--define(IOV_MAX, 1024).
+
 %% ---- Open, bind, connect, listen, accept
 
 %% @equiv open(FD, #{})
@@ -222,24 +223,12 @@ sendmsg(Socket, MsgHdr, Timeout) -> sendmsg(Socket, MsgHdr, [], Timeout).
              (socket(), msghdr(), send_flags(), nowait) -> msg_sent(reason()) | select().
 sendmsg({'$socket', S}, #{iov := [_ | _] = Iov} = MsgHdr, Flags, Timeout)
   when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
-    sendmsg(S, MsgHdr, erlang:iolist_to_iovec(Iov), Flags, Timeout);
+    gosocket_arg:sendmsg(S, MsgHdr, erlang:iolist_to_iovec(Iov), Flags, Timeout);
 sendmsg({'$socket', S}, MsgHdr, Flags, Timeout)
   when is_reference(S), is_map(MsgHdr), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     erlang:error({invalid, {not_supported, MsgHdr}}, [{'$socket', S}, MsgHdr, Flags, Timeout]);
 sendmsg(Socket, MsgHdr, Flags, Timeout) ->
     erlang:error(badarg, [Socket, MsgHdr, Flags, Timeout]).
-
--spec sendmsg(reference(), map(), erlang:iovec(), send_flags(), timeout() | nowait) -> term().
-sendmsg(_S, _MsgHdr, Iovec, _Flags, _Timeout) when length(Iovec) > ?IOV_MAX ->
-    {error, emsgsize};
-sendmsg(_S, #{ctrl := Ctrl}, _Iovec, _Flags, _Timeout) when not is_list(Ctrl) ->
-    {error, einval};
-sendmsg(S, MsgHdr, Iovec, Flags, Timeout) ->
-    Payload = iolist_to_binary(Iovec),
-    Ref = gosocket_arg:select_ref(Timeout),
-    gosocket_wait:send(Ref, {sendmsg, S, self(), maps:get(addr, MsgHdr, undefined),
-                             maps:get(ctrl, MsgHdr, []), Flags, gosocket_arg:until(Timeout), Ref, byte_size(Payload)},
-                       Payload, Iovec).
 
 %% ---- Receive
 
@@ -363,18 +352,12 @@ shutdown(Socket, How) -> erlang:error(badarg, [Socket, How]).
 setopt({'$socket', S} = Socket, otp, controlling_process, Pid) when is_reference(S), is_pid(Pid) ->
     case node(Pid) =/= node() orelse is_process_alive(Pid) of
         true -> gosocket_wait:call(plain, [], {setopt, S, self(), otp, controlling_process, Pid});
-        false -> give_to_dead(getopt(Socket, otp, controlling_process))
+        false -> gosocket_arg:give_to_dead(getopt(Socket, otp, controlling_process))
     end;
 setopt({'$socket', S}, Level, Key, Value) when is_reference(S) ->
     gosocket_wait:call(plain, [], {setopt, S, self(), Level, Key, Value});
 setopt(Socket, Level, Key, Value) ->
     erlang:error(badarg, [Socket, Level, Key, Value]).
-
-%% The helper knows of deaths only afterwards.
--spec give_to_dead({ok, pid()} | {error, Reason}) -> {error, einval | not_owner | Reason}.
-give_to_dead({ok, Owner}) when Owner =:= self() -> {error, einval};
-give_to_dead({ok, _}) -> {error, not_owner};
-give_to_dead({error, Reason}) -> {error, Reason}.
 
 %% @doc A native option has the key `{Number, Size}': `int' and `bool' give an integer and a boolean, a
 %% number of bytes gives a binary, 0 bytes give `ok'. An option that is one of several of its name has the key
@@ -425,16 +408,22 @@ which_sockets(Filter) -> gosocket_registry:sockets(Filter).
 -spec use_registry(boolean()) -> ok.
 use_registry(Use) when is_boolean(Use) -> gosocket_registry:use(Use).
 
+%% @doc Whether calls are logged from now on, those of this process at once: the helper writes a line of
+%% JSON to standard error when it answers a call, whatever the log level. Its keys are `call', `args',
+%% `result' (long terms are shortened), `process', `socket', `fd' (as `getopt(Socket, otp, fd)' has it) and
+%% `us', microseconds in the helper, waiting included. The option `debug' of level `otp' does that for
+%% the calls of one socket, `#{debug => true}' for an open.
+-spec debug(boolean()) -> ok.
+debug(Debug) when is_boolean(Debug) -> gosocket_registry:debug(debug, Debug).
+
+%% @doc Whether the sockets that are opened from now on have the option `debug'. See {@link debug/1}.
+-spec socket_debug(boolean()) -> ok.
+socket_debug(Debug) when is_boolean(Debug) -> gosocket_registry:debug(socket_debug, Debug).
+
 %% ---- What the kernel has
 
 %% @doc What the running kernel supports: not what was there at compile time, and only what works for
-%% the helper now.
-%%
-%% `[{options, [{Level, [{Option, boolean()}]}]}, {send_flags, [{Flag, boolean()}]},
-%% {recv_flags, [{Flag, boolean()}]}, {sctp, boolean()}, {ipv6, boolean()}, {local, boolean()},
-%% {netns, boolean()}]', the levels being socket, ip, ipv6, tcp, udp and sctp. In each the options of the
-%% man page come first, in its order. Options that cannot be tried because a capability is missing are
-%% `false'. The list is empty when the helper does not start; the first call starts it.
+%% the helper now. The list is empty when the helper does not start; the first call starts it.
 -spec supports() -> supports().
 supports() -> gosocket_support:list([]).
 

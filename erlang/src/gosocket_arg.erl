@@ -6,10 +6,15 @@
          relative/1,
          absolute/1,
          select_ref/1,
-         read_class/1]).
+         read_class/1,
+         sendmsg/5,
+         give_to_dead/1]).
 
 %% A deadline is nanoseconds in 64 bits; who waits longer than a hundred years waits for ever.
 -define(LONGEST, 100 * 365 * 24 * 60 * 60 * 1000).
+
+%% IOV_MAX of Linux.
+-define(IOV_MAX, 1024).
 
 %% Time spent in queues counts: a call carries the moment when its time is up.
 -spec until(timeout() | nowait) -> infinity | nowait | 0 | {at, Nanoseconds :: integer()}.
@@ -52,6 +57,25 @@ deadline(_) -> none.
 -spec select_ref(timeout() | nowait) -> reference() | [].
 select_ref(nowait) -> make_ref();
 select_ref(_) -> [].
+
+%% What is left of a message is cut from the iovec.
+-spec sendmsg(reference(), map(), erlang:iovec(), gosocket:send_flags(), timeout() | nowait) -> term().
+sendmsg(_S, _MsgHdr, Iovec, _Flags, _Timeout) when length(Iovec) > ?IOV_MAX ->
+    {error, emsgsize};
+sendmsg(_S, #{ctrl := Ctrl}, _Iovec, _Flags, _Timeout) when not is_list(Ctrl) ->
+    {error, einval};
+sendmsg(S, MsgHdr, Iovec, Flags, Timeout) ->
+    Payload = iolist_to_binary(Iovec),
+    Ref = select_ref(Timeout),
+    gosocket_wait:send(Ref, {sendmsg, S, self(), maps:get(addr, MsgHdr, undefined),
+                             maps:get(ctrl, MsgHdr, []), Flags, until(Timeout), Ref, byte_size(Payload)},
+                       Payload, Iovec).
+
+%% The helper knows of deaths only afterwards.
+-spec give_to_dead({ok, pid()} | {error, Reason}) -> {error, einval | not_owner | Reason}.
+give_to_dead({ok, Owner}) when Owner =:= self() -> {error, einval};
+give_to_dead({ok, _}) -> {error, not_owner};
+give_to_dead({error, Reason}) -> {error, Reason}.
 
 %% What was only looked at, or is no data of the stream, is not put back when its reader is dead.
 -spec read_class(gosocket:recv_flags()) -> read | peek.

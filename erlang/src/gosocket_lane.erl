@@ -13,13 +13,9 @@
 -export([init/2,
          loop/1]).
 
--export([system_continue/3,
-         system_terminate/4,
-         system_code_change/4,
-         system_get_state/1,
-         system_replace_state/2]).
-
 -on_load(on_load/0).
+
+-export_type([lane/0]).
 
 -include("gosocket.hrl").
 
@@ -60,7 +56,7 @@
          heard = 0 :: non_neg_integer(),
          silent = 0 :: non_neg_integer()}).
 
--type lane() :: #lane{}.
+-opaque lane() :: #lane{}.
 
 %% A proxy's calls have `{far, Caller, Tag}' for a monitor.
 -type entry() :: {pid(), Monitor :: reference() | {far, pid(), reference()}, gosocket_wait:class(), Ref :: reference() | [],
@@ -105,14 +101,16 @@ greeted(Parent, Number, Port, {ok, #{pid := OsPid, window := Window, frame_limit
                                        window = Window,
                                        spin = variable(caller_spin, ?DEFAULT_CALLER_SPIN),
                                        quiet = gosocket_quiet:flag(Quiet)}),
-    loop(#lane{parent = Parent,
-               home = {Number, Incarnation},
-               port = Port,
-               hello = Hello,
-               outbox = gosocket_outbox:new(Port, Limit),
-               selects = gosocket_selects:new(Table),
-               quiet = Quiet,
-               spin = variable(lane_spin, ?DEFAULT_LANE_SPIN)});
+    Lane = #lane{parent = Parent,
+                 home = {Number, Incarnation},
+                 port = Port,
+                 hello = Hello,
+                 outbox = gosocket_outbox:new(Port, Limit),
+                 selects = gosocket_selects:new(Table),
+                 quiet = Quiet,
+                 spin = variable(lane_spin, ?DEFAULT_LANE_SPIN)},
+    %% ahead of the calls that wait in the mailbox
+    loop(tell(gosocket_registry:debug(), Lane));
 greeted(_Parent, _Number, Port, {error, Posix}) ->
     gosocket_helper:log_failure(Posix),
     gosocket_helper:kill(gosocket_helper:os_pid(Port)),
@@ -192,6 +190,8 @@ handle({'EXIT', _Watcher, {died, Process}}, Lane) ->
     drain(died(Process, Lane));
 handle({far, Event}, #lane{far = Far} = Lane) ->
     drain(far(gosocket_far:event(Event, Far), Lane));
+handle({tell, Item}, Lane) ->
+    drain(tell(Item, Lane));
 handle({timeout, _Timer, tick}, Lane) ->
     drain(tick(Lane));
 handle({ask, Pid, Monitor, sockets}, #lane{sockets = Sockets} = Lane) ->
@@ -208,7 +208,7 @@ handle({'EXIT', Port, Reason}, #lane{port = Port} = Lane) ->
 handle({'EXIT', Parent, Reason}, #lane{parent = Parent}) ->
     exit(Reason);
 handle({system, From, Request}, #lane{parent = Parent} = Lane) ->
-    sys:handle_system_msg(Request, From, Parent, ?MODULE, [], flush(Lane));
+    sys:handle_system_msg(Request, From, Parent, gosocket_lane_sys, [], flush(Lane));
 handle({reload, Module, Loader}, Lane) ->
     reload(Module, Loader, flush(Lane));
 handle({timeout, _Timer, {loaded, Loader}}, #lane{loader = Loader} = Lane) ->
@@ -452,7 +452,7 @@ gone(Reason, #lane{hello = #{pid := Pid}}) ->
     logger:warning("gosocket: the helper (process ~w) is gone: ~tp", [Pid, Reason]),
     exit({shutdown, Reason}).
 
-%% ---- Code, system messages
+%% ---- Code
 
 %% See gosocket_reload: callers leave old code when told, so does the lane.
 -spec reload(module(), Loader :: pid(), lane()) -> no_return().
@@ -470,24 +470,3 @@ tell_leave(_Entry, #lane{loader = undefined}) ->
 tell_leave({Pid, Monitor, _, _, _}, #lane{loader = Loader}) ->
     Pid ! {Monitor, {leave, Loader}},
     ok.
-
--spec system_continue(pid(), [sys:dbg_opt()], lane()) -> no_return().
-system_continue(_Parent, _Debug, Lane) ->
-    loop(Lane).
-
--spec system_terminate(term(), pid(), [sys:dbg_opt()], lane()) -> no_return().
-system_terminate(Reason, _Parent, _Debug, _Lane) ->
-    exit(Reason).
-
--spec system_code_change(lane(), module(), term(), term()) -> {ok, lane()}.
-system_code_change(Lane, _Module, _OldVsn, _Extra) ->
-    {ok, Lane}.
-
--spec system_get_state(lane()) -> {ok, lane()}.
-system_get_state(Lane) ->
-    {ok, Lane}.
-
--spec system_replace_state(fun((lane()) -> lane()), lane()) -> {ok, lane(), lane()}.
-system_replace_state(Replace, Lane) ->
-    New = Replace(Lane),
-    {ok, New, New}.

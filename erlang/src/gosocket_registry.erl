@@ -1,10 +1,12 @@
 %% @private
 %% @doc Which sockets there are. The lane that made them keeps their handles, and whether each is in the
-%% registry; the setting for new ones is an application variable.
+%% registry; the settings for new ones and for the log of calls are application variables.
 -module(gosocket_registry).
 
 -export([open/2,
          use/1,
+         debug/0,
+         debug/2,
          sockets/0,
          sockets/1,
          info/0]).
@@ -24,6 +26,27 @@ use() ->
 -spec use(boolean()) -> ok.
 use(Use) ->
     application:set_env(gosocket, use_registry, Use).
+
+%% @doc What the helper is told of that. Who changes it tells the lane that runs; one that starts reads
+%% it once it can be told.
+-spec debug() -> {debug, All :: boolean(), Sockets :: boolean()}.
+debug() ->
+    {debug, debug(debug), debug(socket_debug)}.
+
+-spec debug(debug | socket_debug) -> boolean().
+debug(What) ->
+    application:get_env(gosocket, What, false) =:= true.
+
+-spec debug(debug | socket_debug, boolean()) -> ok.
+debug(What, Is) ->
+    ok = application:set_env(gosocket, What, Is),
+    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
+        none ->
+            ok;
+        #gosocket_lane{pid = Lane} ->
+            Lane ! {tell, debug()},
+            ok
+    end.
 
 %% @doc Registered sockets, newest first.
 -spec sockets() -> [gosocket:socket()].
@@ -62,8 +85,8 @@ all() ->
 -spec info() -> map().
 info() ->
     Kinds = [gosocket_handle:kind(Handle) || {Handle, _} <- all()],
-    #{debug => false,
-      socket_debug => false,
+    #{debug => debug(debug),
+      socket_debug => debug(socket_debug),
       use_registry => use(),
       iow => false,
       counters => counters(Kinds)}.

@@ -296,6 +296,9 @@
                    | {send_flags, [{send_flag(), boolean()}]}
                    | {recv_flags, [{recv_flag(), boolean()}]}
                    | {sctp | ipv6 | local | netns, boolean()}].
+%% In this order, as `[{options, [{socket, [{acceptconn, true}, ...]}, ...]}, {send_flags, [{oob, true}, ...]},
+%% ..., {netns, true}]'. In each level the options of the man page come first, in its order. What cannot be
+%% tried because a capability is missing is `false'.
 -type supports_options() :: [{socket, [{socket_option() | atom(), boolean()}]}
                            | {ip, [{ip_socket_option() | atom(), boolean()}]}
                            | {ipv6, [{ipv6_socket_option() | atom(), boolean()}]}

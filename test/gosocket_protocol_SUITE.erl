@@ -114,6 +114,11 @@ every_call_of_the_document_is_served(Config) ->
     ?assertEqual({ok, true}, ask(Port, {is_supported, options, socket, reuseaddr})),
     ?assertEqual(ok, ask(Port, {close, Tcp, me})),
     ?assertEqual({error, closed}, ask(Port, {close, Tcp, me})),
+    ?assertMatch({ok, [{options, _} | _]}, ask(Port, {supports})),
+    ?assertMatch({ok, [{oob, true} | _]}, ask(Port, {supports, send_flags})),
+    ?assertEqual({ok, []}, ask(Port, {supports, options, foo})),
+    ?assertEqual([{ok, true}, {ok, true}, {ok, false}],
+                 [ask(Port, Call) || Call <- [{is_supported, local}, {is_supported, options, tcp, nodelay}, {is_supported, foo, 17}]]),
     ?assertEqual(calls_of_the_document(), lists:usort([Name || {{called, Name}, true} <- get()])).
 
 %% The names in the first column of the table of section 1.

@@ -1,6 +1,7 @@
 package socketcore
 
 import (
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -186,9 +187,12 @@ func opens(s Sort) func(*Probe) Errno {
 	}
 }
 
-// enterOwnNetns asks for what opening in another network namespace needs, and changes nothing.
+// enterOwnNetns asks for what opening in another network namespace needs, and changes nothing: the
+// namespace is that of this thread, not of the first one, which may be elsewhere.
 func enterOwnNetns() Errno {
-	ns, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return errnoOf(err)
 	}

@@ -1,6 +1,8 @@
 package socketcore
 
 import (
+	"os"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -145,5 +147,28 @@ func TestFlagsAreTriedOnAConnection(t *testing.T) {
 	}
 	if n := refusing(t, "socket", 0, func() { p.SendFlag(SendFlags[0]) }); n != 0 {
 		t.Error("asked once more")
+	}
+}
+
+func TestNetnsIsAskedForWithoutLeavingIt(t *testing.T) {
+	where := make(chan [2]string)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			where <- [2]string{"not allowed", err.Error()}
+			return
+		}
+		before, _ := os.Readlink("/proc/thread-self/ns/net")
+		if e := enterOwnNetns(); e != 0 {
+			t.Error(e)
+		}
+		after, _ := os.Readlink("/proc/thread-self/ns/net")
+		where <- [2]string{before, after}
+	}()
+	switch w := <-where; {
+	case w[0] == "not allowed":
+		t.Skipf("unshare: %s", w[1])
+	case w[0] == "" || w[0] != w[1]:
+		t.Errorf("went from %q to %q", w[0], w[1])
 	}
 }

@@ -180,7 +180,7 @@ func (x *Dispatcher) end(start int) {
 	x.frames++
 	x.total++
 	if len(x.traces) > 0 {
-		x.traced(x.out[start+port.HeadSize:])
+		x.traced(x.out[start+port.HeadSize:], 0)
 	}
 	if x.frames >= flushReplies || len(x.out) >= flushBytes {
 		x.write()

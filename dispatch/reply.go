@@ -189,6 +189,9 @@ func (x *Dispatcher) pour(start int, o *socketcore.Op) {
 	x.out = port.EndFrameBefore(etf.AppendBinaryHead(x.out, o.Poured), start, o.Poured)
 	x.frames++
 	x.total++
+	if len(x.traces) > 0 {
+		x.traced(x.out[start+port.HeadSize:], o.Poured)
+	}
 	x.writeFrom(o.Pipe, o.Poured)
 }
 

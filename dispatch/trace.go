@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 
 	"gosocket/etf"
@@ -97,14 +98,15 @@ func (c *call) handTrace(to *Dispatcher) func() {
 }
 
 // traced looks at a frame that goes out, as long as there are notes: it may be an answer to one of them.
-func (x *Dispatcher) traced(frame []byte) {
+// The last bytes of its data may be in a pipe.
+func (x *Dispatcher) traced(frame []byte, poured int) {
 	var d etf.Decoder
 	d.Reset(frame)
 	d.Version()
 	n := d.Tuple()
 	if n == 3 && string(d.Atom()) == "more" {
 		if t := x.traces[uint32(d.Uint())]; t != nil {
-			t.more += len(d.Binary())
+			t.more += max(poured, len(d.Binary()))
 		}
 		return
 	}
@@ -114,7 +116,11 @@ func (x *Dispatcher) traced(frame []byte) {
 	id := uint32(d.Uint())
 	if t := x.traces[id]; t != nil {
 		delete(x.traces, id)
-		x.logCall(t, textOf(d, 1))
+		if poured > 0 {
+			x.logCall(t, fmt.Sprintf("{ok,<<... %d bytes>>}", poured))
+		} else {
+			x.logCall(t, textOf(d, 1))
+		}
 	}
 }
 

@@ -237,7 +237,10 @@ parts_received_are_returned_when_the_node_is_killed(_) ->
     Reader = start(fun() -> ?S:recv(B, 8 bsl 20) end),
     ok = ?S:send(A, Data),
     %% what of it is here
-    wait_until(fun() -> {binary, Binaries} = process_info(element(1, Reader), binary), lists:sum([S || {_, S, _} <- Binaries]) > 1 bsl 20 end),
+    wait_until(fun() ->
+        {binary, Binaries} = process_info(element(1, Reader), binary),
+        lists:sum([Size || {_, Size, _} <- Binaries]) > 1 bsl 20
+    end),
     kill_node(Node),
     {error, {closed, Part}} = result(Reader),
     ?assert(byte_size(Part) > 1 bsl 20),
@@ -435,7 +438,7 @@ stopped_node_that_takes_too_little_counts_as_gone(_) ->
     signal_node(Node, "STOP"),
     Data = random(1 bsl 20),
     Senders = [start(fun() -> ?S:send(A, Data) end) || {A, _} <- Pairs],
-    receive {'DOWN', Monitor, process, Proxy, Reason} -> ?assertEqual({shutdown, too_slow}, Reason) after ?PATIENCE -> ct:fail(goes_on) end,
+    receive {'DOWN', Monitor, process, Proxy, Reason} -> ?assertEqual({shutdown, too_slow}, Reason) end,
     [ok = result(Sender) || Sender <- Senders],
     ?assertEqual([{ok, Data}], lists:usort([?S:recv(B, 1 bsl 20, ?PATIENCE) || {_, B} <- Pairs])),
     signal_node(Node, "CONT"),
@@ -457,7 +460,8 @@ reload_of_the_waiting_code_kills_no_remote_caller(_) ->
          {module, Module} = code:load_file(Module),
          _ = code:purge(Module)
      end || _ <- [1, 2], Module <- [gosocket_wait, gosocket_remote]],
-    [{module, gosocket_wait} = erpc:call(Node, fun() -> code:purge(gosocket_wait), code:load_file(gosocket_wait) end) || _ <- [1, 2]],
+    [{module, gosocket_wait} = erpc:call(Node, fun() -> code:purge(gosocket_wait), code:load_file(gosocket_wait) end)
+     || _ <- [1, 2]],
     ok = ?S:send(A, binary:copy(<<"x">>, 20)),
     ?assertEqual([{ok, <<"x">>}], lists:usort([result(Reader) || Reader <- Readers])),
     stop_node(Node).

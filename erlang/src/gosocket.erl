@@ -10,6 +10,9 @@
 %% and the process gets the message `{'$socket', Socket, select, SelectRef}' when it can try again, or
 %% `{'$socket', Socket, abort, {SelectRef, Reason}}'.
 %%
+%% A socket works on every node of a cluster: a call goes to the node where it was opened, and is answered
+%% as there, or with `closed' when that node is lost. Processes of other nodes can control sockets, too.
+%%
 %% Not in the man page: packet sockets (packet(7)), opened by
 %% `open(packet, raw | dgram, {raw, EtherType})', with `sockaddr_ll()' addresses whose missing keys count
 %% as 0, in bind/2 (`{ok, 0}'), sendto and sendmsg too. Their protocol in info/1 is the EtherType.

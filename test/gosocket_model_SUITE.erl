@@ -128,7 +128,7 @@ follow(#kind{name = Name} = Kind) ->
     Seed = list_to_integer(os:getenv("GOSOCKET_MODEL_SEED", integer_to_list(erlang:unique_integer() + os:system_time()))),
     Calls = list_to_integer(os:getenv("GOSOCKET_MODEL_CALLS", integer_to_list(?CALLS))),
     ct:timetrap({seconds, 60 + Calls div 100}),
-    ct:pal("~s: ~b calls, GOSOCKET_MODEL_SEED=~b", [Name, Calls, Seed]),
+    io:format(user, "~s: ~b calls, GOSOCKET_MODEL_SEED=~b~n", [Name, Calls, Seed]),
     _ = rand:seed(exsplus, Seed),
     Run = fresh(#run{kind = Kind, actors = [actor() || _ <- lists:seq(1, ?PROCESSES)]}),
     #run{actors = Actors} = renew(steps(Calls, Run)),

@@ -457,6 +457,8 @@ reload_of_the_waiting_code_kills_no_remote_caller(_) ->
     Readers = [start(fun() -> ?S:recv(B, 1) end) || _ <- lists:seq(1, 20)],
     await_parked(B, num_readers, 20),
     [begin
+         %% what another suite left
+         _ = code:purge(Module),
          {module, Module} = code:load_file(Module),
          _ = code:purge(Module)
      end || _ <- [1, 2], Module <- [gosocket_wait, gosocket_remote]],

@@ -27,7 +27,11 @@
     registry_can_be_switched_off_and_overridden/1,
     accepted_sockets_follow_their_listener/1,
     info_0_counts_sockets/1,
-    debug_flags_show_in_info_0/1
+    debug_flags_show_in_info_0/1,
+    table_has_a_row_for_each_socket/1,
+    table_of_some_fields_or_some_sockets/1,
+    table_shortens_ipv6_addresses/1,
+    table_refuses_other_terms/1
 ]).
 
 -define(OURS, [
@@ -37,7 +41,11 @@
     send_in_many_steps_counts_every_byte,
     waiting_accept_counts_one_wait,
     registry_filter_that_raises_reaches_the_caller,
-    info_0_counts_sockets
+    info_0_counts_sockets,
+    table_has_a_row_for_each_socket,
+    table_of_some_fields_or_some_sockets,
+    table_shortens_ipv6_addresses,
+    table_refuses_other_terms
 ]).
 -include("gosocket_test.hrl").
 
@@ -350,3 +358,86 @@ debug_flags_show_in_info_0(_) ->
          ok = ?S:Function(false),
          ?assertMatch(#{Key := false}, ?S:info())
      end || {Function, Key} <- [{debug, debug}, {socket_debug, socket_debug}]].
+
+%% ---- the table ----
+
+%% The cells of the lines that a call prints. No cell has two spaces in it, or is empty but at the end.
+-spec printed(fun(() -> ok)) -> [[string()]].
+printed(Print) ->
+    ct:capture_start(),
+    ok = Print(),
+    ct:capture_stop(),
+    Lines = string:lexemes(lists:append(ct:capture_get([])), "\n"),
+    [string:lexemes(Line, " ") || Line <- Lines].
+
+-spec table_has_a_row_for_each_socket(config()) -> term().
+table_has_a_row_for_each_socket(_) ->
+    Idle = unconnected({inet, stream}),
+    Bound = bound({inet, dgram}),
+    Listener = listener({inet, stream}),
+    {A, B} = pair({inet, stream}),
+    Acceptor = actor(),
+    {select, _} = run(Acceptor, fun() -> ?S:accept(Listener, nowait) end),
+    {ok, Local} = ?S:open(local, dgram),
+    {ok, _} = ?S:bind(Local, #{family => local, path => <<0, "a", 1>>}),
+    ok = ?S:send(A, <<"hello">>),
+    {ok, <<"hello">>} = ?S:recv(B),
+    Owner = self(),
+    Self = pid_to_list(Owner),
+    [["FD", "Domain", "Type", "Protocol", "Recv", "Sent", "Owner", "Local", "Address", "Foreign", "Address", "State"] | Rows] =
+        printed(fun() -> ?S:i(Owner) end),
+    Expected = [[fd(Idle), "inet", "stream", "tcp", "0", "0", Self, "*:*", "IDLE"],
+                [fd(Bound), "inet", "dgram", "udp", "0", "0", Self, place(Bound), "BOUND"],
+                [fd(Listener), "inet", "stream", "tcp", "0", "0", Self, place(Listener), "ACCEPTING"],
+                [fd(A), "inet", "stream", "tcp", "0", "5", Self, place(A), place(B), "CONNECTED"],
+                [fd(B), "inet", "stream", "tcp", "5", "0", Self, place(B), place(A), "CONNECTED"],
+                [fd(Local), "local", "dgram", "ip", "0", "0", Self, "@a?", "BOUND"]],
+    ?assertEqual(Expected, Rows),
+    ?assertEqual([], Expected -- printed(fun() -> ?S:i() end)),
+    kill(Acceptor),
+    await_parked(Listener, num_acceptors, 0),
+    ?assert(lists:member([fd(Listener), "LISTENING"], printed(fun() -> ?S:i([fd, state]) end))),
+    close([Idle, Bound, Listener, A, B, Local]).
+
+-spec fd(socket()) -> string().
+fd(Socket) ->
+    {ok, FD} = ?S:getopt(Socket, otp, fd),
+    integer_to_list(FD).
+
+-spec place(socket()) -> string().
+place(Socket) ->
+    #{port := Port} = local_address(Socket),
+    "127.0.0.1:" ++ integer_to_list(Port).
+
+-spec table_of_some_fields_or_some_sockets(config()) -> term().
+table_of_some_fields_or_some_sockets(_) ->
+    [Tcp, Udp] = Sockets = [unconnected(Kind) || Kind <- [{inet, stream}, {inet, dgram}]],
+    [["State", "FD"] | Rows] = printed(fun() -> ?S:i([state, fd]) end),
+    ?assertEqual([], [["IDLE", fd(Socket)] || Socket <- Sockets] -- Rows),
+    [?assertEqual({Filter, Shown}, {Filter, [fd(Socket) || Socket <- Sockets, [FD | _] <- printed(fun() -> ?S:i(Filter) end),
+                                                           FD =:= fd(Socket)]})
+     || {Filter, Shown} <- [{tcp, [fd(Tcp)]}, {dgram, [fd(Udp)]}, {inet6, []}, {self(), [fd(Tcp), fd(Udp)]}]],
+    close(Sockets),
+    ?assertEqual([], [Row || [FD | _] = Row <- printed(fun() -> ?S:i(self()) end), FD =/= "FD"]).
+
+-spec table_shortens_ipv6_addresses(config()) -> term().
+table_shortens_ipv6_addresses(_) ->
+    skip_unless(has_ipv6(), "no IPv6"),
+    Any = unconnected({inet6, dgram}),
+    Listener = listener({inet6, stream}),
+    #{port := Port} = local_address(Listener),
+    Mapped = unconnected({inet6, dgram}),
+    ok = ?S:setopt(Mapped, ipv6, v6only, false),
+    ok = ?S:connect(Mapped, #{family => inet6, addr => {0, 0, 0, 0, 0, 16#ffff, 16#7f00, 1}, port => 9}),
+    #{port := MappedPort} = local_address(Mapped),
+    Rows = printed(fun() -> ?S:i([fd, local_address, foreign_address]) end),
+    ?assertEqual([], [[fd(Any), "*:*"], [fd(Listener), "[::1]:" ++ integer_to_list(Port)],
+                      [fd(Mapped), "[::ffff:7f00:1]:" ++ integer_to_list(MappedPort), "[::ffff:7f00:1]:9"]] -- Rows),
+    close([Any, Listener, Mapped]).
+
+-spec table_refuses_other_terms(config()) -> term().
+table_refuses_other_terms(_) ->
+    Socket = unconnected({inet, dgram}),
+    [?assertMatch({Term, {error, function_clause}}, {Term, outcome(fun() -> ?S:i(Term) end)})
+     || Term <- [local, raw, all, 17, [foo], [fd, 17]]],
+    close(Socket).

@@ -49,6 +49,7 @@
          number_of/0,
          which_sockets/0, which_sockets/1,
          use_registry/1,
+         i/0, i/1,
          debug/1,
          socket_debug/1]).
 
@@ -410,6 +411,19 @@ which_sockets(Filter) -> gosocket_registry:sockets(Filter).
 %% @doc Whether sockets opened from now on go into the registry, unless their open says otherwise.
 -spec use_registry(boolean()) -> ok.
 use_registry(Use) when is_boolean(Use) -> gosocket_registry:use(Use).
+
+%% @doc Prints a table of the sockets in the registry, the oldest first, as `inet:i/0' does: descriptor in
+%% the helper, domain, type, protocol, bytes received and sent, owner, both addresses, and the state, which
+%% is IDLE, BOUND, CONNECTED, LISTENING, ACCEPTING (listening, and processes wait in accept) or CLOSED.
+-spec i() -> ok.
+i() -> gosocket_table:print().
+
+%% @doc Only these columns, in this order; or only the sockets that `which_sockets/1' gives for a filter.
+-spec i(Fields | Filter) -> ok when
+      Fields :: [table_field()],
+      Filter :: inet | inet6 | stream | dgram | seqpacket | sctp | tcp | udp | pid()
+              | fun((socket_info()) -> boolean()).
+i(FieldsOrFilter) -> gosocket_table:print(FieldsOrFilter).
 
 %% @doc Whether calls are logged from now on, those of this process at once: the helper writes a line of
 %% JSON to standard error when it answers a call, whatever the log level. Its keys are `call', `args',

@@ -22,7 +22,7 @@
 
 -export_type([open_opts/0, openfd_opts/0, reason/0, timed_reason/0, select/0, opened/1,
               sent/1, sent_part/0, msg_sent/1, received/1, received_part/0, received_from/1, msg_received/1,
-              supports/0, supports_options/0]).
+              supports/0, supports_options/0, table_field/0]).
 
 %% packet is not in the man page: see the overview of the module.
 -type domain() :: local | inet | inet6 | packet.
@@ -305,3 +305,5 @@
                            | {tcp, [{tcp_socket_option() | atom(), boolean()}]}
                            | {udp, [{udp_socket_option() | atom(), boolean()}]}
                            | {sctp, [{sctp_socket_option() | atom(), boolean()}]}].
+
+-type table_field() :: fd | domain | type | protocol | recv | sent | owner | local_address | foreign_address | state.

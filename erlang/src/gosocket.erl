@@ -1,24 +1,4 @@
-%% @doc The socket API of OTP's kernel 7.3, served from outside the VM.
-%%
-%% Functions, results and messages are those of its `socket' module (man page socket(3)). The first open
-%% starts the application if it does not run yet. Sockets are helper side: when the helper or the lane
-%% that owns it ends, every call waiting there is answered with `closed', so is every call with an older
-%% socket, and the next open starts anew.
-%%
-%% A socket is controlled by the process that opened or accepted it, and closed when that process ends.
-%% Calls may wait for ever or for milliseconds; with `nowait' they are answered `{select, SelectInfo}'
-%% and the process gets the message `{'$socket', Socket, select, SelectRef}' when it can try again, or
-%% `{'$socket', Socket, abort, {SelectRef, Reason}}'.
-%%
-%% A socket works on every node of a cluster: a call goes to the node where it was opened, and is answered
-%% as there, or with `closed' when that node is lost. Processes of other nodes can control sockets, too.
-%%
-%% Not in the man page: packet sockets (packet(7)), opened by
-%% `open(packet, raw | dgram, {raw, EtherType})', with `sockaddr_ll()' addresses whose missing keys count
-%% as 0, in bind/2 (`{ok, 0}'), sendto and sendmsg too. Their protocol in info/1 is the EtherType.
-%%
-%% What differs from the man page: the remaining size in `{error, {Reason, Remaining}}' of a send is
-%% exact unless the helper died, and 0 when there was nothing to send.
+%% @docfile "erlang/src/gosocket.edoc"
 -module(gosocket).
 
 -export([open/1, open/2, open/3, open/4,
@@ -102,6 +82,9 @@ open(Domain, Type, Protocol, Opts) when is_map(Opts) ->
 open(Domain, Type, Protocol, Opts) ->
     erlang:error(badarg, [Domain, Type, Protocol, Opts]).
 
+%% @doc Gives a socket its address; `{ok, Port}' has the port, chosen by the kernel for port 0, or 0 where
+%% addresses have none. `any', `loopback' and `broadcast' stand for addresses with port 0. Fails with
+%% `eaddrinuse', `eaddrnotavail', `eacces' (ports below 1024), or `einval' when it has one or that is none.
 -spec bind(socket(), sockaddr() | any | broadcast | loopback) ->
           {ok, port_number()} | {error, inet:posix() | closed}.
 bind({'$socket', S}, Addr)
@@ -118,7 +101,7 @@ bind({'$socket', S}, Addrs, Action)
 bind(Socket, Addrs, Action) ->
     erlang:error(badarg, [Socket, Addrs, Action]).
 
-%% @doc Finishes a connect that was answered with a select.
+%% @doc Finishes a connect that was answered with a select; `einval' when there is none.
 -spec connect(socket()) -> ok | {error, reason()}.
 connect({'$socket', S}) when is_reference(S) ->
     gosocket_wait:call(connect, [], {connect, S, self()});
@@ -130,6 +113,9 @@ connect(Socket) ->
 connect(Socket, SockAddr) ->
     connect(Socket, SockAddr, infinity).
 
+%% @doc After the select message of a `nowait' connect, connect/1 or the same call again tells how it went.
+%% Fails with `econnrefused', `ehostunreach', `etimedout' and others, with `eisconn' when it is connected,
+%% and with `ealready' while another connect is under way. A time-out leaves the kernel trying.
 -spec connect(socket(), sockaddr(), timeout()) -> ok | {error, timed_reason()};
              (socket(), sockaddr(), nowait) -> ok | select() | {error, reason()}.
 connect({'$socket', S}, SockAddr, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
@@ -143,6 +129,7 @@ connect(Socket, SockAddr, Timeout) ->
 listen(Socket) ->
     listen(Socket, ?DEFAULT_BACKLOG).
 
+%% @doc Accepts connections from now on, of which the backlog may wait; again to change that.
 -spec listen(socket(), Backlog :: integer()) -> ok | {error, inet:posix() | closed}.
 listen({'$socket', S}, Backlog) when is_reference(S), ?IS_INT32(Backlog) ->
     gosocket_wait:call(plain, [], {listen, S, Backlog});
@@ -154,6 +141,8 @@ listen(Socket, Backlog) ->
 accept(LSocket) ->
     accept(LSocket, infinity).
 
+%% @doc The next connection, as a socket of this process with the listener's settings of level `otp' (not
+%% `meta'). Fails with `einval' on a socket that does not listen.
 -spec accept(LSocket :: socket(), timeout()) -> opened(timed_reason());
             (LSocket :: socket(), nowait) -> opened(reason()) | select().
 accept({'$socket', S}, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
@@ -176,6 +165,8 @@ send(Socket, Data) ->
 send(Socket, Data, Flags) when is_list(Flags) -> send(Socket, Data, Flags, infinity);
 send(Socket, Data, Timeout) -> send(Socket, Data, [], Timeout).
 
+%% @doc Sends all of the data on a connected socket, on a stream as there is room for it. A `nowait' send
+%% that could send only a part says what is left: send that after the select message.
 -spec send(socket(), iodata(), send_flags(), timeout()) -> sent(timed_reason());
           (socket(), iodata(), send_flags(), nowait) -> sent(reason()) | sent_part() | select().
 send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
@@ -198,6 +189,7 @@ sendto(Socket, Data, Dest) ->
 sendto(Socket, Data, Dest, Flags) when is_list(Flags) -> sendto(Socket, Data, Dest, Flags, infinity);
 sendto(Socket, Data, Dest, Timeout) -> sendto(Socket, Data, Dest, [], Timeout).
 
+%% @doc Sends one message to an address. Connected streams ignore it or fail with `eisconn'.
 -spec sendto(socket(), iodata(), Dest :: sockaddr(), send_flags(), timeout()) -> sent(timed_reason());
             (socket(), iodata(), Dest :: sockaddr(), send_flags(), nowait) ->
           sent(reason()) | sent_part() | select().
@@ -222,7 +214,9 @@ sendmsg(Socket, MsgHdr) ->
 sendmsg(Socket, MsgHdr, Flags) when is_list(Flags) -> sendmsg(Socket, MsgHdr, Flags, infinity);
 sendmsg(Socket, MsgHdr, Timeout) -> sendmsg(Socket, MsgHdr, [], Timeout).
 
-%% @doc Sends one message, or as much of it as a stream takes at once.
+%% @doc Sends one message with its control messages, or as much of it as a stream takes at once:
+%% `{ok, Remaining}' has the rest. `addr' is for sockets that are not connected; more than 1024 parts
+%% of the iov are `emsgsize', control messages that cannot be encoded `einval'.
 -spec sendmsg(socket(), msghdr(), send_flags(), timeout()) -> msg_sent(timed_reason());
              (socket(), msghdr(), send_flags(), nowait) -> msg_sent(reason()) | select().
 sendmsg({'$socket', S}, #{iov := [_ | _] = Iov} = MsgHdr, Flags, Timeout)
@@ -253,7 +247,9 @@ recv(Socket, Length) ->
 recv(Socket, Length, Flags) when is_list(Flags) -> recv(Socket, Length, Flags, infinity);
 recv(Socket, Length, Timeout) -> recv(Socket, Length, [], Timeout).
 
-%% @doc Length 0 means what is there now; on a stream any other is waited for.
+%% @doc Length 0 means what is there now, at most the buffer size (level `otp', option `rcvbuf': `Size', or
+%% `{N, Size}' for up to N reads). Any other is waited for on a stream, and cuts a message. The end of a
+%% stream is `{error, closed}'.
 -spec recv(socket(), Length :: non_neg_integer(), recv_flags(), timeout()) -> received(timed_reason());
           (socket(), Length :: non_neg_integer(), recv_flags(), nowait) ->
           received(reason()) | received_part() | select().
@@ -285,7 +281,8 @@ recvfrom(Socket, Flags, Timeout) when is_list(Flags) -> recvfrom(Socket, 0, Flag
 recvfrom(Socket, BufSz, Flags) when is_list(Flags) -> recvfrom(Socket, BufSz, Flags, infinity);
 recvfrom(Socket, BufSz, Timeout) -> recvfrom(Socket, BufSz, [], Timeout).
 
-%% @doc Buffer size 0 means the configured one (level `otp', option `rcvbuf').
+%% @doc One message and its source, which is `undefined' on streams and for unnamed peers. Buffer size 0
+%% means the configured one (level `otp', option `rcvbuf'); a longer message is cut.
 -spec recvfrom(socket(), BufSz :: non_neg_integer(), recv_flags(), timeout()) -> received_from(timed_reason());
               (socket(), BufSz :: non_neg_integer(), recv_flags(), nowait) -> received_from(reason()) | select().
 recvfrom({'$socket', S}, BufSz, Flags, Timeout)
@@ -316,7 +313,9 @@ recvmsg(Socket, Flags, Timeout) when is_list(Flags) -> recvmsg(Socket, 0, 0, Fla
 recvmsg(Socket, BufSz, CtrlSz) when is_integer(BufSz), is_integer(CtrlSz) ->
     recvmsg(Socket, BufSz, CtrlSz, [], infinity).
 
-%% @doc Sizes of 0 mean the configured ones (level `otp', options `rcvbuf' and `rcvctrlbuf').
+%% @doc One message with source, control messages and flags, which say whether it was cut (`trunc') or its
+%% control messages were (`ctrunc'); `iov' has one binary. Sizes of 0 mean the configured ones (level
+%% `otp', options `rcvbuf' and `rcvctrlbuf').
 -spec recvmsg(socket(), BufSz, CtrlSz, recv_flags(), timeout()) -> msg_received(timed_reason()) when
       BufSz :: non_neg_integer(), CtrlSz :: non_neg_integer();
              (socket(), BufSz, CtrlSz, recv_flags(), nowait) -> msg_received(reason()) | select() when
@@ -332,17 +331,21 @@ recvmsg(Socket, BufSz, CtrlSz, Flags, Timeout) ->
 
 %% ---- Cancel, close, shutdown
 
-%% @doc Ends a call that was answered with a select; no message of it is or comes in the mailbox.
+%% @doc Ends a call that was answered with a select; no message of it is or comes in the mailbox. Fails with
+%% `einval' when there is no such select (any more).
 -spec cancel(socket(), select_info()) -> ok | {error, einval | closed | exself}.
 cancel({'$socket', S}, {select_info, _Tag, Ref} = SelectInfo) when is_reference(S) ->
     gosocket_wait:call(cancel, Ref, {cancel, S, self(), SelectInfo});
 cancel(Socket, SelectInfo) ->
     erlang:error(badarg, [Socket, SelectInfo]).
 
+%% @doc Closes the socket for everybody: calls that wait are answered with `closed', selects are aborted.
+%% Waits for the data to go out, or for the time to be up, when `linger' is set. Any process may close.
 -spec close(socket()) -> ok | {error, errcode() | closed | timeout}.
 close({'$socket', S}) when is_reference(S) -> gosocket_wait:call(wait, [], {close, S, self()});
 close(Socket) -> erlang:error(badarg, [Socket]).
 
+%% @doc Ends one direction of a connection, or both; `enotconn' when there is none.
 -spec shutdown(socket(), shutdown_how()) -> ok | {error, inet:posix() | closed}.
 shutdown({'$socket', S}, How) when is_reference(S) -> gosocket_wait:call(plain, [], {shutdown, S, How});
 shutdown(Socket, How) -> erlang:error(badarg, [Socket, How]).
@@ -375,10 +378,12 @@ getopt({'$socket', S}, Level, Key) when is_reference(S) ->
 getopt(Socket, Level, Key) ->
     erlang:error(badarg, [Socket, Level, Key]).
 
+%% @doc The address of the socket: numbers and, for domain local, a list of bytes.
 -spec sockname(socket()) -> {ok, sockaddr()} | {error, inet:posix() | closed}.
 sockname({'$socket', S}) when is_reference(S) -> gosocket_wait:call(plain, [], {sockname, S});
 sockname(Socket) -> erlang:error(badarg, [Socket]).
 
+%% @doc The address of its peer; `enotconn' when it is not connected.
 -spec peername(socket()) -> {ok, sockaddr()} | {error, inet:posix() | closed}.
 peername({'$socket', S}) when is_reference(S) -> gosocket_wait:call(plain, [], {peername, S});
 peername(Socket) -> erlang:error(badarg, [Socket]).
@@ -390,7 +395,8 @@ info(Socket) -> erlang:error(badarg, [Socket]).
 
 %% ---- All sockets
 
-%% @doc Settings, and how many sockets of each kind there are.
+%% @doc Settings, and how many sockets there are, of each type, domain and protocol: `#{debug, socket_debug,
+%% use_registry, iow, counters := #{num_cnt_bits, num_sockets, num_tstreams, num_dinet, num_ptcp, ...}}'.
 -spec info() -> map().
 info() -> gosocket_registry:info().
 
@@ -440,7 +446,10 @@ socket_debug(Debug) when is_boolean(Debug) -> gosocket_registry:debug(socket_deb
 %% ---- What the kernel has
 
 %% @doc What the running kernel supports: not what was there at compile time, and only what works for
-%% the helper now. The list is empty when the helper does not start; the first call starts it.
+%% the helper now. `[{options, [{socket, [{Option, boolean()}]}, {ip, ...}, ...]}, {send_flags, ...},
+%% {recv_flags, ...}, {sctp, boolean()}, {ipv6, ...}, {local, ...}, {netns, ...}]', options in the order of
+%% the man page, then those that it does not have. What cannot be tried for want of a capability is
+%% `false'. The list is empty when the helper does not start; the first call starts it.
 -spec supports() -> supports().
 supports() -> gosocket_support:list([]).
 

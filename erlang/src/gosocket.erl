@@ -1,4 +1,8 @@
-%% @docfile "erlang/src/gosocket.edoc"
+%% @doc The socket API of OTP's kernel 7.3, served from outside the VM.
+%%
+%% Functions, results and messages are those of its `socket' module (man page socket(3)). What they have in
+%% common, time-outs, `nowait' and its messages, errors and exceptions, is in the
+%% <a href="overview-summary.html">overview</a>. The first open starts the application.
 -module(gosocket).
 
 -export([open/1, open/2, open/3, open/4,

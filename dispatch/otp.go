@@ -16,6 +16,8 @@ type otpRow struct {
 	set func(c *call, s *socketcore.Socket, value []byte) (fits bool, v verdict)
 	// owner says that only the controlling process may set it.
 	owner bool
+	// flag says of a row without set that only a boolean is einval: any other value is of the wrong type.
+	flag bool
 }
 
 var otpOptions map[string]otpRow
@@ -24,7 +26,7 @@ func init() {
 	otpOptions = map[string]otpRow{
 		"debug":               {get: getFlag(debugOf), set: setFlag((*socketcore.Socket).SetDebug)},
 		"iow":                 {get: getFlag(iowOf), set: setFlag(func(s *socketcore.Socket, on bool) { s.Iow = on })},
-		"use_registry":        {get: getFlag(registryOf)},
+		"use_registry":        {get: getFlag(registryOf), flag: true},
 		"rcvctrlbuf":          {get: getSize(rcvCtrlOf), set: setSize(rcvCtrlOf)},
 		"sndctrlbuf":          {get: getSize(sndCtrlOf), set: setSize(sndCtrlOf)},
 		"rcvbuf":              {get: getRcvBuf, set: setRcvBuf},
@@ -32,8 +34,6 @@ func init() {
 		"meta":                {get: getMeta, set: setMeta, owner: true},
 		"fd":                  {get: func(b []byte, s *socketcore.Socket) []byte { return etf.AppendInt(b, int64(s.FD())) }},
 		"domain":              {get: func(b []byte, s *socketcore.Socket) []byte { return appendName1(b, socketcore.Domains, s.Domain()) }},
-		"type":                {},
-		"protocol":            {},
 	}
 }
 
@@ -49,15 +49,17 @@ func getFlag(of func(*socketcore.Socket) *bool) func([]byte, *socketcore.Socket)
 
 func setFlag(change func(s *socketcore.Socket, on bool)) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
 	return func(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
-		name := string(atomOf(value))
-		if name != "true" && name != "false" {
-			return false, accept
+		fits := isFlag(value)
+		if fits && s != nil {
+			change(s, string(atomOf(value)) == "true")
 		}
-		if s != nil {
-			change(s, name == "true")
-		}
-		return true, accept
+		return fits, accept
 	}
+}
+
+func isFlag(value []byte) bool {
+	name := string(atomOf(value))
+	return name == "true" || name == "false"
 }
 
 func getSize(of func(*socketcore.Socket) *int) func([]byte, *socketcore.Socket) []byte {
@@ -69,24 +71,29 @@ var defaultSettings = socketcore.Socket{Settings: socketcore.DefaultSettings}
 
 func setSize(of func(*socketcore.Socket) *int) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
 	return func(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
-		n, ok := sizeOf(value)
-		if ok && s != nil {
+		n, ok, v := sizeOf(value)
+		if ok && v.kind == accepted && s != nil {
 			if n == 0 {
 				n = *of(&defaultSettings)
 			}
 			*of(s) = n
 		}
-		return ok, accept
+		return ok, v
 	}
 }
 
-// sizeOf reads a size; 0 stands for the default.
-func sizeOf(value []byte) (int, bool) {
+// sizeOf reads a size; 0 stands for the default. One above int32 is of the right type, but einval.
+func sizeOf(value []byte) (n int, ok bool, v verdict) {
 	if string(atomOf(value)) == "default" {
-		return 0, true
+		return 0, true, accept
 	}
-	n, ok := uintOf(value, 1<<31-1)
-	return int(n), ok
+	var d etf.Decoder
+	d.Reset(value)
+	size := d.Natural()
+	if size > 1<<31-1 {
+		return 0, d.Err() == nil, refuse(socketcore.EINVAL)
+	}
+	return int(size), d.Err() == nil, accept
 }
 
 func getRcvBuf(b []byte, s *socketcore.Socket) []byte {
@@ -114,17 +121,17 @@ func setRcvBuf(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
 			return false, accept
 		}
 	}
-	n, ok := sizeOf(size)
-	if !ok || count > 0 && n == 0 {
+	n, ok, v := sizeOf(size)
+	if !ok || count > 0 && n == 0 && v.kind == accepted {
 		return false, accept
 	}
-	if s != nil {
+	if s != nil && v.kind == accepted {
 		if n == 0 {
 			n = socketcore.DefaultSettings.RcvBuf
 		}
 		s.RcvBuf, s.RcvCount = n, count
 	}
-	return true, accept
+	return true, v
 }
 
 func getOwner(b []byte, s *socketcore.Socket) []byte { return appendOwner(b, s) }
@@ -196,7 +203,14 @@ func (c *call) setOTP(s *socketcore.Socket, process []byte) {
 		return
 	}
 	if row.set == nil {
-		c.answer(refuse(socketcore.EINVAL))
+		switch {
+		case row.flag && !isFlag(value):
+			c.answer(invalid("not_supported", level, key, value))
+		case row.flag && s == nil:
+			c.answerCode(socketcore.Closed)
+		default:
+			c.answer(refuse(socketcore.EINVAL))
+		}
 		return
 	}
 	use := s

@@ -4,6 +4,7 @@
 -export([
     otp_defaults/1,
     otp_sizes_read_back_and_0_means_the_default/1,
+    otp_sizes_beyond_32_bits_are_einval/1,
     otp_rcvbuf_takes_both_forms/1,
     otp_fd_is_a_descriptor_of_the_helper/1,
     otp_options_that_cannot_be_set/1,
@@ -104,6 +105,18 @@ otp_options_that_cannot_be_set(_) ->
     Socket = unconnected({inet, stream}),
     [?assertEqual({Key, {error, einval}}, {Key, ?S:setopt(Socket, otp, Key, Value)})
      || {Key, Value} <- [{fd, 5}, {use_registry, false}, {domain, inet}]],
+    ?assertEqual({error, {invalid, {not_supported, {otp, use_registry, 1}}}},
+                 outcome(fun() -> ?S:setopt(Socket, otp, use_registry, 1) end)),
+    close(Socket).
+
+-spec otp_sizes_beyond_32_bits_are_einval(config()) -> term().
+otp_sizes_beyond_32_bits_are_einval(_) ->
+    Socket = unconnected({inet, stream}),
+    Sizes = [16#80000000, 1 bsl 32, 1 bsl 63, 1 bsl 64, 1 bsl 100],
+    [?assertEqual({Key, Size, {error, einval}}, {Key, Size, ?S:setopt(Socket, otp, Key, Size)})
+     || Key <- [rcvbuf, rcvctrlbuf, sndctrlbuf], Size <- Sizes],
+    [?assertEqual({Size, {error, einval}}, {Size, ?S:setopt(Socket, otp, rcvbuf, {3, Size})}) || Size <- Sizes],
+    ?assertEqual({ok, 8192}, ?S:getopt(Socket, otp, rcvbuf)),
     close(Socket).
 
 %% Proves: otp debug, otp iow

@@ -17,7 +17,7 @@ GO_SOURCES := go.mod go.sum $(shell find $(GO_DIRS) -type d) \
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 .PHONY: helper
 helper: ## build priv/gosocket when its sources changed (nothing to do when GOSOCKET_HELPER names a prebuilt one)

@@ -167,13 +167,15 @@ old_handles_keep_their_info(_) ->
     ?assertMatch(#{domain := inet, type := stream, protocol := tcp, ctype := normal, ctrl := undefined, num_readers := 0,
                    num_writers := 0, num_acceptors := 0, readable := false, writable := false, counters := #{}}, ?S:info(A)).
 
+%% Whether or not the lane has noticed yet.
 -spec next_open_works_at_once(config()) -> term().
 next_open_works_at_once(_) ->
     [begin
          ok = Break(),
          {ok, Socket} = ?S:open(inet, stream),
          ok = ?S:close(Socket)
-     end || Break <- [fun kill_and_await/0, fun kill_lane_and_await/0]].
+     end || _ <- lists:seq(1, 5),
+            Break <- [fun kill_and_await/0, fun kill_lane_and_await/0, fun kill_helper/0, fun kill_lane/0]].
 
 -spec kill_and_await() -> ok.
 kill_and_await() ->

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -19,6 +20,10 @@ import (
 	"gosocket/port"
 )
 
+// badSettings is the exit status when the helper does not understand its flags: clients take the
+// status of a program that ends before its hello for an errno, as that of a failed execve(2) is.
+const badSettings = int(syscall.EINVAL)
+
 // version is set by the linker.
 var version = "dev"
 
@@ -34,7 +39,13 @@ func main() {
 	frames := flag.Int("frame-limit", 4<<20, "largest frame accepted, in bytes")
 	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")
 	showVersion := flag.Bool("version", false, "print the version and exit")
-	flag.Parse()
+	flag.CommandLine.Init(os.Args[0], flag.ContinueOnError)
+	if err := flag.CommandLine.Parse(os.Args[1:]); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return
+		}
+		os.Exit(badSettings)
+	}
 	if *showVersion {
 		fmt.Println(version)
 		return
@@ -46,6 +57,11 @@ func main() {
 	}
 	if cfg.Loops == 0 {
 		cfg.Loops = dispatch.DefaultLoops()
+	}
+	if err := cfg.Verify(); err != nil {
+		log.Error().Err(err).Msg("settings")
+		flush()
+		os.Exit(badSettings)
 	}
 	err := run(cfg, &log)
 	if err != nil {

@@ -220,11 +220,14 @@ more(recv, More) -> {recv, [More]}.
 payload({send, Target, Payload}) -> {Target, Payload};
 payload({sendmsg, Target, Payload, _Iovec}) -> {Target, Payload}.
 
-%% The lane is gone. Only an open tries again: its lane may have ended before it was asked.
+%% The lane is gone. Only an open tries again: it wants a socket of whatever helper runs. One that was stopped
+%% in order is not started again behind the back of who did that.
 -spec down(shape(), Lane :: pid(), Reason :: term()) -> term().
 down({open, _, _}, _Lane, {shutdown, {no_helper, Posix}}) ->
     {error, Posix};
-down({open, Request, Attempts}, _Lane, Reason) when Reason =:= noproc; Reason =:= {shutdown, renamed} ->
+down({open, _, _} = Shape, _Lane, shutdown) ->
+    failed(Shape, closed);
+down({open, Request, Attempts}, _Lane, _Reason) ->
     start(Request, Attempts);
 down({cancel, _, _} = Shape, Lane, _Reason) ->
     %% the abort of what was to be cancelled must not come later

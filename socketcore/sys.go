@@ -4,6 +4,7 @@
 package socketcore
 
 import (
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -75,8 +76,20 @@ func sysShutdown(fd, how int) syscall.Errno {
 // sysClose has no answer: on Linux the descriptor is gone, whatever close(2) says of it.
 func sysClose(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// sysCloseWait closes a descriptor whose close may linger, on a thread that may wait.
-func sysCloseWait(fd int) { _, _, _ = unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+// sysCloseWait closes a descriptor whose close may linger, on a thread that may wait. A signal would
+// end the waiting (socket(7) promises it whole), and the Go runtime sends them to its threads.
+func sysCloseWait(fd int) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before) == nil {
+		defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }()
+	}
+	_, _, _ = unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
 
 func sysName(trap uintptr, fd int, sa *Sockaddr) syscall.Errno {
 	if e := fault("name", fd); e != 0 {

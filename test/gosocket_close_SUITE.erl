@@ -21,6 +21,7 @@
     linger_0_resets_the_peer/1,
     close_with_unread_data_resets_the_peer/1,
     reset_ends_every_blocking_call_of_the_peer/1,
+    reset_ends_a_blocked_sendmsg_of_the_peer/1,
     reset_answers_everybody_in_the_read_queue/1,
     reset_answers_everybody_in_the_write_queue/1,
     reset_after_part_gives_the_part/1,
@@ -247,6 +248,22 @@ reset_ends_every_blocking_call_of_the_peer(_) ->
                       {Name, gosocket_test_blocked:outcome(Name, result(Call))}),
          close(Socket)
      end || Name <- [recv, recv_n, recv_part, recvfrom_stream, recvmsg_stream, send]].
+
+-spec reset_ends_a_blocked_sendmsg_of_the_peer(config()) -> term().
+reset_ends_a_blocked_sendmsg_of_the_peer(_) ->
+    {Socket, Peer} = small_pair({inet, stream}),
+    Call = start(fun() -> sendmsg_to_the_end(Socket, [binary:copy(<<"m">>, 1 bsl 20)]) end),
+    await_parked(Socket, num_writers, 1),
+    reset(Peer),
+    ?assertEqual({error, econnreset}, result(Call)),
+    close(Socket).
+
+-spec sendmsg_to_the_end(socket(), [binary()]) -> ok | {error, term()}.
+sendmsg_to_the_end(Socket, IOV) ->
+    case ?S:sendmsg(Socket, #{iov => IOV}) of
+        {ok, Rest} -> sendmsg_to_the_end(Socket, Rest);
+        Ended -> Ended
+    end.
 
 -spec reset_answers_everybody_in_the_read_queue(config()) -> term().
 reset_answers_everybody_in_the_read_queue(_) ->

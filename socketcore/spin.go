@@ -6,30 +6,23 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // spinner polls a little before the loop sleeps: a thread that sleeps takes tens of
-// microseconds to wake. It stops doing so when the polls find nothing or when the
-// processors are wanted by others, who may be the callers themselves.
+// microseconds to wake. It stops doing so when too few of the polls find something: those that
+// are waited for are slow then, or want the processor that the polls take.
 type spinner struct {
-	limit   int64 // nanoseconds to poll
-	barren  int   // spins in a row that found nothing
-	pause   int   // sleeps to go through before the next spin
-	scarce  bool  // too few processors to spin beside many busy processes
-	checks  int
-	preempt int64 // involuntary context switches when last looked
+	limit  int64 // nanoseconds to poll
+	spins  int   // of this window
+	hits   int   // those of them that found something
+	pause  int   // sleeps to go through before the next spin
+	scarce bool  // too few processors to spin beside many busy processes
 }
 
 const (
-	barrenLimit = 16 // spins in vain before a pause
-	barrenPause = 64 // sleeps of that pause
-	// Spins between two looks at the context switches: long enough for the kernel to take us and the
-	// program that we serve apart, when its wake-ups have put both on one processor (it does that where
-	// it believes the other to be taken from it, as a virtual machine's idle processors seem to be).
-	checkEvery   = 256
-	contendPause = 1024 // sleeps without spin after this program was preempted
+	spinWindow = 64                 // spins between two verdicts
+	spinHits   = spinWindow * 3 / 8 // that must have found something
+	spinPause  = 1024               // sleeps without spin when fewer did
 )
 
 func (p *spinner) init(limit time.Duration) {
@@ -49,39 +42,24 @@ func (p *spinner) spin(l *Loop, sleep int) int {
 		p.pause--
 		return 0
 	}
-	if p.checks++; p.checks >= checkEvery {
-		p.checks = 0
-		if p.contended() {
-			p.pause = contendPause
+	if p.spins++; p.spins > spinWindow {
+		poor := p.hits < spinHits
+		p.spins, p.hits = 0, 0
+		if poor {
+			p.pause = spinPause
 			return 0
 		}
 	}
 	end := Now() + p.limit
 	for {
 		if n := l.pollNow(); n > 0 {
-			p.barren = 0
+			p.hits++
 			return n
 		}
 		if Now() >= end {
-			break
+			return 0
 		}
 	}
-	if p.barren++; p.barren >= barrenLimit {
-		p.barren, p.pause = 0, barrenPause
-	}
-	return 0
-}
-
-// contended tells whether the kernel took the processor from this program of late: all of its
-// threads count, since the loop may wander between them.
-func (p *spinner) contended() bool {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return false
-	}
-	before := p.preempt
-	p.preempt = u.Nivcsw
-	return before != 0 && u.Nivcsw-before > checkEvery/8
 }
 
 // Processors is how many of them this program may use at once, by affinity

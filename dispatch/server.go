@@ -36,6 +36,10 @@ func (c *Config) Verify() error {
 		return fmt.Errorf("window: %d is not between 4 KiB and the frame limit less 64 KiB", c.Window)
 	case c.Spin < 0 || c.Spin > time.Second:
 		return fmt.Errorf("spin: %v is not in 0..1s", c.Spin)
+	case c.ParkedLimit < 0:
+		return fmt.Errorf("parked limit: %d is negative", c.ParkedLimit)
+	case c.MessageLimit < 1:
+		return fmt.Errorf("message limit: %d is not positive", c.MessageLimit)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@
     failure_is_logged_once_for_each_open_with_the_path/1,
     environment_variable_beats_application_variable/1,
     application_variable_names_the_helper/1,
+    settings_that_are_not_understood_are_einval/1,
     failed_start_does_not_stop_the_next/1,
     open_in_prep_stop_gives_up_with_closed/1,
     application_that_stops_ends_its_helper/1,
@@ -130,6 +131,12 @@ application_variable_names_the_helper(_) ->
     Found = gosocket_test_node:start(gosocket_test_fresh, open, [], [{"GOSOCKET_HELPER", false}],
                                      ["-gosocket", "helper", lists:flatten(io_lib:format("~p", [helper_path()]))]),
     ?assertMatch({{returned, {opened, ok}}, _}, gosocket_test_node:wait(Found)).
+
+-spec settings_that_are_not_understood_are_einval(config()) -> term().
+settings_that_are_not_understood_are_einval(_) ->
+    [?assertEqual({Variable, Value, {returned, {error, einval}}}, {Variable, Value, fresh(open_with, [Variable, Value])})
+     || {Variable, Value} <- [{loops, 17}, {loops, some}, {spin_us, -1}, {window, 1}, {parked_limit, -1}, {log_level, silly},
+                              {lane_spin, -1}, {caller_spin, often}]].
 
 %% A helper that is repaired works at once, without a restart of anything.
 -spec failed_start_does_not_stop_the_next(config()) -> term().

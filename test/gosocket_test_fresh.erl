@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([open/0, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, waits/0, stops/0, stop_node/0, get_a_name/0]).
+-export([open/0, open_with/2, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, waits/0, stops/0, stop_node/0, get_a_name/0]).
 %% The application that opens a socket while its node stops.
 -export([start/2, prep_stop/1, stop/1]).
 
@@ -13,6 +13,11 @@ open() ->
         {ok, Socket} -> {opened, ?S:close(Socket)};
         Error -> Error
     end.
+
+-spec open_with(atom(), term()) -> {opened, ok} | {error, term()}.
+open_with(Variable, Value) ->
+    ok = application:set_env(gosocket, Variable, Value),
+    open().
 
 %% The log is out when the node ends.
 -spec open_twice() -> [term()].

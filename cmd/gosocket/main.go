@@ -50,7 +50,11 @@ func main() {
 		fmt.Println(version)
 		return
 	}
-	log, flush := newLogger(os.Stderr, *level)
+	lowest, levelErr := zerolog.ParseLevel(*level)
+	if levelErr != nil {
+		lowest = zerolog.InfoLevel
+	}
+	log, flush := newLogger(os.Stderr, lowest)
 	cfg := dispatch.Config{
 		Version: version, Loops: *loops, Spin: time.Duration(*spin) * time.Microsecond,
 		Window: *window, ParkedLimit: *parked, FrameLimit: *frames, MessageLimit: *messages,
@@ -58,7 +62,7 @@ func main() {
 	if cfg.Loops == 0 {
 		cfg.Loops = dispatch.DefaultLoops()
 	}
-	if err := cfg.Verify(); err != nil {
+	if err := errors.Join(levelErr, cfg.Verify()); err != nil {
 		log.Error().Err(err).Msg("settings")
 		flush()
 		os.Exit(badSettings)
@@ -92,15 +96,11 @@ func run(cfg dispatch.Config, log *zerolog.Logger) error {
 
 // newLogger logs JSON lines. They pass through a ring, so that a reader of standard error who
 // is slow, or none at all, never holds up a socket; lines that find the ring full are counted.
-func newLogger(w io.Writer, level string) (zerolog.Logger, func()) {
-	lvl, err := zerolog.ParseLevel(level)
-	if err != nil {
-		lvl = zerolog.InfoLevel
-	}
+func newLogger(w io.Writer, lowest zerolog.Level) (zerolog.Logger, func()) {
 	ring := diode.NewWriter(w, 1000, 0, func(missed int) {
 		fmt.Fprintf(w, "{\"level\":\"warn\",\"dropped\":%d,\"message\":\"log lines dropped\"}\n", missed)
 	})
-	log := zerolog.New(ring).Level(lvl).With().Timestamp().Int("pid", os.Getpid()).Logger()
+	log := zerolog.New(ring).Level(lowest).With().Timestamp().Int("pid", os.Getpid()).Logger()
 	return log, func() {
 		done := make(chan struct{})
 		go func() {

@@ -22,6 +22,21 @@
 
 -spec start() -> {ok, port()} | {error, atom()}.
 start() ->
+    case [Wrong || {_, Value} = Wrong <- rounds(), not (is_integer(Value) andalso Value >= 0)] of
+        [] ->
+            launch();
+        Wrong ->
+            logger:error("gosocket: application variables that have to be integers from 0 up: ~tp", [Wrong]),
+            {error, einval}
+    end.
+
+%% The settings that the helper does not get.
+-spec rounds() -> [{atom(), term()}].
+rounds() ->
+    [{Variable, Value} || Variable <- [lane_spin, caller_spin], {ok, Value} <- [application:get_env(gosocket, Variable)]].
+
+-spec launch() -> {ok, port()} | {error, atom()}.
+launch() ->
     BusyLimits = gosocket_outbox:busy_limits(),
     try
         open_port({spawn_executable, path()},

@@ -72,21 +72,14 @@ soak: deps helper ## random traffic and faults; SOAK_SECONDS=300 SOAK_SEED=N
 test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (user-mode Linux)
 	@.ci/check sctp
 
-# Each VM compiles the file itself: what one writes the other cannot always load.
 OTP23 ?=
-DIFF := _build/diff-otp23
 .PHONY: diff-otp23
 diff-otp23: ## OTP23=path of an `erl` of OTP 23: options answer as its socket does, or docs/differences.md says why not
 ifeq ($(strip $(OTP23)),)
 	@echo "skipped: diff-otp23 compares with the socket of OTP 23; OTP23=/path/to/erl says where that is"
 else
 	@$(REBAR3) compile
-	@mkdir -p $(DIFF)/reference $(DIFF)/ours
-	@ask() { "$$1" -noinput -eval '{ok, _} = compile:file("test/gosocket_diff", [report, {outdir, "'$(DIFF)/$$2'"}])' -s init stop && \
-	    "$$1" -noinput -pa $(DIFF)/$$2 _build/default/lib/gosocket/ebin -run gosocket_diff probe $$3 $(DIFF)/$$2.terms \
-	        -s init stop >$(DIFF)/$$2.log 2>&1 || { tail -n 20 $(DIFF)/$$2.log; exit 1; }; }; \
-	    ask "$(OTP23)" reference socket; ask erl ours gosocket
-	@erl -noinput -pa $(DIFF)/ours -run gosocket_diff compare $(DIFF)/reference.terms $(DIFF)/ours.terms docs/differences.md
+	@.ci/diff-otp23 "$(OTP23)"
 endif
 
 .PHONY: reference

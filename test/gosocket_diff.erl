@@ -14,17 +14,22 @@
 
 %% ---- asking one of the two ----
 
-%% A term for each probe goes into the file.
+%% A term for each probe goes into the file. Of all kinds of sockets, where none are named.
 -spec probe([string()]) -> ok.
 probe([Name, File]) ->
-    Module = list_to_atom(Name),
+    probe(list_to_atom(Name), File, kinds());
+probe([Name, File | Kinds]) ->
+    probe(list_to_atom(Name), File, [list_to_atom(Kind) || Kind <- Kinds]).
+
+-spec probe(module(), file:filename(), [kind()]) -> ok.
+probe(Module, File, Kinds) ->
     {ok, _} = application:ensure_all_started(case Module of socket -> kernel; _ -> Module end),
     {ok, Listener} = Module:open(inet, stream, tcp),
     Loopback = #{family => inet, addr => {127, 0, 0, 1}, port => 0},
     {ok, _} = Module:bind(Listener, Loopback),
     ok = Module:listen(Listener),
     {ok, Address} = Module:sockname(Listener),
-    Rows = lists:append([kind(Module, Kind, fun() -> open(Module, Kind, Listener, Address) end) || Kind <- kinds()]),
+    Rows = lists:append([kind(Module, Kind, fun() -> open(Module, Kind, Listener, Address) end) || Kind <- Kinds]),
     ok = Module:close(Listener),
     ok = file:write_file(File, [io_lib:format("~0tp.~n", [Row]) || Row <- Rows], [{encoding, utf8}]).
 

@@ -177,13 +177,18 @@ func (x *Dispatcher) begin(id uint32) int {
 // end completes a frame.
 func (x *Dispatcher) end(start int) {
 	x.out = port.EndFrame(x.out, start)
+	x.count(start, 0)
+	if x.frames >= flushReplies || len(x.out) >= flushBytes {
+		x.write()
+	}
+}
+
+// count notes a frame that is complete but for the bytes that are poured from a pipe.
+func (x *Dispatcher) count(start, poured int) {
 	x.frames++
 	x.total++
 	if len(x.traces) > 0 {
-		x.traced(x.out[start+port.HeadSize:], 0)
-	}
-	if x.frames >= flushReplies || len(x.out) >= flushBytes {
-		x.write()
+		x.traced(x.out[start+port.HeadSize:], poured)
 	}
 }
 

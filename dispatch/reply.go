@@ -187,11 +187,7 @@ func (x *Dispatcher) More(o *socketcore.Op, data []byte) {
 // pour completes the frame that ends with what o has in a pipe, and sends it: the pipe is empty then.
 func (x *Dispatcher) pour(start int, o *socketcore.Op) {
 	x.out = port.EndFrameBefore(etf.AppendBinaryHead(x.out, o.Poured), start, o.Poured)
-	x.frames++
-	x.total++
-	if len(x.traces) > 0 {
-		x.traced(x.out[start+port.HeadSize:], o.Poured)
-	}
+	x.count(start, o.Poured)
 	x.writeFrom(o.Pipe, o.Poured)
 }
 

@@ -202,22 +202,6 @@ func (l *Loop) answer(o *Op) {
 	}
 }
 
-// takes tells whether another reader has to wait until the result of o is delivered.
-func (o *Op) takes() bool {
-	s := o.sock
-	return s != nil && s.ordered && o.consumes() && s.loop.gating
-}
-
-// lent notes that the process of o has got data in the newest frame.
-func (l *Loop) lent(o *Op) {
-	s := o.sock
-	s.lastReader = append(s.lastReader[:0], o.Process...)
-	s.lastMark = l.handler.Mark()
-	if o.Far {
-		s.away = append(s.away, o.ID)
-	}
-}
-
 // finish answers an operation that is in no queue.
 func (l *Loop) finish(o *Op, c Code) {
 	o.Code = c
@@ -342,36 +326,6 @@ func (l *Loop) isReady(s *Socket, o *Op) bool {
 	}
 	s.writable = s.writable && sysReady(s.fd, pollOut) != 0
 	return s.writable || l.want(s, writeEvents) != Again
-}
-
-// hold remembers that a socket's readers wait for a confirmation.
-func (l *Loop) hold(s *Socket) {
-	if !s.held {
-		s.held = true
-		l.held = append(l.held, s)
-	}
-	if s.lastMark > l.delivered {
-		l.handler.Confirm()
-	}
-}
-
-// Delivered tells that all frames up to the mark have reached their receivers or have been
-// given back with Return.
-func (l *Loop) Delivered(mark uint64) {
-	if mark > l.delivered {
-		l.delivered = mark
-	}
-	l.letGo()
-}
-
-// letGo has the readers that were held try again.
-func (l *Loop) letGo() {
-	held := l.held
-	l.held = nil
-	for _, s := range held {
-		s.held = false
-		l.advance(s, &s.readers)
-	}
 }
 
 // waits counts an operation that has to wait, once.

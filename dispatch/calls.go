@@ -66,6 +66,7 @@ func (c *call) hello() {
 	want := c.server.features()
 	fields := map[string]*bool{
 		"watch": &want.watch, "delivered": &want.delivered, "consumed": &want.consumed, "closed": &want.closed,
+		"batch": &want.batch,
 	}
 	for range c.d.Map() {
 		field := fields[string(c.d.Atom())]

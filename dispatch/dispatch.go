@@ -24,8 +24,8 @@ const flushReplies = 24
 // flushBytes is how many bytes of frames may gather.
 const flushBytes = 256 << 10
 
-// features are the frames that a client wants, as its hello says.
-type features struct{ watch, delivered, consumed, closed bool }
+// features are the frames that a client wants, as its hello says, and whether it wants them in batches.
+type features struct{ watch, delivered, consumed, closed, batch bool }
 
 // A Dispatcher serves the requests for the sockets of one loop.
 type Dispatcher struct {
@@ -34,7 +34,8 @@ type Dispatcher struct {
 	log    *zerolog.Logger
 
 	out     []byte
-	frames  int    // in out
+	frames  int // in out, elements of batches counted
+	batch   batch
 	total   uint64 // frames ever put into out
 	room    int    // where the bytes of Room begin in out
 	confirm bool   // a reader waits for a confirmation
@@ -178,6 +179,19 @@ func (x *Dispatcher) begin(id uint32) int {
 func (x *Dispatcher) end(start int) {
 	x.out = port.EndFrame(x.out, start)
 	x.count(start, 0)
+	x.enroll(start)
+	x.writeMuch()
+}
+
+// endAlone completes a frame that must not be part of a batch.
+func (x *Dispatcher) endAlone(start int) {
+	x.out = port.EndFrame(x.out, start)
+	x.count(start, 0)
+	x.writeMuch()
+}
+
+// writeMuch sends the frames that have gathered when they are many or large.
+func (x *Dispatcher) writeMuch() {
 	if x.frames >= flushReplies || len(x.out) >= flushBytes {
 		x.write()
 	}

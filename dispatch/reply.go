@@ -181,7 +181,7 @@ func (x *Dispatcher) More(o *socketcore.Op, data []byte) {
 		return
 	}
 	x.out = etf.AppendBinary(x.out, data)
-	x.end(start)
+	x.endAlone(start)
 }
 
 // pour completes the frame that ends with what o has in a pipe, and sends it: the pipe is empty then.

@@ -54,7 +54,7 @@ type Server struct {
 	reader      *port.Reader
 	writer      *port.Writer
 	dispatchers []*Dispatcher
-	want        struct{ watch, delivered, consumed, closed atomic.Bool }
+	want        struct{ watch, delivered, consumed, closed, batch atomic.Bool }
 	delivered   atomic.Uint64
 	parked      atomic.Int64
 	tracing     atomic.Bool // one of the next two is on
@@ -91,7 +91,7 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 		loop.SetHandler(x)
 		s.dispatchers = append(s.dispatchers, x)
 	}
-	s.setFeatures(features{true, true, true, true})
+	s.setFeatures(features{true, true, true, true, false})
 	front := s.dispatchers[0].loop
 	if err := front.Listen(in, socketcore.Input, s.readable); err != nil {
 		s.Close()
@@ -155,6 +155,7 @@ func (s *Server) setFeatures(f features) {
 	s.want.delivered.Store(f.delivered)
 	s.want.consumed.Store(f.consumed)
 	s.want.closed.Store(f.closed)
+	s.want.batch.Store(f.batch)
 	for i, x := range s.dispatchers {
 		if i == 0 {
 			x.loop.SetGating(f.delivered)
@@ -165,7 +166,8 @@ func (s *Server) setFeatures(f features) {
 }
 
 func (s *Server) features() features {
-	return features{s.want.watch.Load(), s.want.delivered.Load(), s.want.consumed.Load(), s.want.closed.Load()}
+	w := &s.want
+	return features{w.watch.Load(), w.delivered.Load(), w.consumed.Load(), w.closed.Load(), w.batch.Load()}
 }
 
 // fail ends the program: one of its two pipes is of no use any more.
@@ -307,7 +309,7 @@ func (x *Dispatcher) write() {
 func (x *Dispatcher) writeFrom(pipe, n int) {
 	s := x.server
 	last, err := s.writer.WriteFrom(x.out, x.frames, pipe, n)
-	x.frames = 0
+	x.frames, x.batch.count = 0, 0
 	if cap(x.out) > 8*flushBytes {
 		x.out = make([]byte, 0, flushBytes)
 	}

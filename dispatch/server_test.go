@@ -25,12 +25,16 @@ type client struct {
 	server *Server
 }
 
-// everyLoops runs a test against servers of one, two and three loops.
+// everyLoops runs a test against servers of one, two and three loops, of two with frames in batches.
 func everyLoops(t *testing.T, f func(t *testing.T, c *client), change ...func(*Config)) {
 	t.Helper()
 	for loops := 1; loops <= 3; loops++ {
 		t.Run(fmt.Sprintf("loops=%d", loops), func(t *testing.T) {
-			f(t, newClient(t, append(change, func(cfg *Config) { cfg.Loops = loops })...))
+			c := newClient(t, append(change, func(cfg *Config) { cfg.Loops = loops })...)
+			if loops == 2 {
+				c.want(c.do(tuple("hello", dict{"batch": atom("true")})), "ok")
+			}
+			f(t, c)
 		})
 	}
 }
@@ -120,8 +124,34 @@ func (c *client) read(r io.Reader) {
 		if _, err := io.ReadFull(r, body); err != nil {
 			return
 		}
-		c.out <- body
+		if !isBatch(body) {
+			c.out <- body
+			continue
+		}
+		for _, frame := range unbatched(body) {
+			c.out <- frame
+		}
 	}
+}
+
+// isBatch tells whether a frame is a list.
+func isBatch(frame []byte) bool {
+	var d etf.Decoder
+	d.Reset(frame)
+	d.Version()
+	return d.Kind() == etf.KindList
+}
+
+// unbatched returns the elements of a batch, which are frames.
+func unbatched(batch []byte) (elements [][]byte) {
+	term, err := etf.Decode(batch)
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range term.(etf.List).Elements {
+		elements = append(elements, e.(etf.Binary))
+	}
+	return elements
 }
 
 // frame reads the next frame.

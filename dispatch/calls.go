@@ -68,15 +68,25 @@ func (c *call) hello() {
 		"watch": &want.watch, "delivered": &want.delivered, "consumed": &want.consumed, "closed": &want.closed,
 		"batch": &want.batch,
 	}
+	var pids *etf.PidForm
 	for range c.d.Map() {
-		field := fields[string(c.d.Atom())]
+		key := string(c.d.Atom())
+		if key == "process" {
+			if form, ok := etf.FormOf(c.d.Raw()); ok {
+				pids = &form
+			}
+			continue
+		}
 		value := c.d.Atom()
-		if field != nil {
+		if field := fields[key]; field != nil {
 			*field = string(value) == "true"
 		}
 	}
 	if !c.good() {
 		return
+	}
+	if pids != nil {
+		c.server.pids.Store(pids)
 	}
 	c.server.setFeatures(want)
 	c.answer(accept)
@@ -264,7 +274,7 @@ func (c *call) getopt() {
 
 func (c *call) setopt() {
 	s := c.socket()
-	process := c.d.Raw()
+	process := c.process()
 	args := *c.d
 	if string(atomOf(args.Raw())) == otpLevel {
 		c.d.Skip()

@@ -48,6 +48,7 @@ type Dispatcher struct {
 	to     socketcore.Sockaddr
 	ctrl   []byte
 	bounce []byte
+	pid    []byte
 
 	traces map[uint32]*trace // calls to be logged when they are answered
 }

@@ -22,7 +22,7 @@ type openOptions struct {
 
 // open serves {open, Process, Domain, Type, Protocol, Opts}.
 func (c *call) open() {
-	owner := c.d.Raw()
+	owner := c.process()
 	domain, v1 := nameOrInvalid("domain", c.d.Raw(), socketcore.Domains)
 	typ, v2 := nameOrInvalid("type", c.d.Raw(), socketcore.Types)
 	proto, v3 := protocolOf(c.d.Raw())
@@ -81,7 +81,7 @@ func (c *call) opened(opts openOptions) func(*socketcore.Socket, socketcore.Code
 // openFD serves {openfd, Process, FD, Opts}. The system's word on domain, type and protocol
 // wins over that of Opts, which is only checked.
 func (c *call) openFD() {
-	owner := c.d.Raw()
+	owner := c.process()
 	fd := c.d.Int()
 	opts, v := c.openOptions()
 	if !c.good() {

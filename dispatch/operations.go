@@ -12,7 +12,7 @@ func (c *call) operation(kind socketcore.Kind) (*socketcore.Socket, *socketcore.
 	o := c.loop.NewOp()
 	o.Kind, o.ID, o.Far = kind, c.id, c.far
 	s := c.socket()
-	o.Process = c.d.Raw()
+	o.Process = c.process()
 	return s, o
 }
 
@@ -189,7 +189,7 @@ func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
 
 func (c *call) cancel() {
 	s := c.socket()
-	process := c.d.Raw()
+	process := c.process()
 	var ref []byte
 	kind, ok := socketcore.Recv, false
 	if c.d.Tuple() == 3 && string(c.d.Atom()) == "select_info" {

@@ -55,6 +55,7 @@ type Server struct {
 	writer      *port.Writer
 	dispatchers []*Dispatcher
 	want        struct{ watch, delivered, consumed, closed, batch atomic.Bool }
+	pids        atomic.Pointer[etf.PidForm] // what an integer in the place of a process stands for
 	delivered   atomic.Uint64
 	parked      atomic.Int64
 	tracing     atomic.Bool // one of the next two is on

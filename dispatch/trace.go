@@ -69,7 +69,9 @@ func (c *call) traceOpen(opts *openOptions) {
 // note keeps what is known of a call until it is answered. The decoder stands at n arguments.
 func (c *call) note(t trace, of subject, d etf.Decoder, n int) {
 	if n > 0 && (of == ofOwner || of == ofCaller) {
-		t.process = bytes.Clone(d.Raw())
+		own := *c
+		own.d = &d
+		t.process = bytes.Clone(own.process())
 		n--
 	}
 	t.args = textOf(d, n)

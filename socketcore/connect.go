@@ -26,7 +26,6 @@ func (l *Loop) connect(o *Op) {
 			l.finish(o, c)
 			return
 		}
-		s.readable, s.writable = true, true
 		o.backoff = 0
 	case e == unix.EAGAIN && o.Mode == Wait:
 		// The listener's backlog is full (unix(7)), and nothing will tell when it is not.
@@ -131,10 +130,25 @@ func (l *Loop) retry(o *Op) {
 		l.connect(o)
 		return
 	}
-	s.writable = true
-	if o.queue.head == o {
-		l.advance(s, o.queue)
+	l.advance(s, o.queue)
+	if o.queue != nil && o.state == armed {
+		l.setTimer(o)
 	}
+}
+
+// overdueConnect ends a connect at its deadline, unless it has come about meanwhile.
+func (l *Loop) overdueConnect(o *Op) {
+	s := o.sock
+	var c Code
+	if o.backoff > 0 && !s.many {
+		c = code(sysConnect(s.fd, o.To))
+	} else {
+		c = s.connectState(&l.scratch)
+	}
+	if c == Again {
+		c = Timeout
+	}
+	l.endParked(o, c)
 }
 
 // attemptAccept wraps accept(2). The new socket belongs to the process that asked.
@@ -149,18 +163,17 @@ func (l *Loop) attemptAccept(o *Op) Code {
 		s.Counters[AccSuccess]++
 		return 0
 	}
-	if !s.readable && o.Mode == Wait {
-		l.countAccept(o)
-		return l.want(s, readEvents)
-	}
 	s.unblock()
 	fd, e := sysAccept(s.fd)
 	for e == unix.EINTR { // SCTP looks for signals before it looks whether it may wait
 		fd, e = sysAccept(s.fd)
 	}
 	switch {
+	case e == unix.EAGAIN && s.domain == unix.AF_UNIX && sysReady(s.fd, unix.POLLRDHUP) != 0:
+		// It is shut down, which the kernel tells only to those who wait in it (unix(7)).
+		s.Counters[AccFails]++
+		return Code(einval)
 	case e == unix.EAGAIN:
-		s.readable = false
 		l.countAccept(o)
 		return l.want(s, readEvents)
 	case e != 0:
@@ -169,7 +182,7 @@ func (l *Loop) attemptAccept(o *Op) Code {
 	}
 	fds.hold(fd, false)
 	n := l.add(fd, s.domain, s.typ, s.proto, o.Process)
-	n.Settings, n.inq = s.Settings, s.inq
+	n.Settings, n.inq, n.plain = s.Settings, s.inq, s.plain && fds.isAlone(s.fd)
 	n.Meta = nil
 	if n.Debug {
 		l.debugged++

@@ -2,6 +2,7 @@ package socketcore
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,8 +12,9 @@ import (
 var fds fdTable
 
 type fdTable struct {
-	mu   sync.Mutex
-	rows []fdRow // by descriptor
+	mu     sync.Mutex
+	rows   []fdRow     // by descriptor
+	common atomic.Bool // any of them is or was common
 }
 
 // A row without sockets, receiver or a close under way is of a descriptor that the program
@@ -23,6 +25,7 @@ type fdRow struct {
 	internal bool   // the program's own
 	lent     bool   // it was here before its sockets and stays after them
 	shared   bool   // other programs hold it too, and may make it blocking
+	common   bool   // it has been that of two sockets, or of two programs
 	receiver uint64 // the socket that got it with a message; 0 when it is not from there
 }
 
@@ -110,6 +113,17 @@ func (t *fdTable) isShared(fd int) bool {
 	return t.at(fd).shared
 }
 
+// isAlone tells whether only one socket of this program has ever had the descriptor.
+func (t *fdTable) isAlone(fd int) bool {
+	if !t.common.Load() {
+		return true // nothing is locked for what hardly any program does
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.at(fd)
+	return !r.common && !r.shared
+}
+
 // open gives a descriptor to one more socket: itself, or a duplicate. It must be a socket,
 // and not one of the program's own. What a message brought belongs to its first socket from
 // then on.
@@ -120,6 +134,8 @@ func (t *fdTable) open(fd int, dup bool) (int, Code) {
 		return -1, c
 	}
 	r := t.at(fd)
+	r.common = true
+	t.common.Store(true)
 	if dup {
 		copied, e := sysDup(fd)
 		if e != 0 {
@@ -127,7 +143,7 @@ func (t *fdTable) open(fd int, dup bool) (int, Code) {
 		}
 		shared := r.shared || r.sockets == 0
 		r = t.at(copied)
-		*r = fdRow{sockets: 1, closing: r.closing, shared: shared}
+		*r = fdRow{sockets: 1, closing: r.closing, shared: shared, common: true}
 		return copied, 0
 	}
 	if r.sockets == 0 && r.receiver == 0 {
@@ -166,6 +182,7 @@ func (t *fdTable) lend(control []byte) bool {
 			}
 		}
 		t.at(fd).shared = true
+		t.common.Store(true)
 	}
 	return true
 }

@@ -53,7 +53,7 @@ func (l *Loop) Drop(s *Socket, id uint32) {
 
 func (l *Loop) dropFrom(q *queue, o *Op) {
 	s := o.sock
-	if len(o.got) > 0 && o.Kind == Recv {
+	if len(o.got) > 0 && o.Kind == Recv && o.consumes() {
 		s.giveBack(Returned{Data: bytes.Clone(o.got)})
 	}
 	head := q.head == o

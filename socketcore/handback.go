@@ -37,7 +37,7 @@ func (l *Loop) afterDead(o *Op) (c Code, done bool) {
 			c = l.fromReturned(o)
 			return c, c != Again
 		}
-	} else if o.Flags&specialFlags == unix.MSG_PEEK && len(s.returned) > 0 {
+	} else if o.Flags&specialFlags == unix.MSG_PEEK && len(s.returned) > 0 && !o.gathersPeek() {
 		s.peekReturned(o)
 		return 0, true
 	}

@@ -354,68 +354,6 @@ func (l *Loop) sleepTime() int {
 	return int(min((d+ms-1)/ms, 1<<30))
 }
 
-// ready takes note of what epoll reports of a socket and lets its operations go on.
-func (l *Loop) ready(s *Socket, events uint32) {
-	l.recent.note(s.ID)
-	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0 {
-		s.ended = true
-	}
-	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		s.readable, s.writable = true, true
-	}
-	if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP) != 0 {
-		s.readable = true
-	}
-	if events&unix.EPOLLPRI != 0 {
-		s.urgent = true
-	}
-	if events&unix.EPOLLOUT != 0 {
-		s.writable = true
-		s.readable = s.readable || s.whole && s.stream && s.shutWrite // see abandoned
-	}
-	if s.connector != nil && events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		l.connectReady(s)
-	}
-	if s.readable {
-		l.advance(s, &s.acceptors)
-		l.advance(s, &s.readers)
-	}
-	if s.writable {
-		l.advance(s, &s.writers)
-	}
-}
-
-// want makes epoll report the events of s, edge-triggered. It returns Again, or why nothing
-// will ever be reported.
-func (l *Loop) want(s *Socket, events uint32) Code {
-	if s.events&events == events || s.closed {
-		return Again
-	}
-	op := unix.EPOLL_CTL_MOD
-	if s.events == 0 {
-		op = unix.EPOLL_CTL_ADD
-	}
-	ev := unix.EpollEvent{Events: s.events | events | unix.EPOLLET, Fd: int32(s.slot), Pad: int32(s.gen)}
-	e := sysEpollCtl(l.epfd, op, s.watchFD(), &ev)
-	if e == unix.EEXIST {
-		// dup => false: another socket watches this descriptor already.
-		if s.private, e = sysDup(s.fd); e == 0 {
-			fds.reserve(s.private)
-			e = sysEpollCtl(l.epfd, op, s.private, &ev)
-		}
-	}
-	if e != 0 {
-		return Code(e)
-	}
-	s.events |= events
-	return Again
-}
-
-const (
-	readEvents  = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI
-	writeEvents = unix.EPOLLOUT
-)
-
 func (l *Loop) bySlot(slot, gen uint32) *Socket {
 	if int(slot) >= len(l.slots) {
 		return nil

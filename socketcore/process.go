@@ -85,7 +85,7 @@ func (l *Loop) Died(key []byte) {
 	var turns []turn
 	for len(p.ops) > 0 {
 		o := p.ops[len(p.ops)-1]
-		if len(o.got) > 0 && o.Kind == Recv {
+		if len(o.got) > 0 && o.Kind == Recv && o.consumes() {
 			// Bytes gathered for the dead belong to the next reader.
 			o.sock.giveBack(Returned{Data: bytes.Clone(o.got)})
 		}

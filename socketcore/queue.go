@@ -23,15 +23,19 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		mine := q.of(l.lookup(o.Process))
 		switch {
 		case mine == nil:
-			l.queueBehind(q, o)
-			return
+			l.advance(s, q) // what the head waits for may be there, though no event has said so
+			if q.head != nil {
+				l.queueBehind(q, o)
+				return
+			}
 		case mine != q.head:
 			l.askAgain(q, mine, o)
 			return
+		default:
+			// The process with the turn asks again: the new request takes the old one's place.
+			l.discard(mine)
+			front = true
 		}
-		// The process with the turn asks again: the new request takes the old one's place.
-		l.discard(mine)
-		front = true
 	}
 	switch c := l.attempt(o); {
 	case c == Again || c == Held || c == Hungry:
@@ -41,8 +45,7 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		o.Result, o.got = nil, o.got[:0]
 		l.park(q, o, fired, front)
 	default:
-		l.finish(o, c)
-		l.afterEnd(s, q, c)
+		l.conclude(q, o, c)
 	}
 }
 
@@ -64,8 +67,8 @@ func (l *Loop) block(q *queue, o *Op, c Code, front bool) {
 	case Select:
 		s := o.sock
 		l.arm(q, o, front)
-		if s.readable && o.Kind < Accept {
-			l.advance(s, q)
+		if o.Kind < Accept && o.Taken > 0 && !s.isEmpty() {
+			l.advance(s, q) // it got less than it asked for, and more may be there
 		}
 	default:
 		l.waits(o)
@@ -217,51 +220,85 @@ func (l *Loop) advance(s *Socket, q *queue) {
 			l.postpone(s)
 			return
 		}
-		o := q.head
-		switch o.state {
-		case fired:
-			return
-		case armed:
-			if l.isReady(s, o) {
-				o.state = fired
-				l.handler.Fire(o)
-			}
+		if l.advanceHead(s, q) != 0 {
 			return
 		}
-		before := o.state
-		c := l.attempt(o)
-		switch {
-		case c == Held:
-			l.hold(s)
-			return
-		case c == Hungry:
-			return
-		case c == Again && before == waiting:
-			l.keepPayload(o)
-			if o.Deadline != Forever || o.backoff > 0 {
-				l.setTimer(o)
-			}
-			return
-		case c == Again:
-			l.unpark(o)
-			l.block(q, o, c, true)
-			if o.state == idle {
-				continue
-			}
-			return
-		}
-		l.endParked(o, c)
-		l.afterEnd(s, q, c)
 	}
 }
 
-// endParked takes a parked operation out of its queue and answers it.
-func (l *Loop) endParked(o *Op, c Code) {
+// advanceHead lets the head of a queue go on. 0 says that there is another head, or none, and
+// otherwise the code says why it stays.
+func (l *Loop) advanceHead(s *Socket, q *queue) Code {
+	o := q.head
+	switch o.state {
+	case fired:
+		return Again
+	case armed:
+		if l.isReady(s, o) {
+			o.state = fired
+			l.handler.Fire(o)
+		}
+		return Again
+	}
+	before := o.state
+	c := l.attempt(o)
+	switch {
+	case c == Held:
+		l.hold(s)
+		return c
+	case c == Hungry:
+		return c
+	case c == Again && before == waiting:
+		l.keepPayload(o)
+		if o.Deadline != Forever || o.backoff > 0 {
+			l.setTimer(o)
+		}
+		return c
+	case c == Again:
+		l.unpark(o)
+		l.block(q, o, c, true)
+		if o.state == idle {
+			return 0
+		}
+		return c
+	}
+	l.takeOut(o)
+	l.conclude(q, o, c)
+	return 0
+}
+
+// overdue ends an operation at its deadline, unless the kernel has meanwhile what it waits for:
+// once more it is asked, by those before it, too, and during a pause as well.
+func (l *Loop) overdue(o *Op) {
+	s, q := o.sock, o.queue
+	s.drained = false
+	c := Code(0)
+	for c == 0 && q.head != nil && !s.closed {
+		c = l.advanceHead(s, q)
+	}
+	switch {
+	case o.queue == nil: // it has ended
+	case o.hungry: // only the kernel's refusal ends a send, and there is nothing to be refused
+		l.stopTimer(o)
+	case c == Held && q.head == o:
+		o.state = trying // the kernel is asked as soon as the last reader's result is confirmed
+	default:
+		l.giveUp(o, Timeout)
+	}
+}
+
+// takeOut takes a parked operation out of its queue, to be answered.
+func (l *Loop) takeOut(o *Op) {
 	proc := o.proc
 	l.unpark(o)
 	if proc != nil {
 		o.Process = proc.keyBytes
 	}
+}
+
+// endParked takes a parked operation out of its queue and answers it.
+func (l *Loop) endParked(o *Op, c Code) {
+	l.takeOut(o)
 	l.finish(o, c)
 }
 
@@ -276,21 +313,31 @@ func (l *Loop) giveUp(o *Op, c Code) {
 	}
 }
 
-// afterEnd deals with those behind an operation that has ended: an error that concerns the
-// socket ends them too, otherwise the next one has its turn.
-func (l *Loop) afterEnd(s *Socket, q *queue, c Code) {
+// conclude answers an operation that is in no queue any more, and deals with those behind it: an
+// error that concerns the socket ends them too, otherwise the next one has its turn.
+func (l *Loop) conclude(q *queue, o *Op, c Code) {
+	s, all := o.sock, o.endsAll(c)
+	l.finish(o, c)
 	if q.head == nil || s.closed {
 		return
 	}
-	if c != 0 && c != Timeout && c != NoMemory && c != Code(einval) {
-		for o := q.head; o != nil; o = q.head {
-			l.cut(o, c)
-		}
+	if !all {
+		l.advance(s, q)
 		return
 	}
-	if q.head.state != fired {
-		l.advance(s, q)
+	for o := q.head; o != nil; o = q.head {
+		l.cut(o, c)
 	}
+}
+
+// endsAll tells whether an error of o is one of its socket. Behind the bytes that a peek has shown
+// lie an end of the stream, and others who have yet to read them.
+func (o *Op) endsAll(c Code) bool {
+	switch c {
+	case 0, Timeout, NoMemory, Code(einval):
+		return false
+	}
+	return o.Kind != Recv || o.consumes() || len(o.Result) == 0
 }
 
 // cut ends a parked operation because its socket failed or was closed.
@@ -305,27 +352,6 @@ func (l *Loop) cut(o *Op, c Code) {
 		o.Result = o.got
 		l.endParked(o, c)
 	}
-}
-
-// isReady tells whether the attempt that a select message invites would find something.
-func (l *Loop) isReady(s *Socket, o *Op) bool {
-	if o.wantsErrors() {
-		return sysReady(s.fd, pollErr) != 0 || l.want(s, readEvents) != Again
-	}
-	if o.Kind < Send {
-		if o.consumes() && s.keeps(o) {
-			l.hold(s)
-			return false
-		}
-		if len(s.returned) > 0 {
-			return true
-		}
-		s.readable = s.readable && sysReady(s.fd, pollIn) != 0
-		// Those before it may never have had to wait. What cannot be watched is ready to fail.
-		return s.readable || l.want(s, readEvents) != Again
-	}
-	s.writable = s.writable && sysReady(s.fd, pollOut) != 0
-	return s.writable || l.want(s, writeEvents) != Again
 }
 
 // waits counts an operation that has to wait, once.

@@ -44,11 +44,16 @@ func (l *Loop) attempt(o *Op) Code {
 	if max(o.Length, o.CtrlSize) > sizeLimit {
 		return NoMemory
 	}
-	if !s.readable && o.Mode == Wait && o.Flags&specialFlags == 0 {
-		return l.want(s, readEvents) // a short read may have told, before epoll was ever asked
+	if o.Mode == Wait && o.Flags&specialFlags == 0 && s.isEmpty() {
+		return l.want(s, readEvents)
+	}
+	if o.Flags&unix.MSG_OOB != 0 {
+		s.odd() // its mark stays, when epoll has nothing to say of it any more
 	}
 	var c Code
 	switch {
+	case o.gathersPeek():
+		c = l.attemptPeek(o)
 	case o.Kind != Recv:
 		c = l.attemptMessage(o)
 	case s.stream && (o.Length > 0 || s.RcvCount > 0) && o.Flags&(specialFlags|unix.MSG_TRUNC) == 0:
@@ -56,8 +61,8 @@ func (l *Loop) attempt(o *Op) Code {
 	default:
 		c = l.attemptOnce(o)
 	}
-	if c == Again && s.abandoned() {
-		c = Closed
+	if c == Again {
+		c = s.abandoned()
 	}
 	if c == Again {
 		c = l.want(s, readEvents)
@@ -120,6 +125,10 @@ func (l *Loop) attemptGather(o *Op) Code {
 			case n > 0:
 				continue
 			}
+		}
+		if o.Length > 0 && o.Taken > 0 && s.isEmpty() {
+			o.Result = o.got
+			return Again
 		}
 		direct := len(o.got) == 0 && !o.gaveMor && left <= directMax && o.Length > 0
 		var p []byte
@@ -220,23 +229,13 @@ func (l *Loop) recv(s *Socket, p []byte, flags int) (int, Code) {
 	s.Counters[ReadTries]++
 	n, e := sysRecv(s.fd, p, flags)
 	if e != 0 {
-		if e == unix.EAGAIN {
-			s.readable = false
-		}
 		return 0, code(e)
 	}
-	s.shortRead(n, len(p), flags)
+	if n > 0 && n < len(p) && flags&specialFlags == 0 {
+		s.emptied()
+	}
 	s.Counters[ReadByte] += uint64(n)
 	return n, 0
-}
-
-// shortRead notes that a stream is empty when it gave less than it could (epoll(7)). That is
-// true of TCP, but for urgent data; a local stream also stops where descriptors or credentials
-// were sent (unix(7)).
-func (s *Socket) shortRead(n, room, flags int) {
-	if s.tcp && n > 0 && n < room && flags&specialFlags == 0 && !s.ended && !s.urgent {
-		s.readable = false
-	}
 }
 
 // recvExact is recv for a caller who wants no more than len(p) bytes, so that a full read
@@ -255,16 +254,13 @@ func (l *Loop) recvExact(s *Socket, p []byte) (int, Code) {
 	l.prepare(p, nil, l.inq[:])
 	n, e := sysRecvmsg(s.fd, &l.msg, 0)
 	if e != 0 {
-		if e == unix.EAGAIN {
-			s.readable = false
-		}
 		return 0, code(e)
 	}
 	s.Counters[ReadByte] += uint64(n)
-	if l.msg.Controllen >= unix.SizeofCmsghdr+4 && !s.ended && !s.urgent {
+	if l.msg.Controllen >= unix.SizeofCmsghdr+4 {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&l.inq[0]))
 		if h.Type == unix.TCP_CM_INQ && *(*int32)(unsafe.Pointer(&l.inq[unix.SizeofCmsghdr])) == 0 {
-			s.readable = false
+			s.emptied()
 		}
 	}
 	return n, 0
@@ -324,14 +320,13 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 	}
 	n, e := sysRecvmsg(s.fd, &l.msg, flags)
 	if e != 0 {
-		if e == unix.EAGAIN && o.Flags&unix.MSG_ERRQUEUE == 0 {
-			s.readable = false
-		}
 		return code(e)
 	}
 	o.InCtrl = ctrl[:min(int(l.msg.Controllen), len(ctrl))]
 	s.takeDescriptors(o.InCtrl, o.Flags)
-	s.shortRead(n, len(p), o.Flags)
+	if s.stream && n > 0 && n < len(p) && o.Flags&specialFlags == 0 {
+		s.emptied()
+	}
 	if n == 0 && s.stream && len(p) > 0 && l.msg.Flags&unix.MSG_ERRQUEUE == 0 {
 		return Closed
 	}

@@ -33,15 +33,24 @@ func (s *Socket) BindMore(addrs []byte, add bool) Code {
 	return Code(Setsockopt(s.fd, SolSCTP, number, addrs))
 }
 
-// abandoned tells whether the association of a one-to-one socket has ended after the socket
-// has shut down its side. The kernel says so to those who wait in it, and EAGAIN to others.
-func (s *Socket) abandoned() bool {
-	if !s.stream || !s.shutWrite || !s.SCTP() {
-		return false
+// abandoned is what a receive ends with when the association of a one-to-one socket is gone: after
+// an ABORT that was told already, or after the socket has shut down its side. The kernel says so to
+// those who wait in it, and EAGAIN to others. Again means that there is an association, or none yet.
+func (s *Socket) abandoned() Code {
+	if !s.stream || !s.SCTP() {
+		return Again
 	}
 	var status [sizeStatus]byte
-	_, e := Getsockopt(s.fd, SolSCTP, sctpStatus, status[:])
-	return e == unix.EINVAL
+	if _, e := Getsockopt(s.fd, SolSCTP, sctpStatus, status[:]); e != unix.EINVAL {
+		return Again
+	}
+	switch {
+	case s.shutWrite:
+		return Closed
+	case s.Peername(&s.loop.scratch) == 0:
+		return Code(unix.ENOTCONN)
+	}
+	return Again
 }
 
 // sizeStatus is the size of struct sctp_status.

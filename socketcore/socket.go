@@ -67,9 +67,7 @@ type Socket struct {
 	inq                 int8 // TCP_INQ: 0 not asked for yet, 1 on, -1 off
 	closed              bool
 	held, late          bool
-	readable, writable  bool // false: known to block; true: worth an attempt
-	ended               bool // hang-up seen: reads do not block any more
-	urgent              bool // urgent data seen: a read stops at its mark, short of what is there
+	plain, drained      bool // see emptied
 	shutRead, shutWrite bool
 	events              uint32
 
@@ -125,13 +123,6 @@ func (s *Socket) Owner() []byte {
 		return nil
 	}
 	return s.owner.keyBytes
-}
-
-// Touch is called before the user sees or sets an option: TCP_INQ is the user's from then on.
-func (s *Socket) Touch(level, number int) {
-	if level == unix.SOL_TCP && number == unix.TCP_INQ {
-		s.userControl()
-	}
 }
 
 // userControl switches our own TCP_INQ off for a user who looks at it, or at control messages.
@@ -219,13 +210,14 @@ func LoopOf(id uint64) int { return int(id & (MaxLoops - 1)) }
 func (l *Loop) add(fd, domain, typ, proto int, owner []byte) *Socket {
 	s := &Socket{
 		fd: fd, private: -1, domain: domain, typ: typ, proto: proto, Settings: DefaultSettings,
-		stream: typ == unix.SOCK_STREAM, readable: true, writable: true,
+		stream: typ == unix.SOCK_STREAM,
 	}
 	inet := domain == unix.AF_INET || domain == unix.AF_INET6
 	s.tcp = inet && s.stream && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
 	s.whole = !s.stream || s.SCTP()
 	s.many = !s.stream && s.SCTP()
 	s.ordered = s.stream || domain == unix.AF_UNIX || typ == unix.SOCK_SEQPACKET
+	s.plain = s.tcp && proto == unix.IPPROTO_TCP
 	if proto != unix.IPPROTO_TCP {
 		s.inq = -1
 	}
@@ -275,7 +267,7 @@ func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
 	typ, _ := sysGetInt(fd, unix.SO_TYPE)
 	sysSetNonblock(fd)
 	s := l.add(fd, domain, typ, protocolOf(fd, domain, 0), owner)
-	s.inq = -1
+	s.inq, s.plain = -1, false
 	return s
 }
 
@@ -283,13 +275,7 @@ func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
 func (s *Socket) Bind(sa *Sockaddr) Code { return Code(sysBind(s.fd, sa)) }
 
 // Listen wraps listen(2).
-func (s *Socket) Listen(backlog int) Code {
-	c := Code(sysListen(s.fd, backlog))
-	if c == 0 {
-		s.readable = true
-	}
-	return c
-}
+func (s *Socket) Listen(backlog int) Code { return Code(sysListen(s.fd, backlog)) }
 
 // Sockname wraps getsockname(2).
 func (s *Socket) Sockname(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETSOCKNAME, s.fd, sa)) }
@@ -303,12 +289,13 @@ func (l *Loop) Shutdown(s *Socket, how int) Code {
 		return Code(e)
 	}
 	if how != unix.SHUT_WR {
-		s.shutRead, s.readable = true, true
+		s.shutRead = true
+		s.odd()
 		l.advance(s, &s.acceptors)
 		l.advance(s, &s.readers)
 	}
 	if how != unix.SHUT_RD {
-		s.shutWrite, s.writable = true, true
+		s.shutWrite = true
 		l.advance(s, &s.writers)
 		if s.whole && s.stream {
 			l.want(s, readEvents|writeEvents) // that is how the end of the association is told

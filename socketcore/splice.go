@@ -44,7 +44,7 @@ func (p pipe) descriptors() []int {
 // was; 0 means that recv(2) is to be asked.
 func (l *Loop) pour(o *Op, left int) int {
 	s := o.sock
-	if !s.tcp || s.CType != 0 || o.Far || !s.readable {
+	if !s.tcp || s.CType != 0 || o.Far {
 		return 0
 	}
 	there := sysInq(s.fd)
@@ -61,8 +61,8 @@ func (l *Loop) pour(o *Op, left int) int {
 	}
 	s.Counters[ReadByte] += uint64(n)
 	o.Taken += n
-	if n == there && !s.ended && !s.urgent {
-		s.readable = false // what came since is reported anew
+	if n == there {
+		s.emptied() // what came since is reported anew
 	}
 	o.Pipe, o.Poured = l.pipe.r, n
 	if n < left {

@@ -80,16 +80,14 @@ func (l *Loop) expire() {
 	now := Now()
 	for len(l.timers) > 0 && l.timers[0].wake <= now {
 		o := l.timers[0]
-		if o.state == waiting && now >= o.Deadline {
-			if o.hungry {
-				// The kernel took all that came, or was not asked yet; only its refusal ends a send.
-				l.stopTimer(o)
-				continue
-			}
-			l.giveUp(o, Timeout)
-			continue
-		}
 		l.stopTimer(o)
-		l.retry(o)
+		switch {
+		case o.state != waiting || now < o.Deadline:
+			l.retry(o)
+		case o.Kind == Connect:
+			l.overdueConnect(o)
+		default:
+			l.overdue(o)
+		}
 	}
 }

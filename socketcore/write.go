@@ -18,9 +18,6 @@ const lastFlags = unix.MSG_OOB | unix.MSG_EOR
 // attemptSend runs a send as far as the kernel takes it and asks for more bytes in time.
 func (l *Loop) attemptSend(o *Op) Code {
 	s := o.sock
-	if !s.writable && o.Mode == Wait && o.backoff == 0 {
-		return l.refused(o)
-	}
 	if s.whole {
 		return l.attemptSendMessage(o)
 	}
@@ -50,7 +47,6 @@ func (l *Loop) attemptSend(o *Op) Code {
 		if len(o.Data) > 0 {
 			// A short write: the kernel's buffer is full (epoll(7)).
 			s.Counters[WriteWaits]++
-			s.writable = false
 			return l.refused(o)
 		}
 	}
@@ -106,8 +102,8 @@ func (l *Loop) refused(o *Op) Code {
 		return 0
 	}
 	c := l.want(s, writeEvents)
-	if s.domain == unix.AF_UNIX && !s.stream {
-		// The receiver's queue is full; epoll calls the sender writable all the same.
+	if s.domain == unix.AF_UNIX && s.typ == unix.SOCK_DGRAM && o.To != nil {
+		// The receiver's queue is full; epoll calls a sender that is not connected to it writable all the same.
 		o.backoff = min(max(2*o.backoff, backoffMin), backoffMax)
 	}
 	return c
@@ -132,7 +128,6 @@ func (l *Loop) send(o *Op, flags int) (int, Code) {
 		n, e = sysSendmsg(s.fd, &l.msg, flags)
 	}
 	if e == unix.EAGAIN {
-		s.writable = false
 		s.Counters[WriteWaits]++
 	}
 	return n, code(e)

@@ -24,7 +24,8 @@ func TestCallsAllocateNothing(t *testing.T) {
 		{"recv that waits and send", [][]byte{recv(b, 1, 10, 5000), send(a, 1, "0123456789")}, 2},
 		{"recv that times out", [][]byte{recv(b, 1, 10, 1)}, 1},
 	} {
-		request := etf.AppendList(etf.AppendVersion(make([]byte, 4)), len(x.items))
+		request := etf.AppendList(etf.AppendVersion(make([]byte, 4)), len(x.items)+1)
+		request = append(request, tuple("delivered", 1<<30)...) // as a lane does with each batch
 		for i, item := range x.items {
 			request = append(etf.AppendInt32(etf.AppendTuple(request, 2), int32(i)), item...)
 		}

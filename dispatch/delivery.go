@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"gosocket/etf"
-	"gosocket/socketcore"
 )
 
 const (
@@ -182,105 +181,4 @@ func (x *Dispatcher) chunk(d *etf.Decoder, _ int) {
 	}
 	data = append([]byte(nil), data...)
 	y.loop.Post(func() { y.loop.Chunk(id, int(offset), data) })
-}
-
-// handback serves {handback, Socket, Frame}: a result whose receiver was dead.
-func (x *Dispatcher) handback(d *etf.Decoder, _ int) {
-	socket, frame := d.Uint(), d.Binary()
-	if d.Err() != nil {
-		return
-	}
-	y := x.server.home(socket)
-	switch y {
-	case nil:
-	case x:
-		x.takeBack(socket, frame)
-	default:
-		frame = append([]byte(nil), frame...)
-		y.loop.Post(func() { y.takeBack(socket, frame) })
-	}
-}
-
-// takeBack reads a frame of our own and gives what it holds to its socket.
-func (x *Dispatcher) takeBack(socket uint64, frame []byte) {
-	var d etf.Decoder
-	d.Reset(append([]byte(nil), frame...))
-	d.Version()
-	r, ok := socketcore.Returned{}, false
-	if n := d.Tuple(); n == 3 && string(d.Atom()) == "more" {
-		r.ID, r.Data, ok = uint32(d.Uint()), d.Binary(), true
-	} else if n == 2 {
-		r.ID = uint32(d.Uint())
-		ok = x.result(&d, &r)
-	}
-	if ok && d.Err() == nil {
-		x.loop.Return(x.loop.Find(socket), r)
-	}
-}
-
-// result reads {ok, Result} or {error, {Reason, Data}} of a call that takes something from its
-// socket; false means that nothing was taken.
-func (x *Dispatcher) result(d *etf.Decoder, r *socketcore.Returned) bool {
-	if d.Kind() != etf.KindTuple || d.Tuple() != 2 {
-		return false
-	}
-	failed := string(d.Atom()) == "error"
-	switch d.Kind() {
-	case etf.KindBinary: // recv
-		r.Data = d.Binary()
-		return true
-	case etf.KindMap: // recvmsg
-		return returnedMsg(d, r)
-	case etf.KindTuple:
-	default:
-		return false
-	}
-	n := d.Tuple()
-	if n == 5 { // accept
-		r.Conn = x.loop.Find(d.Uint())
-		return r.Conn != nil
-	}
-	if failed { // {Reason, Data}
-		d.Skip()
-		r.Data = d.Binary()
-		return d.Err() == nil
-	}
-	if d.Kind() == etf.KindBinary { // {Data, SelectInfo}
-		r.Data = d.Binary()
-		return true
-	}
-	r.From = returnedSource(d.Raw()) // {Source, Data}
-	r.Data = d.Binary()
-	return true
-}
-
-func returnedSource(term []byte) *socketcore.Sockaddr {
-	var sa socketcore.Sockaddr
-	var d etf.Decoder
-	d.Reset(term)
-	if v := decodeSockaddr(&d, &sa); !v.ok() {
-		return nil
-	}
-	return &sa
-}
-
-// returnedMsg reads the msghdr() that appendMsgHdr made.
-func returnedMsg(d *etf.Decoder, r *socketcore.Returned) bool {
-	for range d.Map() {
-		switch string(d.Atom()) {
-		case "addr":
-			r.From = returnedSource(d.Raw())
-		case "ctrl":
-			r.Extra = append([]byte(nil), d.Raw()...)
-		case "flags":
-			r.Flags, _ = decodeFlags(d, socketcore.MsgFlags)
-		case "iov":
-			if d.List() == 1 {
-				r.Data = d.Binary()
-				d.Tail()
-			}
-			return d.Err() == nil
-		}
-	}
-	return false
 }

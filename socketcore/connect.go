@@ -1,6 +1,10 @@
 package socketcore
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // submitConnect wraps connect(2). A connect in progress has no queue: others are told so.
 func (l *Loop) submitConnect(o *Op) {
@@ -154,12 +158,10 @@ func (l *Loop) overdueConnect(o *Op) {
 // attemptAccept wraps accept(2). The new socket belongs to the process that asked.
 func (l *Loop) attemptAccept(o *Op) Code {
 	s := o.sock
-	s.returnAt = 0
-	if len(s.returned) > 0 {
-		conn := s.returned[0].Conn
-		s.returned = s.returned[1:]
-		l.intern(o.Process).own(conn)
-		o.New = conn
+	if len(s.connections) > 0 {
+		o.New = s.connections[0]
+		s.connections = slices.Delete(s.connections, 0, 1)
+		l.intern(o.Process).own(o.New)
 		s.Counters[AccSuccess]++
 		return 0
 	}
@@ -187,7 +189,8 @@ func (l *Loop) attemptAccept(o *Op) Code {
 	if n.Debug {
 		l.debugged++
 	}
-	n.listener = s
+	n.listener, n.place = s, s.accepted
+	s.accepted++
 	o.New = n
 	s.Counters[AccSuccess]++
 	return 0

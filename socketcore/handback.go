@@ -7,6 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Nothing is lost with its reader. What a socket gives stands in its ledger until it is known to have
+// arrived, at its place in the order in which it was taken; what comes back becomes unread there, and is read
+// before what the kernel has. A reader of an ordered socket takes something only while all that is out before
+// it is its own and none of that is behind what came back: so the ledger is at that time first what is out,
+// then what is to be read, and a new piece goes between the two. Everybody else waits.
+
 // Returned is a result that came back because its receiver was dead.
 type Returned struct {
 	Data  []byte
@@ -15,76 +21,123 @@ type Returned struct {
 	Extra []byte  // what else the handler had in the result, for its own use
 	Conn  *Socket // an accepted connection
 	ID    uint32  // the request that it was the result of
+	Part  bool    // it went ahead of the result
+}
+
+// maxOut is how many answers of a socket may be out before its readers wait for those to arrive.
+const maxOut = 4096
+
+// follows tells whether the operation reads what comes next: out-of-band data and the error queue are
+// apart from that.
+func (o *Op) follows() bool { return o.Kind < Accept && o.Flags&(unix.MSG_OOB|unix.MSG_ERRQUEUE) == 0 }
+
+// turn tells by 0 that o may see what its socket gives next. Held means that it will be known soon what that
+// is; Again, that it may take long: by its mode the operation waits as for data.
+func (l *Loop) turn(o *Op) Code {
+	s := o.sock
+	in := &s.input
+	if !l.gating {
+		return 0
+	}
+	in.settle(l.delivered)
+	switch {
+	case in.out == 0 || !o.follows():
+		return 0
+	case in.out < maxOut && (!s.ordered || in.isTidy() && bytes.Equal(s.lastReader, o.Process)):
+		return 0
+	case in.far > 0:
+		l.hold(s)
+		return Again
+	}
+	return Held
 }
 
 // afterDead serves a receive from what came back of the dead, and has it wait for what others have
 // not got yet. It tells whether that was all, and how it ended.
 func (l *Loop) afterDead(o *Op) (c Code, done bool) {
+	in := &o.sock.input
+	if c = l.turn(o); c != 0 {
+		return c, true
+	}
+	switch {
+	case !o.follows():
+	case !o.consumes():
+		if in.firstBack() >= 0 && !o.gathersPeek() {
+			o.peekBack()
+			return 0, true
+		}
+	case o.ahead >= farParts:
+		return Again, true
+	default:
+		if len(o.got) == 0 {
+			o.place = in.next()
+		}
+		if in.firstBack() >= 0 {
+			if c = l.readBack(o); c != Again {
+				return c, true
+			}
+		}
+	}
+	if o.fate != 0 {
+		o.Result = o.got
+	}
+	return o.fate, o.fate != 0
+}
+
+// readBack serves a receive from what came back. Again means that it wants more than that; what there was has
+// then been gathered.
+func (l *Loop) readBack(o *Op) Code {
 	s := o.sock
-	if o.consumes() {
-		if l.gating && s.ordered && s.lastMark > l.delivered && !bytes.Equal(s.lastReader, o.Process) {
-			return Held, true
-		}
-		if s.keeps(o) {
-			l.hold(s)
-			return Again, true
-		}
-		if o.ahead >= farParts {
-			return Again, true
-		}
-		s.returnAt = 0 // from here on others hold what lay in front
-		if len(s.returned) > 0 {
-			c = l.fromReturned(o)
-			return c, c != Again
-		}
-	} else if o.Flags&specialFlags == unix.MSG_PEEK && len(s.returned) > 0 && !o.gathersPeek() {
-		s.peekReturned(o)
-		return 0, true
-	}
-	return 0, false
-}
-
-// Return gives a result back to its socket, for the next reader or acceptor.
-func (l *Loop) Return(s *Socket, r Returned) {
-	if r.Conn != nil {
-		r.Conn.settle(r.ID)
-		if r.Conn.closed || r.Conn.owner == nil || r.Conn.acceptID != r.ID {
-			return // gone, here already, or here before and given to another
-		}
-		r.Conn.owner.disown(r.Conn)
-	}
-	if s == nil || s.closed {
-		if r.Conn != nil {
-			l.closeSocket(r.Conn, nil, nil)
-		}
-		return
-	}
-	s.settle(r.ID)
-	if r.From == nil && r.ID == s.lastID && s.lastFrom.size > 0 {
-		from := s.lastFrom
-		r.From = &from
-	}
-	s.giveBack(r)
-	s.returnAt++
-	if r.Conn != nil {
-		l.advance(s, &s.acceptors)
-	} else {
-		l.advance(s, &s.readers)
-	}
-}
-
-// giveBack puts a result in front of what the socket has, but behind those that have come
-// back since the last read: they come in the order in which they were read.
-func (s *Socket) giveBack(r Returned) { s.returned = slices.Insert(s.returned, s.returnAt, r) }
-
-// peekReturned shows what came back and leaves it there.
-func (s *Socket) peekReturned(o *Op) {
-	r := &s.returned[0]
+	in := &s.input
 	limit := o.Length
 	if limit == 0 {
 		limit = s.RcvBuf
 	}
-	o.Result, o.From, o.Extra, o.InFlags = r.Data, r.From, r.Extra, r.Flags
+	if o.Kind == Recv && s.stream {
+		for i := in.firstBack(); i >= 0 && o.Taken < limit; i = in.firstBack() {
+			p := &in.pieces[i]
+			n := min(len(p.Data), limit-o.Taken)
+			o.got = append(o.got, p.Data[:n]...)
+			o.Taken += n
+			if n < len(p.Data) {
+				in.cut(i, n)
+			} else {
+				in.remove(i)
+			}
+		}
+		if o.Taken < o.Length {
+			return Again
+		}
+		o.Result = o.got
+		return 0
+	}
+	i := in.firstBack()
+	p := &in.pieces[i]
+	o.Result, o.From, o.Extra, o.InFlags = p.Data, p.From, p.Extra, p.Flags
+	if len(o.Result) > limit {
+		o.Result = o.Result[:limit]
+		if s.stream || s.many {
+			if s.whole {
+				o.Extra, o.InFlags = nil, 0 // what tells of a message comes with its end
+			}
+			in.cut(i, limit)
+			return 0
+		}
+		o.InFlags |= unix.MSG_TRUNC
+	}
+	in.remove(i)
+	return 0
+}
+
+// peekBack shows what came back and leaves it there.
+func (o *Op) peekBack() {
+	s := o.sock
+	p := &s.input.pieces[s.input.firstBack()]
+	limit := o.Length
+	if limit == 0 {
+		limit = s.RcvBuf
+	}
+	o.Result, o.From, o.Extra, o.InFlags = p.Data, p.From, p.Extra, p.Flags
 	if len(o.Result) > limit {
 		o.Result = o.Result[:limit]
 		if !s.stream {
@@ -93,66 +146,124 @@ func (s *Socket) peekReturned(o *Op) {
 	}
 }
 
-// fromReturned serves a receive from what came back. Again means that it wants more than
-// that; what there was has then been gathered.
-func (l *Loop) fromReturned(o *Op) Code {
+// given notes that size bytes that o took have left in the newest frame.
+func (l *Loop) given(o *Op, size int, part bool) {
 	s := o.sock
-	r := &s.returned[0]
-	limit := o.Length
-	if limit == 0 {
-		limit = s.RcvBuf
+	if s == nil || !l.gating || !o.consumes() || size == 0 && s.stream {
+		return
 	}
-	if o.Kind == Recv && s.stream {
-		for len(s.returned) > 0 && (o.Length == 0 || o.Taken < o.Length) {
-			r = &s.returned[0]
-			n := min(len(r.Data), limit-o.Taken)
-			o.got = append(o.got, r.Data[:n]...)
-			o.Taken += n
-			if r.Data = r.Data[n:]; len(r.Data) > 0 {
-				break
-			}
-			s.returned = s.returned[1:]
-			if o.Length == 0 {
-				break
-			}
-		}
-		if o.Length > 0 && o.Taken < o.Length {
-			return Again
-		}
-		o.Result = o.got
-		return 0
+	p := piece{lease: lease{o.ID, l.handler.Mark(), o.Far, true}, place: o.place, size: size}
+	p.Part = part
+	if o.Kind == Recv && !s.stream && o.From != nil {
+		p.source = *o.From
 	}
-	o.Result, o.From, o.Extra, o.InFlags = r.Data, r.From, r.Extra, r.Flags
-	if len(o.Result) > limit {
-		if s.stream || s.many {
-			if s.whole {
-				o.Extra, o.InFlags = nil, 0 // what tells of a message comes with its end
-			}
-			r.Data = r.Data[limit:]
-			o.Result = o.Result[:limit]
-			return 0
-		}
-		o.Result = o.Result[:limit]
-		o.InFlags |= unix.MSG_TRUNC
-	}
-	s.returned = s.returned[1:]
-	return 0
-}
-
-// takes tells whether another reader has to wait until the result of o is delivered.
-func (o *Op) takes() bool {
-	s := o.sock
-	return s != nil && s.ordered && o.consumes() && s.loop.gating
-}
-
-// lent notes that the process of o has got data in the newest frame.
-func (l *Loop) lent(o *Op) {
-	s := o.sock
+	s.input.add(&p)
 	s.lastReader = append(s.lastReader[:0], o.Process...)
-	s.lastMark = l.handler.Mark()
-	if o.Far {
-		s.away = append(s.away, o.ID)
+	o.place = s.input.end
+}
+
+// putBack makes what o has gathered unread again.
+func (l *Loop) putBack(o *Op) {
+	if o.Kind != Recv || len(o.got) == 0 || !o.consumes() {
+		return
 	}
+	p := piece{place: o.place, size: len(o.got)}
+	p.Data = bytes.Clone(o.got)
+	o.sock.input.add(&p)
+	o.Taken -= len(o.got)
+	o.got, o.parts = o.got[:0], 0
+}
+
+// Return gives a result back to its socket, for the next reader or acceptor. It tells whether the result was
+// one that could come back: it went out, and is not known to have arrived.
+func (l *Loop) Return(s *Socket, r *Returned) bool {
+	if r.Conn != nil {
+		return l.returnConnection(s, r)
+	}
+	if s == nil || s.closed {
+		return false
+	}
+	in := &s.input
+	in.settle(l.delivered)
+	i := in.find(r.ID, r.Part, len(r.Data))
+	if i < 0 {
+		return false
+	}
+	in.takeBack(i, r)
+	if o := s.readers.head; o != nil {
+		l.putBack(o) // it may belong behind
+		if r.Part && o.ID == r.ID && (o.state == waiting || o.state == trying) {
+			l.discard(o) // nobody has the beginning of what it gathers
+		}
+	}
+	l.advance(s, &s.readers)
+	return true
+}
+
+// returnConnection gives a connection back to its listener.
+func (l *Loop) returnConnection(s *Socket, r *Returned) bool {
+	conn := r.Conn
+	from := conn.listener
+	switch {
+	case conn.closed || from == nil || conn.lease.id != r.ID || !conn.lease.isOut(l.delivered):
+		return false // gone, here already, or given to another since
+	case s == from && !s.closed:
+		l.takeConnection(conn)
+	case s == nil && from.closed:
+		l.closeSocket(conn, nil, nil)
+	default:
+		return false
+	}
+	return true
+}
+
+// takeConnection makes a connection wait for the next accept, at its place.
+func (l *Loop) takeConnection(conn *Socket) {
+	s := conn.listener
+	conn.owner.disown(conn)
+	conn.lease.out = false
+	i := len(s.connections)
+	for i > 0 && s.connections[i-1].place > conn.place {
+		i--
+	}
+	s.connections = slices.Insert(s.connections, i, conn)
+	l.advance(s, &s.acceptors)
+}
+
+// leaveListener says that a connection does not go back to its listener any more.
+func (s *Socket) leaveListener() {
+	s.lease.out = false
+	if from := s.listener; from != nil {
+		if i := slices.Index(from.connections, s); i >= 0 {
+			from.connections = slices.Delete(from.connections, i, i+1)
+		}
+	}
+}
+
+// endLater has all readers of s end with c once it is known that nothing comes back that they are to have
+// before. It tells whether there may be anything.
+func (l *Loop) endLater(s *Socket, c Code) bool {
+	in := &s.input
+	in.settle(l.delivered)
+	if !l.gating || !s.ordered || len(in.pieces) == 0 {
+		return false
+	}
+	for o := s.readers.head; o != nil; {
+		next := o.next
+		if o.state == fired {
+			l.discard(o)
+		} else {
+			o.fate = c
+		}
+		o = next
+	}
+	l.advance(s, &s.readers)
+	return true
+}
+
+// isOver tells whether a promised select ends by an error that came before.
+func (l *Loop) isOver(o *Op) bool {
+	return o.fate != 0 && l.turn(o) == 0 && o.sock.input.firstBack() < 0
 }
 
 // hold remembers that a socket's readers wait for a confirmation.
@@ -161,7 +272,7 @@ func (l *Loop) hold(s *Socket) {
 		s.held = true
 		l.held = append(l.held, s)
 	}
-	if s.lastMark > l.delivered {
+	if s.input.out > s.input.far {
 		l.handler.Confirm()
 	}
 }

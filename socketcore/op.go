@@ -117,7 +117,9 @@ type Op struct {
 	kept    bool // Data lies in got and counts as parked
 	to      Sockaddr
 	waited  bool
-	goesOn  bool // a nowait receive in parts that keeps its turn
+	goesOn  bool   // a nowait receive in parts that keeps its turn
+	place   uint64 // of what was gathered, see ledger
+	fate    Code   // how it ends when nothing is left to be read
 	assoc   association
 }
 

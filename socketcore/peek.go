@@ -15,14 +15,14 @@ func (l *Loop) attemptPeek(o *Op) Code {
 	room, ended := directMax, false
 	for {
 		if len(o.got) == 0 || !s.movesPeeks() {
-			o.got = s.copyReturned(o.got[:0], o.Length)
+			o.got = s.input.appendBack(o.got[:0], o.Length)
 		}
 		left := o.Length - len(o.got)
 		if left == 0 {
 			return l.gathered(o)
 		}
 		there := sysInq(s.fd)
-		o.seen = s.bytesReturned() + there
+		o.seen = s.input.bytesBack() + there
 		room = max(room, there)
 		p := o.spare(min(left, room))
 		n, c := l.recv(s, p, o.Flags)
@@ -47,27 +47,11 @@ func (l *Loop) attemptPeek(o *Op) Code {
 
 // hasMore tells whether there is more to see than when a peek looked last, or nothing more to come.
 func (s *Socket) hasMore(o *Op) bool {
-	return s.bytesReturned()+sysInq(s.fd) != o.seen || sysReady(s.fd, unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	return s.input.bytesBack()+sysInq(s.fd) != o.seen || sysReady(s.fd, unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
 }
 
 // movesPeeks tells whether each peek goes on behind the one before.
 func (s *Socket) movesPeeks() bool {
 	offset, e := sysGetInt(s.fd, unix.SO_PEEK_OFF)
 	return e == 0 && offset >= 0
-}
-
-// bytesReturned is how many bytes of a stream have come back of the dead.
-func (s *Socket) bytesReturned() (n int) {
-	for i := range s.returned {
-		n += len(s.returned[i].Data)
-	}
-	return n
-}
-
-// copyReturned appends the first of these bytes, at most limit.
-func (s *Socket) copyReturned(b []byte, limit int) []byte {
-	for i := range s.returned {
-		b = append(b, s.returned[i].Data[:min(len(s.returned[i].Data), limit-len(b))]...)
-	}
-	return b
 }

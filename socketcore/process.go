@@ -1,7 +1,5 @@
 package socketcore
 
-import "bytes"
-
 // process is somebody who owns sockets or has operations waiting. The loop asks
 // to be told of its death from the first of these until the last.
 type process struct {
@@ -85,18 +83,15 @@ func (l *Loop) Died(key []byte) {
 	var turns []turn
 	for len(p.ops) > 0 {
 		o := p.ops[len(p.ops)-1]
-		if len(o.got) > 0 && o.Kind == Recv && o.consumes() {
-			// Bytes gathered for the dead belong to the next reader.
-			o.sock.giveBack(Returned{Data: bytes.Clone(o.got)})
-		}
+		l.putBack(o)
 		turns = append(turns, turn{o.sock, o.queue})
 		l.discard(o)
 	}
 	for p.owned != nil {
 		s := p.owned
-		if ls := s.listener; ls != nil && l.gating && (s.born > l.delivered || len(s.away) > 0) && !ls.closed {
+		if s.lease.isOut(l.delivered) && !s.listener.closed {
 			// Accepted for a process that was dead before it could know.
-			l.Return(ls, Returned{Conn: s, ID: s.acceptID})
+			l.takeConnection(s)
 			continue
 		}
 		l.closeSocket(s, p.keyBytes, nil)
@@ -109,6 +104,7 @@ func (l *Loop) Died(key []byte) {
 
 // SetOwner makes another process the owner of s.
 func (l *Loop) SetOwner(s *Socket, process []byte) {
+	s.leaveListener() // who gives it away has it
 	old := s.owner
 	if old != nil {
 		old.disown(s)

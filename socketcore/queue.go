@@ -192,16 +192,14 @@ func (l *Loop) recycle(o *Op) {
 // answer gives the result of o to the handler, and notes who got what o took out of its
 // socket.
 func (l *Loop) answer(o *Op) {
-	taken := o.takes() && (o.Code == 0 && o.state != armed || len(o.Result) > 0)
+	size := len(o.Result) + o.Poured
+	taken := o.Code == 0 && o.state != armed || size > 0
 	l.handler.Done(o)
 	if taken {
-		l.lent(o)
+		l.given(o, size, false)
 	}
-	if n := o.New; n != nil {
-		n.born, n.acceptID = l.handler.Mark(), o.ID
-		if o.Far && l.gating {
-			n.away = append(n.away[:0], o.ID)
-		}
+	if o.New != nil {
+		o.New.lease = lease{o.ID, l.handler.Mark(), o.Far, l.gating}
 	}
 }
 
@@ -234,6 +232,10 @@ func (l *Loop) advanceHead(s *Socket, q *queue) Code {
 	case fired:
 		return Again
 	case armed:
+		if l.isOver(o) {
+			l.cut(o, o.fate)
+			return 0
+		}
 		if l.isReady(s, o) {
 			o.state = fired
 			l.handler.Fire(o)
@@ -323,6 +325,9 @@ func (l *Loop) conclude(q *queue, o *Op, c Code) {
 	}
 	if !all {
 		l.advance(s, q)
+		return
+	}
+	if q == &s.readers && l.endLater(s, c) {
 		return
 	}
 	for o := q.head; o != nil; o = q.head {

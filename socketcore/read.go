@@ -341,9 +341,6 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 	if l.msg.Namelen > 0 {
 		l.from.size = int(min(l.msg.Namelen, uint32(len(l.from.raw))))
 		o.From = &l.from
-		if o.consumes() {
-			s.lastFrom, s.lastID = l.from, o.ID
-		}
 	}
 	return 0
 }

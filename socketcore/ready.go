@@ -109,12 +109,11 @@ func (l *Loop) isReady(s *Socket, o *Op) bool {
 		poll = pollErr
 	case o.Kind >= Send:
 		events, poll = writeEvents, pollOut
-	case o.consumes() && s.keeps(o):
-		l.hold(s)
+	case o.follows() && l.turn(o) == Again:
 		return false
 	case o.gathersPeek():
 		return l.want(s, events) != Again || s.hasMore(o)
-	case len(s.returned) > 0:
+	case o.follows() && s.input.firstBack() >= 0, o.Kind == Accept && len(s.connections) > 0:
 		return true
 	}
 	// Those before it may never have had to wait. What cannot be watched is ready to fail.

@@ -75,16 +75,13 @@ type Socket struct {
 	connector                   *Op
 	owner                       *process
 	ownedPrev, ownedNext        *Socket
-	listener                    *Socket // that accepted it
-	born                        uint64  // mark of the answer that told of it
-	acceptID                    uint32  // request that it was the answer to
+	listener                    *Socket   // that accepted it
+	lease                       lease     // of the answer that told of it
+	place                       uint64    // among what that has accepted
+	accepted                    uint64    // how many it has accepted itself
+	connections                 []*Socket // those that came back
+	input                       ledger
 	lastReader                  []byte
-	lastMark                    uint64
-	away                        []uint32 // requests of far operations whose results have not arrived
-	returned                    []Returned
-	returnAt                    int      // place in returned for what comes back next
-	lastFrom                    Sockaddr // source of the last message, and whose it was
-	lastID                      uint32
 }
 
 // FD is the descriptor.
@@ -189,7 +186,11 @@ func (s *Socket) conflict(k Kind) Code {
 // Find returns the socket with an id, nil when it is gone.
 func (l *Loop) Find(id uint64) *Socket {
 	l.recent.note(id)
-	return l.bySlot(uint32(id>>loopBits)&slotMask, uint32(id>>(loopBits+slotBits)))
+	s := l.bySlot(uint32(id>>loopBits)&slotMask, uint32(id>>(loopBits+slotBits)))
+	if s == nil || s.ID != id {
+		return nil // of another loop, or no number of ours
+	}
+	return s
 }
 
 // A socket id holds, from the low end, its loop, its slot in the loop and the slot's generation.
@@ -318,12 +319,11 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 			l.cut(q.head, Closed)
 		}
 	}
-	for _, r := range s.returned {
-		if r.Conn != nil {
-			l.closeSocket(r.Conn, nil, nil)
-		}
+	s.leaveListener()
+	for len(s.connections) > 0 {
+		l.closeSocket(s.connections[0], nil, nil)
 	}
-	s.returned = nil
+	s.input = ledger{}
 	// A duplicate elsewhere would keep events of a closed descriptor coming.
 	if s.events != 0 {
 		_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, s.watchFD(), nil)

@@ -73,11 +73,10 @@ func (l *Loop) pour(o *Op, left int) int {
 
 // more hands over what o has so far.
 func (l *Loop) more(o *Op) {
+	size := len(o.got) + o.Poured
 	l.handler.More(o, o.got)
 	o.got, o.gaveMor, o.Poured = o.got[:0], true, 0
-	if o.takes() {
-		l.lent(o)
-	}
+	l.given(o, size, true)
 }
 
 // sysInq is how many bytes a stream holds (SIOCINQ, tcp(7)); 0 when it does not tell.

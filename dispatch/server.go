@@ -247,7 +247,6 @@ var badReasons = []struct {
 }{
 	{etf.ErrTruncated, "truncated"},
 	{etf.ErrCount, "count"},
-	{etf.ErrDepth, "depth"},
 	{etf.ErrTag, "tag"},
 	{etf.ErrCompressed, "compressed"},
 	{etf.ErrLocal, "local"},

@@ -13,13 +13,8 @@
 // Where it is not as binary_to_term/1: keys of a map may be equal, identifiers may use
 // bits that the VM refuses for its own node, references have at least one word, a fun
 // must be as large as it says, text of floats has no decimal comma, nothing may follow
-// the term that [Decode] reads, and nesting is limited ([MaxDepth]). FUN_EXT (117) is an
-// unknown tag here as it is there (OTP 23 dropped it).
+// the term that [Decode] reads, nor may it nest deeper than [MaxDepth]. FUN_EXT (117) is
+// an unknown tag here as it is there (OTP 23 dropped it).
 //
 // The format: "External Term Format" in the ERTS user's guide.
 package etf
-
-// MaxDepth is how deep terms may nest where the package walks them by itself
-// ([Decoder.Skip], [Decoder.Raw], [Decode]). A term that holds no other has depth 1.
-// The tail of a list is one level below the list, as its elements are.
-const MaxDepth = 512

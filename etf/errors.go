@@ -13,7 +13,7 @@ var (
 	ErrVersion = errors.New("etf: no version byte")
 	// ErrTag says that no term starts with this byte.
 	ErrTag = errors.New("etf: unknown tag")
-	// ErrDepth says that terms nest deeper than [MaxDepth].
+	// ErrDepth says that a term nests deeper than [MaxDepth], which [Decode] alone minds.
 	ErrDepth = errors.New("etf: nested too deep")
 	// ErrCount says that a term announces more elements than there are bytes left,
 	// or a size that is not the size of what follows.

@@ -31,6 +31,9 @@ func FuzzDecode(f *testing.F) {
 		if d.Len() > 0 {
 			d.Fail(ErrTrailing)
 		}
+		if errors.Is(err, ErrDepth) && d.Err() == nil {
+			return // only what becomes a Go value has to be flat enough
+		}
 		if !reflect.DeepEqual(err, d.Err()) {
 			t.Fatalf("Decode: %v, Raw: %v", err, d.Err())
 		}

@@ -40,6 +40,51 @@ func TestNestingIsLimited(t *testing.T) {
 	}
 }
 
+// TestAnyDepthIsSkipped has each kind of nesting, as deep as a frame has room for, and funs in
+// funs, which are the one kind that has to end where it said.
+func TestAnyDepthIsSkipped(t *testing.T) {
+	const depth = 1_000_000
+	terms := nested(depth)
+	terms["funs"] = append([]byte{Version}, nestedFuns(20_000, 0)...)
+	for name, b := range terms {
+		d := cursor(b)
+		d.Version()
+		if raw := d.Raw(); d.Err() != nil || d.Len() != 0 || len(raw) != len(b)-1 {
+			t.Errorf("%s: %v, %d bytes left", name, d.Err(), d.Len())
+		}
+		short := cursor(b[:len(b)-1])
+		short.Version()
+		short.Skip()
+		if !errors.Is(short.Err(), ErrTruncated) && !errors.Is(short.Err(), ErrCount) {
+			t.Errorf("%s, one byte less: %v", name, short.Err())
+		}
+	}
+	for _, lie := range []int{-1, 1} {
+		d := cursor(nestedFuns(100, lie))
+		d.Skip()
+		wantError(t, d, ErrCount, 0)
+	}
+}
+
+// nestedFuns returns a fun that has a fun in it, and so on; the outermost says that it is larger
+// than it is by lie.
+func nestedFuns(depth, lie int) []byte {
+	const head = "\x77\x00\x61\x00\x61\x00\x6a" // module, two integers, and what is no pid
+	var b []byte
+	end := []byte("\x6a")
+	size := func(level int) int { return level*(1+29+len(head)) - 1 + len(end) }
+	for level := depth; level > 0; level-- {
+		n := size(level)
+		if level == depth {
+			n += lie
+		}
+		b = binary.BigEndian.AppendUint32(append(b, tagNewFun), uint32(n))
+		b = append(b, make([]byte, 1+16+4)...)
+		b = append(binary.BigEndian.AppendUint32(b, 1), head...)
+	}
+	return append(b, end...)
+}
+
 func TestAtomsHaveAtMost255Characters(t *testing.T) {
 	const latin1, one, four = "\xff", "a", "\U0001F600"
 	for _, c := range []struct {

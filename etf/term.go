@@ -68,6 +68,10 @@ type BitBinary struct {
 // Pair is an association in a map.
 type Pair struct{ Key, Value Term }
 
+// MaxDepth is how deep a term may nest that becomes a Go value. A term that holds no other
+// has depth 1. The tail of a list is one level below the list, as its elements are.
+const MaxDepth = 512
+
 // Decode reads b, which must be one term with the version byte before it. What it
 // allocates is at most 24 times the size of b, and little besides. The error is a
 // *[SyntaxError].
@@ -83,15 +87,25 @@ func Decode(b []byte) (Term, error) {
 	if err := ahead.Err(); err != nil {
 		return nil, err
 	}
-	return d.term(), nil
+	t := d.term(1)
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // Append appends t, without a version byte.
 func Append(b []byte, t Term) []byte { return t.append(b) }
 
 // term reads the next term, which [Decoder.Skip] has found to be right: counts can be
-// trusted, nothing fails, and nesting is bounded.
-func (d *Decoder) term() Term {
+// trusted, and nothing fails but for nesting too deep.
+func (d *Decoder) term(depth int) Term {
+	if depth > MaxDepth {
+		d.Fail(ErrDepth)
+	}
+	if d.err != nil {
+		return nil
+	}
 	tag := d.buf[d.off]
 	switch shapes[tag].kind {
 	case KindInt:
@@ -104,20 +118,20 @@ func (d *Decoder) term() Term {
 	case KindAtom:
 		return d.atomTerm(tag)
 	case KindTuple:
-		elements := d.terms(d.Tuple())
+		elements := d.terms(depth, d.Tuple())
 		if tag == tagLargeTuple && len(elements) <= maxSmallTuple {
 			return LargeTuple(elements)
 		}
 		return Tuple(elements)
 	case KindList:
-		return List{Elements: d.terms(d.count(&shapes[tag])), Tail: d.term()}
+		return List{Elements: d.terms(depth, d.count(&shapes[tag])), Tail: d.term(depth + 1)}
 	case KindNil:
 		d.Skip()
 		return Nil{}
 	case KindMap:
 		pairs := make(Map, d.Map())
 		for i := range pairs {
-			pairs[i] = Pair{Key: d.term(), Value: d.term()}
+			pairs[i] = Pair{Key: d.term(depth + 1), Value: d.term(depth + 1)}
 		}
 		return pairs
 	}
@@ -148,10 +162,11 @@ func (d *Decoder) bytesTerm() Term {
 	}
 }
 
-func (d *Decoder) terms(n int) []Term {
+// terms reads those inside a term of the given depth.
+func (d *Decoder) terms(depth, n int) []Term {
 	terms := make([]Term, n)
 	for i := range terms {
-		terms[i] = d.term()
+		terms[i] = d.term(depth + 1)
 	}
 	return terms
 }

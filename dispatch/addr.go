@@ -3,15 +3,10 @@ package dispatch
 import (
 	"encoding/binary"
 	"math"
-	"unicode/utf8"
 
 	"gosocket/etf"
 	"gosocket/socketcore"
 )
-
-// localMax is the number of bytes in a path above which the term is no address at all;
-// what sun_path has no room for is einval.
-const localMax = 255
 
 // packetTypes are the values of sll_pkttype (packet(7)). Two names share a number: the
 // first is told, both are taken.
@@ -133,7 +128,13 @@ func addrOf(term []byte, sa *socketcore.Sockaddr) verdict {
 	case "inet6":
 		known, fits = true, fields.inet6(sa)
 	case "local":
-		known, fits = fields.local(sa)
+		var room [pathRoom]byte
+		path, v := pathOf(fields.path, room[:0])
+		if v == pathBadarg {
+			return badarg()
+		}
+		known = v == pathFine && len(path) > 0 && len(path) <= localMax
+		fits = known && sa.SetLocal(path) == 0
 	case "packet":
 		known, fits = true, fields.packet(sa)
 	}
@@ -162,17 +163,6 @@ func (f *addrFields) inet6(sa *socketcore.Sockaddr) bool {
 	return ok && okFlow && okScope && okAddr
 }
 
-// local tells besides whether the path is one at all: behaviour of the reference is to
-// take an empty or long one, and what is no string, for something else than an address.
-func (f *addrFields) local(sa *socketcore.Sockaddr) (known, fits bool) {
-	var room [localMax]byte
-	path, ok := pathOf(f.path, room[:0])
-	if !ok || len(path) == 0 || len(path) > localMax {
-		return false, false
-	}
-	return true, sa.SetLocal(path) == 0
-}
-
 func (f *addrFields) packet(sa *socketcore.Sockaddr) bool {
 	protocol, ok := uintOf(f.protocol, math.MaxUint16)
 	hatype, okType := uintOf(f.hatype, math.MaxUint16)
@@ -188,38 +178,6 @@ func (f *addrFields) packet(sa *socketcore.Sockaddr) bool {
 	return ok && okType && okIndex && okPkt && sa.SetPacket(socketcore.Packet{
 		Protocol: uint16(protocol), Ifindex: int32(ifindex), Hatype: uint16(hatype), Pkttype: uint8(pkttype), Addr: addr,
 	}) == 0
-}
-
-// pathOf reads a path: a binary as it is, a string in UTF-8 (the encoding of file names
-// on Linux). It stops behind localMax bytes.
-func pathOf(term, room []byte) (path []byte, ok bool) {
-	var d etf.Decoder
-	d.Reset(term)
-	switch d.Kind() {
-	case etf.KindBinary:
-		return d.Binary(), true
-	case etf.KindString:
-		for _, c := range d.Bytes(nil) {
-			if len(room) > localMax {
-				break
-			}
-			room = utf8.AppendRune(room, rune(c))
-		}
-		return room, true
-	case etf.KindList:
-		for range d.List() {
-			c := d.Uint()
-			if c > utf8.MaxRune || !utf8.ValidRune(rune(c)) {
-				return nil, false
-			}
-			if len(room) <= localMax {
-				room = utf8.AppendRune(room, rune(c))
-			}
-		}
-		d.Tail()
-		return room, d.Err() == nil
-	}
-	return nil, false
 }
 
 func inetNamed(name string) (addr [4]byte, ok bool) {

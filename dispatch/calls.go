@@ -98,21 +98,19 @@ func (c *call) bind() {
 		c.bindMore(s)
 		return
 	}
-	var v verdict
-	if s == nil {
-		// An argument that raises does so on a closed socket too.
-		v = decodeBindAddr(c.d, socketcore.FamilyInet, &c.to)
-		if v.kind != raised {
-			v = refuseWith("closed")
-		}
-	} else {
-		v = decodeBindAddr(c.d, s.Domain(), &c.to)
+	domain := socketcore.FamilyInet
+	if s != nil {
+		domain = s.Domain()
 	}
-	if !c.good() {
+	v := decodeBindAddr(c.d, domain, &c.to)
+	switch {
+	case !c.good():
 		return
-	}
-	if !v.ok() {
+	case !v.ok(): // on a closed socket, too
 		c.answer(v)
+		return
+	case s == nil:
+		c.answerCode(socketcore.Closed)
 		return
 	}
 	if code := s.Bind(&c.to); code != 0 {
@@ -154,7 +152,7 @@ func (c *call) bindMore(s *socketcore.Socket) {
 	}
 	packed, v := packAddrs(addrs, domain, &c.to)
 	switch {
-	case v.kind == raised:
+	case v.kind == raised || !v.ok() && s == nil:
 		c.answer(v)
 	case s == nil:
 		c.answerCode(socketcore.Closed)

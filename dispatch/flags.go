@@ -6,7 +6,8 @@ import (
 )
 
 // decodeFlags reads a list of flags of the table (socketcore.SendFlags and RecvFlags).
-// Anything but a list is badarg, an unknown flag raises {invalid, {flag, Flag}}.
+// Anything but a list is badarg, the first unknown flag raises {invalid, {flag, Flag}}, and
+// only the end of a list without one can be wrong.
 func decodeFlags(d *etf.Decoder, table []socketcore.Name) (bits int, bad verdict) {
 	switch d.Kind() {
 	case etf.KindString: // small integers; the first is told
@@ -31,11 +32,10 @@ func decodeFlags(d *etf.Decoder, table []socketcore.Name) (bits int, bad verdict
 			bad = invalid("flag", flag)
 		}
 	}
-	if d.Kind() != etf.KindNil {
-		d.Skip()
-		return 0, raise("function_clause")
+	if d.Kind() != etf.KindNil && bad.ok() {
+		bad = raise("function_clause")
 	}
-	d.Tail()
+	d.Skip()
 	return bits, bad
 }
 

@@ -54,11 +54,13 @@ func (c *call) timeout(o *socketcore.Op) {
 // maxTimeout is the longest time-out in milliseconds that a deadline is made of.
 const maxTimeout = uint64(1) << 42
 
-// submit hands the operation to the loop when its arguments are good.
+// submit hands the operation to the loop when its arguments are good. What is wrong with them
+// counts before the socket is looked at; only of a message that is refused it is first said
+// that the socket is closed.
 func (c *call) submit(s *socketcore.Socket, o *socketcore.Op, v verdict) {
 	switch {
 	case !c.good():
-	case v.kind == raised || !v.ok() && s != nil:
+	case v.kind == raised || !v.ok() && (s != nil || o.Kind != socketcore.Sendmsg):
 		c.refuse(o, v)
 	default:
 		c.loop.Submit(s, o)

@@ -70,8 +70,11 @@ func setopt(s optionSocket, level, key, value []byte) verdict {
 	if o.Settable() == nil {
 		// The reference checks the values of some options that it does not have.
 		if o.Flags&socketcore.Absent != 0 && o.Type != nil {
-			if _, fits := encodeValue(o.Type, value); fits == wrongTerm {
+			switch _, fits := encodeValue(o.Type, value); {
+			case fits == wrongTerm:
 				return invalid("not_supported", level, key, value)
+			case s.Closed():
+				return refuseWith("closed")
 			}
 		}
 		return refuse(socketcore.EINVAL)
@@ -84,10 +87,13 @@ func setopt(s optionSocket, level, key, value []byte) verdict {
 		}
 		best = max(best, fits)
 	}
-	if best == outOfRange {
-		return refuse(socketcore.EINVAL)
+	switch {
+	case best == wrongTerm:
+		return invalid("not_supported", level, key, value)
+	case s.Closed():
+		return refuseWith("closed")
 	}
-	return invalid("not_supported", level, key, value)
+	return refuse(socketcore.EINVAL)
 }
 
 // optionRoom is the size of the values that need no memory of their own, in bytes.

@@ -170,6 +170,12 @@ func (e *valueEncoder) integer(at int, t *socketcore.Type, term []byte) {
 
 func (e *valueEncoder) signed(at int, t *socketcore.Type, term []byte) {
 	n, ok := intOf(term, math.MinInt64, math.MaxInt64)
+	if !ok { // more than 64 bits are outside of every range, too
+		n = math.MaxInt64
+		if negative(term) {
+			n = math.MinInt64
+		}
+	}
 	if t.Low < t.High && (n < t.Low || n > t.High) {
 		e.misfit(wrongTerm)
 	}
@@ -225,13 +231,13 @@ func (e *valueEncoder) bits(at int, t *socketcore.Type, term []byte) {
 	}
 }
 
-// chars reads a string. The kernel would cut one that has no room, and so take another
-// name than the caller's.
+// chars reads a string or a binary. The kernel would cut one that has no room, and so take
+// another name than the caller's.
 func (e *valueEncoder) chars(at int, t *socketcore.Type, term []byte) {
 	var d etf.Decoder
 	d.Reset(term)
 	switch d.Kind() {
-	case etf.KindNil, etf.KindString, etf.KindList:
+	case etf.KindNil, etf.KindString, etf.KindList, etf.KindBinary:
 	default:
 		e.misfit(wrongTerm)
 		return

@@ -142,6 +142,9 @@ func (w *typeWords) inline(t *socketcore.Type, set bool) string {
 	case socketcore.Posix:
 		return "none | posix()"
 	case socketcore.Chars:
+		if set {
+			return "string() | binary()"
+		}
 		return "string()"
 	case socketcore.Binary:
 		return "binary()"

@@ -53,6 +53,7 @@ var ipOptions = []Option{
 	{Name: "retopts", Number: unix.IP_RETOPTS, Type: boolean, On: UDP},
 	{Name: "router_alert", Number: unix.IP_ROUTER_ALERT, Type: int32Type, On: ICMP, Note: "wants a raw socket"},
 	{Name: "sndsrcaddr", Number: noNumber, Flags: absent | Unknown, Note: "IP_SENDSRCADDR of BSD; here the control message pktinfo"},
+	{Name: "sendsrcaddr", Number: noNumber, Type: boolean, Flags: absent | Extra, Note: "what OTP 23 calls sndsrcaddr"},
 	{Name: "tos", Number: unix.IP_TOS, Type: tos, On: UDP, Note: "TCP keeps the two low bits for itself"},
 	{Name: "transparent", Number: unix.IP_TRANSPARENT, Type: boolean, On: UDP},
 	{Name: "ttl", Number: unix.IP_TTL, Type: int32Type, On: UDP, Note: "-1 is the default"},

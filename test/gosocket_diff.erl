@@ -149,7 +149,7 @@ options() ->
 
 -spec values(atom()) -> [term()].
 values(Level) ->
-    [true, false, 0, 1, 2, 3, 10, 64, 255, 256, -1, -2, 20000, 2147483647, 2147483648, default, undefined, "lo", "string", "",
+    [true, false, 0, 1, 2, 3, 10, 64, 255, 256, -1, -2, 20000, 2147483647, 2147483648, 1 bsl 63, 1 bsl 64, -(1 bsl 64), 1 bsl 2400, default, undefined, "lo", "string", "",
      <<"binary">>, <<1, 0, 0, 0>>, #{}, [], {}, {1, 2}, 1.5, self() | own_values(Level)].
 
 -spec own_values(atom()) -> [term()].

@@ -119,6 +119,7 @@ rows() ->
         {ip, retopts, "udp4", {0, 7}, bool, false, [{none, {true, ok, none}, [{ok, true}]}, {none, {false, ok, none}, [{ok, false}]}]},
         {ip, router_alert, "raw icmp", {0, 5}, int, false, [{none, {1, ok, none}, [{ok, 1}, {error, enoprotoopt}]}, {none, {10, {error, eaddrinuse}, none}, none}, {none, {0, ok, none}, [{ok, 0}, {error, enoprotoopt}]}, {none, {0, {error, enobufs}, none}, none}]},
         {ip, sndsrcaddr, "udp6", none, none, false, []},
+        {ip, sendsrcaddr, "udp6", none, none, false, [{none, {true, {error, einval}, none}, none}, {none, none, [{error, einval}]}]},
         {ip, tos, "udp4", {0, 1}, 4, false, [{none, {lowdelay, ok, none}, [{ok, lowdelay}]}, {none, {throughput, ok, none}, [{ok, throughput}]}, {none, {reliability, ok, none}, [{ok, reliability}]}, {none, {mincost, ok, none}, [{ok, mincost}]}, {none, {16, ok, none}, [{ok, lowdelay}]}, {none, {184, ok, none}, [{ok, 184}]}, {none, {256, ok, none}, [{ok, 0}]}, {none, {-1, ok, none}, [{ok, 255}]}]},
         {ip, transparent, "udp4", {0, 19}, bool, false, [{none, {true, ok, eperm}, [{ok, true}]}, {none, {false, ok, none}, [{ok, false}]}]},
         {ip, ttl, "udp4", {0, 2}, int, false, [{none, {1, ok, none}, [{ok, 1}]}, {none, {255, ok, none}, [{ok, 255}]}, {none, {-1, ok, none}, [any]}, {none, {256, {error, einval}, none}, none}]},

@@ -7,6 +7,7 @@
     exchange_from_elixir/1,
     answers_have_the_bytes_of_the_document/1,
     bad_frames_are_named_and_dropped/1,
+    any_depth_is_echoed/1,
     good_items_before_a_bad_one_are_carried_out/1,
     frame_above_the_limit_ends_the_helper/1,
     bad_calls_raise/1,
@@ -101,11 +102,10 @@ answers_have_the_bytes_of_the_document(Config) ->
 
 bad_frames_are_named_and_dropped(Config) ->
     Port = bare(Config),
-    Deep = binary:copy(<<104, 1>>, 100000),
     Cases = [{<<>>, truncated}, {<<131>>, truncated}, {<<130, 106>>, term}, {<<131, 255>>, tag},
              {<<131, 104, 2, 98, 0>>, truncated}, {<<131, 104, 2, 97>>, count},
              {<<131, 108, 255:32, 97, 1, 106>>, count},
-             {<<131, 104, 2, 119, 4, "ping", Deep/binary, 106>>, depth}, {<<131, 82, 0>>, atom_cache},
+             {<<131, 82, 0>>, atom_cache},
              {term_to_binary(lists:duplicate(100, 0), [compressed]), compressed},
              {encode(hello), term}, {encode({no_such_item, 1}), item}, {encode({ping, 1, 2}), item},
              {encode({1, {sockname, 1}, extra}), item}, {encode([[{ping, 1}]]), term},
@@ -119,6 +119,12 @@ bad_frames_are_named_and_dropped(Config) ->
          ?assertEqual({Expected, Start}, {Reason, Start}),
          only_pong(Port)
      end || {Bytes, Expected} <- Cases].
+
+any_depth_is_echoed(Config) ->
+    Port = bare(Config),
+    Deep = binary:copy(<<104, 1>>, 1000000),
+    tell_bytes(Port, <<131, 104, 2, 119, 4, "ping", Deep/binary, 106>>),
+    ?assert(next_bytes(Port) =:= <<131, 104, 2, 119, 4, "pong", Deep/binary, 106>>).
 
 good_items_before_a_bad_one_are_carried_out(Config) ->
     Port = bare(Config),

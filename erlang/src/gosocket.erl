@@ -219,8 +219,9 @@ sendmsg(Socket, MsgHdr, Flags) when is_list(Flags) -> sendmsg(Socket, MsgHdr, Fl
 sendmsg(Socket, MsgHdr, Timeout) -> sendmsg(Socket, MsgHdr, [], Timeout).
 
 %% @doc Sends one message with its control messages, or as much of it as a stream takes at once:
-%% `{ok, Remaining}' has the rest. `addr' is for sockets that are not connected; more than 1024 parts
-%% of the iov are `emsgsize', control messages that cannot be encoded `einval'.
+%% `{ok, Remaining}' has the rest. `addr' is for sockets that are not connected; `undefined' stands for none, so
+%% that a message may be sent back as `recvmsg' gave it. More than 1024 parts of the iov are `emsgsize', control
+%% messages that cannot be encoded `einval'.
 -spec sendmsg(socket(), msghdr(), send_flags(), timeout()) -> msg_sent(timed_reason());
              (socket(), msghdr(), send_flags(), nowait) -> msg_sent(reason()) | select().
 sendmsg({'$socket', S}, #{iov := [_ | _] = Iov} = MsgHdr, Flags, Timeout)

@@ -62,8 +62,6 @@ select_ref(_) -> [].
 -spec sendmsg(reference(), map(), erlang:iovec(), gosocket:send_flags(), timeout() | nowait) -> term().
 sendmsg(_S, _MsgHdr, Iovec, _Flags, _Timeout) when length(Iovec) > ?IOV_MAX ->
     {error, emsgsize};
-sendmsg(_S, #{ctrl := Ctrl}, _Iovec, _Flags, _Timeout) when not is_list(Ctrl) ->
-    {error, einval};
 sendmsg(S, MsgHdr, Iovec, Flags, Timeout) ->
     Payload = iolist_to_binary(Iovec),
     Ref = select_ref(Timeout),

@@ -53,12 +53,12 @@ var ipOptions = []Option{
 	{Name: "retopts", Number: unix.IP_RETOPTS, Type: boolean, On: UDP},
 	{Name: "router_alert", Number: unix.IP_ROUTER_ALERT, Type: int32Type, On: ICMP, Note: "wants a raw socket"},
 	{Name: "sndsrcaddr", Number: noNumber, Flags: absent | Unknown, Note: "IP_SENDSRCADDR of BSD; here the control message pktinfo"},
-	{Name: "sendsrcaddr", Number: noNumber, Type: boolean, Flags: absent | Extra, Note: "what OTP 23 calls sndsrcaddr"},
 	{Name: "tos", Number: unix.IP_TOS, Type: tos, On: UDP, Note: "TCP keeps the two low bits for itself"},
 	{Name: "transparent", Number: unix.IP_TRANSPARENT, Type: boolean, On: UDP},
 	{Name: "ttl", Number: unix.IP_TTL, Type: int32Type, On: UDP, Note: "-1 is the default"},
 	{Name: "unblock_source", Number: unix.IP_UNBLOCK_SOURCE, Type: mreqSource, Flags: NoGet, On: UDP},
 
+	{Name: "sendsrcaddr", Number: noNumber, Type: boolean, Flags: absent | Extra, Note: "what OTP 23 calls sndsrcaddr"},
 	{Name: "bind_address_no_port", Number: unix.IP_BIND_ADDRESS_NO_PORT, Type: boolean, Flags: Extra, On: TCP},
 	{Name: "checksum", Number: unix.IP_CHECKSUM, Type: boolean, Flags: Extra, On: UDP, Note: "the control message comes from devices that compute it"},
 	{Name: "pktoptions", Number: unix.IP_PKTOPTIONS, Type: cmsgChain, Flags: Extra | NoSet, On: TCP},

@@ -73,8 +73,9 @@ func randomFrames(t *testing.T, path string, n int) [][]byte {
 	return frames
 }
 
-// emitted are the tags that term_to_binary/1,2 of OTP 24 and later makes (99 and 100
-// with an option minor_version that is not the default of each release).
+// emitted are the tags that term_to_binary/1,2 makes (99 and 100 with an option
+// minor_version that is not the default of each release). OTP 27 makes no NEW_PORT_EXT any
+// more, it writes every port as V4_PORT_EXT.
 var emitted = []byte{
 	tagNewFloat, tagBitBinary, tagNewPid, tagNewPort, tagNewerReference, tagSmallInteger, tagInteger, tagFloat,
 	tagAtom, tagSmallTuple, tagLargeTuple, tagNil, tagString, tagList, tagBinary, tagSmallBig, tagLargeBig,
@@ -105,7 +106,7 @@ func TestRandomTermsOfErlangRoundTrip(t *testing.T) {
 	}
 	for _, tag := range emitted {
 		t.Logf("tag %3d: %7d", tag, seen[tag])
-		if seen[tag] == 0 {
+		if seen[tag] == 0 && (tag != tagNewPort || erl(t, "release") < "26") {
 			t.Errorf("no term with tag %d", tag)
 		}
 	}
@@ -247,7 +248,8 @@ func mayBeLaxer(term []byte) bool {
 
 // mayBeStricter says whether err is about something that only binary_to_term/1 takes:
 // compressed terms, atoms by their index in its own atom table, a fun whose size is not
-// its size, a float with the decimal comma of a locale, and a reference of no words.
+// its size, a float with the decimal comma of a locale, a reference of no words, and
+// (up to OTP 25) a bit string of no bytes.
 func mayBeStricter(frame []byte, err error) bool {
 	var syntax *SyntaxError
 	errors.As(err, &syntax)
@@ -262,6 +264,8 @@ func mayBeStricter(frame []byte, err error) bool {
 		return at[0] == tagNewFun
 	case errors.Is(err, ErrFloat):
 		return at[0] == tagFloat && bytes.IndexByte(at[:oldFloatSize], ',') > 0
+	case errors.Is(err, ErrBits):
+		return bytes.HasPrefix(at, []byte{tagBitBinary, 0, 0, 0, 0, 0})
 	case errors.Is(err, ErrRange):
 		return bytes.HasPrefix(at, []byte{tagNewerReference, 0, 0})
 	}

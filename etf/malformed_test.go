@@ -53,6 +53,7 @@ var malformed = []struct {
 	{"old float infinite", "83 63" + text("inf"), ErrFloat, 1},
 	{"old float that is too large", "83 63" + text("1.0e999"), ErrFloat, 1},
 	{"bits of nothing", "83 4d 00000000 01", ErrBits, 1},
+	{"no bits of nothing", "83 4d 00000000 00", ErrBits, 1},
 	{"no bits of a byte", "83 4d 00000001 00 ff", ErrBits, 1},
 	{"nine bits of a byte", "83 4d 00000001 09 ff", ErrBits, 1},
 	{"tuple larger than the data", "83 68 02 6a", ErrCount, 1},

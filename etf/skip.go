@@ -107,9 +107,10 @@ func (d *Decoder) skipShape(start int, tag byte, s *shape) int {
 }
 
 // validBits checks the number of bits used in the last byte, which stands before the
-// bytes of a bit string.
+// bytes of a bit string. One of no bytes and no bits, which up to OTP 25 Erlang takes, is refused
+// by OTP 27 and later; no release makes it.
 func validBits(b []byte) bool {
-	return b[0] <= 8 && (b[0] == 0) == (len(b) == 1)
+	return len(b) > 1 && 1 <= b[0] && b[0] <= 8
 }
 
 // inside returns how many terms belong to the one at start, of which n are counted; a

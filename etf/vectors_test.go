@@ -63,7 +63,6 @@ var vectors = []struct {
 	{"BIT_BINARY_EXT", KindBitBinary, "4d 00000002 03 ffa0", "<<255, 5:3>>"},
 	{"BIT_BINARY_EXT with unused bits set", KindBitBinary, "4d 00000001 03 ff", "<<7:3>>"},
 	{"BIT_BINARY_EXT of whole bytes", KindBitBinary, "4d 00000001 08 ff", "<<255>>"},
-	{"BIT_BINARY_EXT empty", KindBitBinary, "4d 00000000 00", "<<>>"},
 	{"MAP_EXT", KindMap, "74 00000002 6101 6a 6102 6800", "#{1 => [], 2 => {}}"},
 	{"MAP_EXT empty", KindMap, "74 00000000", "#{}"},
 	{"NEW_PID_EXT", KindPid, newPid, `list_to_pid("<0.7.1>")`},

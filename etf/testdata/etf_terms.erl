@@ -10,6 +10,8 @@ main(["write", File, Count, Seed]) ->
     Options = options(),
     Terms = [term(Makers, 4) || _ <- lists:seq(1, list_to_integer(Count))],
     write(File, [term_to_binary(T, pick(Options)) || T <- Terms]);
+main(["release"]) ->
+    io:put_chars(erlang:system_info(otp_release));
 main(["refused", File]) ->
     Zeros = lists:duplicate(100, 0),
     write(File, [term_to_binary(Zeros, [compressed]) | local(Zeros)]);

@@ -103,6 +103,17 @@ func (x *Dispatcher) ping(d *etf.Decoder, _ int) {
 	x.end(start)
 }
 
+// clock serves {clock, N}: a client compares its own clock with the one that deadlines go by.
+func (x *Dispatcher) clock(d *etf.Decoder, _ int) {
+	n := d.Raw()
+	if d.Err() != nil {
+		return
+	}
+	start := x.message(3, "clock")
+	x.out = etf.AppendInt(etf.AppendRaw(x.out, n), socketcore.Now())
+	x.end(start)
+}
+
 // died serves {died, Process}.
 func (x *Dispatcher) died(d *etf.Decoder, _ int) {
 	process := d.Raw()

@@ -117,6 +117,7 @@ func init() {
 		"arrived":   {3, (*Dispatcher).arrived},
 		"drop":      {3, (*Dispatcher).drop},
 		"ping":      {2, (*Dispatcher).ping},
+		"clock":     {2, (*Dispatcher).clock},
 	}
 }
 

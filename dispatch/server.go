@@ -132,20 +132,21 @@ func (s *Server) Close() {
 func (x *Dispatcher) sayHello() {
 	c := x.server.cfg
 	start := x.message(2, "hello")
-	b := etf.AppendMap(x.out, 7)
+	b := etf.AppendMap(x.out, 8)
 	b = etf.AppendBinary(etf.AppendAtom(b, "version"), []byte(c.Version))
 	for _, f := range []struct {
 		key   string
-		value int
+		value int64
 	}{
+		{"clock", socketcore.Now()},
 		{"protocol", ProtocolVersion},
-		{"pid", os.Getpid()},
-		{"window", c.Window},
-		{"frame_limit", c.FrameLimit},
-		{"message_limit", c.MessageLimit},
-		{"loops", c.Loops},
+		{"pid", int64(os.Getpid())},
+		{"window", int64(c.Window)},
+		{"frame_limit", int64(c.FrameLimit)},
+		{"message_limit", int64(c.MessageLimit)},
+		{"loops", int64(c.Loops)},
 	} {
-		b = etf.AppendInt(etf.AppendAtom(b, f.key), int64(f.value))
+		b = etf.AppendInt(etf.AppendAtom(b, f.key), f.value)
 	}
 	x.out = b
 	x.end(start)

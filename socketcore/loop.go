@@ -89,10 +89,19 @@ type Loop struct {
 }
 
 // Process start on the monotonic clock, to read that clock without a system call.
-var (
-	clockZero = monotonic() // before clockBase: Now may be late by what lies between, never early
-	clockBase = time.Now()
-)
+var clockZero, clockBase = readClocks()
+
+// readClocks reads the monotonic clock and Go's at the same time, or nearly: Now is late by what lies between
+// the two readings, never early.
+func readClocks() (zero int64, base time.Time) {
+	for range 100 {
+		zero, base = monotonic(), time.Now()
+		if monotonic()-zero < int64(20*time.Microsecond) {
+			break
+		}
+	}
+	return zero, base
+}
 
 func monotonic() int64 {
 	var ts unix.Timespec

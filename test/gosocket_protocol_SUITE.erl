@@ -9,6 +9,7 @@
     batch_is_answered_like_single_requests/1,
     processes_and_references_are_any_terms/1,
     deadlines_are_relative_or_absolute/1,
+    the_helper_tells_its_clock/1,
     select_message_follows_its_select/1,
     nowait_connect_is_finished_by_connect/1,
     cancelled_select_sends_nothing/1,
@@ -75,8 +76,8 @@ hello_names_program_and_limits(Config) ->
     {os_pid, Pid} = erlang:port_info(Port, os_pid),
     Loops = proplists:get_value(loops, Config),
     ?assertMatch(#{protocol := 0, pid := Pid, window := 8192, frame_limit := 1000000, message_limit := 20000,
-                   loops := Loops, version := <<_, _/binary>>}, Hello),
-    ?assertEqual(7, map_size(Hello)),
+                   loops := Loops, version := <<_, _/binary>>, clock := _}, Hello),
+    ?assertEqual(8, map_size(Hello)),
     only_pong(Port).
 
 every_call_of_the_document_is_served(Config) ->
@@ -171,6 +172,21 @@ deadlines_are_relative_or_absolute(Config) ->
     %% The absolute one began a moment before the clock of the test.
     ?assert(T1 >= 100 andalso T2 >= 99, {T1, T2}),
     ?assert(T3 < 100 andalso T4 < 100, {T3, T4}).
+
+%% What {at, Nanoseconds} is compared with, on every machine where the tests run.
+the_helper_tells_its_clock(Config) ->
+    Before = os:perf_counter(nanosecond),
+    {Port, #{clock := AtStart}} = helper(Config, []),
+    Terms = [os:perf_counter(nanosecond), any],
+    tell(Port, [{clock, Term} || Term <- Terms]),
+    [{clock, Term, _} = next(Port) || Term <- Terms],
+    {T1, {clock, again, Reading}, T2} = {os:perf_counter(nanosecond), asked(Port, {clock, again}), os:perf_counter(nanosecond)},
+    ?assert(Before =< AtStart andalso AtStart =< T1, {Before, AtStart, T1}),
+    ?assert(T1 - 100000 =< Reading andalso Reading =< T2, {T1, Reading, T2}).
+
+asked(Port, Item) ->
+    tell(Port, Item),
+    next(Port).
 
 %% ---- selects ----
 

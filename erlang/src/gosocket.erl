@@ -124,7 +124,7 @@ connect(Socket, SockAddr) ->
              (socket(), sockaddr(), nowait) -> ok | select() | {error, reason()}.
 connect({'$socket', S}, SockAddr, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
-    gosocket_wait:call(connect, Ref, {connect, S, self(), SockAddr, gosocket_arg:until(Timeout), Ref});
+    gosocket_wait:call(connect, Ref, {connect, S, self(), SockAddr, Timeout, Ref});
 connect(Socket, SockAddr, Timeout) ->
     erlang:error(badarg, [Socket, SockAddr, Timeout]).
 
@@ -151,7 +151,7 @@ accept(LSocket) ->
             (LSocket :: socket(), nowait) -> opened(reason()) | select().
 accept({'$socket', S}, Timeout) when is_reference(S), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
-    gosocket_wait:call(accept, Ref, {accept, S, self(), gosocket_arg:until(Timeout), Ref});
+    gosocket_wait:call(accept, Ref, {accept, S, self(), Timeout, Ref});
 accept(LSocket, Timeout) ->
     erlang:error(badarg, [LSocket, Timeout]).
 
@@ -176,7 +176,7 @@ send(Socket, Data, Timeout) -> send(Socket, Data, [], Timeout).
 send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Payload = iolist_to_binary(Data),
     Ref = gosocket_arg:select_ref(Timeout),
-    gosocket_wait:send(Ref, {send, S, self(), Flags, gosocket_arg:until(Timeout), Ref, byte_size(Payload)},
+    gosocket_wait:send(Ref, {send, S, self(), Flags, Timeout, Ref, byte_size(Payload)},
                        Payload, undefined);
 send(Socket, Data, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Data, Flags, Timeout]).
@@ -201,7 +201,7 @@ sendto({'$socket', S}, Data, Dest, Flags, Timeout)
   when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Payload = iolist_to_binary(Data),
     Ref = gosocket_arg:select_ref(Timeout),
-    gosocket_wait:send(Ref, {sendto, S, self(), Dest, Flags, gosocket_arg:until(Timeout), Ref, byte_size(Payload)},
+    gosocket_wait:send(Ref, {sendto, S, self(), Dest, Flags, Timeout, Ref, byte_size(Payload)},
                        Payload, undefined);
 sendto(Socket, Data, Dest, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Data, Dest, Flags, Timeout]).
@@ -262,7 +262,7 @@ recv({'$socket', S}, Length, Flags, Timeout)
   when is_reference(S), ?IS_LENGTH(Length), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
     gosocket_wait:call(gosocket_arg:read_class(Flags), Ref,
-                       {recv, S, self(), Length, Flags, gosocket_arg:until(Timeout), Ref});
+                       {recv, S, self(), Length, Flags, Timeout, Ref});
 recv(Socket, Length, Flags, Timeout) ->
     erlang:error(badarg, [Socket, Length, Flags, Timeout]).
 
@@ -294,7 +294,7 @@ recvfrom({'$socket', S}, BufSz, Flags, Timeout)
   when is_reference(S), ?IS_BUFFER_SIZE(BufSz), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
     gosocket_wait:call(gosocket_arg:read_class(Flags), Ref,
-                       {recvfrom, S, self(), BufSz, Flags, gosocket_arg:until(Timeout), Ref});
+                       {recvfrom, S, self(), BufSz, Flags, Timeout, Ref});
 recvfrom(Socket, BufSz, Flags, Timeout) ->
     erlang:error(badarg, [Socket, BufSz, Flags, Timeout]).
 
@@ -330,7 +330,7 @@ recvmsg({'$socket', S}, BufSz, CtrlSz, Flags, Timeout)
        ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),
     gosocket_wait:call(gosocket_arg:read_class(Flags), Ref,
-                       {recvmsg, S, self(), BufSz, CtrlSz, Flags, gosocket_arg:until(Timeout), Ref});
+                       {recvmsg, S, self(), BufSz, CtrlSz, Flags, Timeout, Ref});
 recvmsg(Socket, BufSz, CtrlSz, Flags, Timeout) ->
     erlang:error(badarg, [Socket, BufSz, CtrlSz, Flags, Timeout]).
 

@@ -7,6 +7,8 @@
          window :: pos_integer(),
          %% rounds a caller polls for the answer of a call that never waits
          spin :: non_neg_integer(),
+         %% whether os:perf_counter/1 is the helper's clock
+         clock :: shared | apart,
          %% word 1 is 1 while so few processes call that spinning pays
          quiet :: atomics:atomics_ref()}).
 

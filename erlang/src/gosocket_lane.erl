@@ -100,6 +100,7 @@ greeted(Parent, Number, Port, {ok, #{pid := OsPid, window := Window, frame_limit
                                        incarnation = Incarnation,
                                        window = Window,
                                        spin = variable(caller_spin, ?DEFAULT_CALLER_SPIN),
+                                       clock = gosocket_clock:expected(Hello),
                                        quiet = gosocket_quiet:flag(Quiet)}),
     Lane = #lane{parent = Parent,
                  home = {Number, Incarnation},
@@ -109,8 +110,8 @@ greeted(Parent, Number, Port, {ok, #{pid := OsPid, window := Window, frame_limit
                  selects = gosocket_selects:new(Table),
                  quiet = Quiet,
                  spin = variable(lane_spin, ?DEFAULT_LANE_SPIN)},
-    %% ahead of the calls that wait in the mailbox
-    loop(tell(gosocket_registry:debug(), Lane));
+    %% ahead of the calls that wait in the mailbox: no socket is there before the clocks are compared
+    loop(tell(gosocket_registry:debug(), tell(gosocket_clock:question(Number), Lane)));
 greeted(_Parent, _Number, Port, {error, Posix}) ->
     gosocket_helper:log_failure(Posix),
     gosocket_helper:kill(gosocket_helper:os_pid(Port)),
@@ -347,6 +348,9 @@ event({confirm, _Frame}, _, Lane) ->
     deliver(Lane);
 event({pong, _}, _, Lane) ->
     Lane;
+event({clock, Before, Reading}, _, #lane{home = {Number, _}} = Lane) ->
+    gosocket_clock:answered(Number, Before, Reading),
+    Lane;
 event({bad, _, _} = Bad, _, Lane) ->
     %% nobody can say whose calls went with the frame
     gone(Bad, Lane).
@@ -444,8 +448,8 @@ listen(#lane{silent = Silent} = Lane) ->
     ping(Lane#lane{silent = Silent + 1}).
 
 -spec ping(lane()) -> lane().
-ping(Lane) ->
-    tell({ping, Lane#lane.silent}, next_tick(Lane)).
+ping(#lane{home = {Number, _}} = Lane) ->
+    tell(gosocket_clock:question(Number), next_tick(Lane)).
 
 -spec gone(Reason :: term(), lane()) -> no_return().
 gone(Reason, #lane{hello = #{pid := Pid}}) ->

@@ -111,8 +111,8 @@ next(Proxy) ->
            gosocket_wait:call(), binary() | none, state()) -> state().
 call({Tag, _, _, _, Handle} = Head, Call, Payload, Proxy) ->
     case find(Handle) of
-        {#gosocket_lane{} = Lane, Socket} ->
-            call(Head, gosocket_arg:absolute(setelement(2, Call, Socket)), Payload, Lane, Proxy);
+        {#gosocket_lane{clock = Clock} = Lane, Socket} ->
+            call(Head, gosocket_clock:for_lane(Clock, Socket, Call), Payload, Lane, Proxy);
         closed when element(1, Call) =:= info ->
             relay({answer, Tag, gosocket_handle:final_info(Handle)}, none, Proxy);
         _ ->

@@ -125,7 +125,7 @@ next(Remote) ->
              gosocket_wait:call(), binary() | none, state()) -> state().
 called({Pid, Tag, Class, Ref, Handle}, Call, Payload, #remote{calls = Calls} = Remote) ->
     tell_leave(Pid, Tag, Remote),
-    Sent = request({call, Tag, Pid, Class, Ref, Handle, gosocket_arg:relative(Call), Payload}, Remote),
+    Sent = request({call, Tag, Pid, Class, Ref, Handle, Call, Payload}, Remote),
     Sent#remote{calls = Calls#{Tag => {Pid, Class, Ref, Handle}},
                 callers = watch(Pid, Tag, Remote#remote.callers),
                 active = true}.
@@ -158,10 +158,17 @@ attach(#remote{node = Node} = Remote) ->
 %% connection be that of the session.
 -spec tell(tuple(), state()) -> ok.
 tell(Message, #remote{session = {attached, Proxy, _}}) ->
-    _ = erlang:send(Proxy, Message, [noconnect]),
+    _ = erlang:send(Proxy, timed(Message), [noconnect]),
     ok;
 tell(_Message, _Remote) ->
     ok.
+
+%% The clock of another node is another.
+-spec timed(tuple()) -> tuple().
+timed({call, Tag, Pid, Class, Ref, Handle, Call, Payload}) ->
+    {call, Tag, Pid, Class, Ref, Handle, gosocket_clock:leaving(Call), Payload};
+timed(Message) ->
+    Message.
 
 %% ---- Answers
 

@@ -23,7 +23,8 @@
 %% a select's slot; `cancel' ends a select.
 -type class() :: plain | wait | open | read | peek | write | accept | connect | cancel.
 
-%% A call of the protocol, with the handle's reference in the place of the socket's number.
+%% A call of the protocol, with the handle's reference in the place of the socket's number, and the time-out as the
+%% caller gave it.
 -type call() :: tuple().
 
 %% How to read the answer.
@@ -57,9 +58,9 @@ on_load() ->
 -spec call(class(), Ref :: reference() | [], call()) -> term().
 call(Class, Ref, Call) ->
     case gosocket_handle:find(element(2, Call)) of
-        {#gosocket_lane{pid = Pid} = Lane, Socket} ->
+        {#gosocket_lane{pid = Pid, clock = Clock} = Lane, Socket} ->
             Monitor = monitor(process, Pid),
-            Item = gosocket_term:item(setelement(2, Call, Socket)),
+            Item = gosocket_term:item(gosocket_clock:for_lane(Clock, Socket, Call)),
             Pid ! {call, {self(), Monitor, Class, Ref, Socket}, Item},
             case Class =:= plain andalso spin(Lane) of
                 false -> await(Monitor, shape(Call));
@@ -76,9 +77,9 @@ call(Class, Ref, Call) ->
 -spec send(Ref :: reference() | [], call(), Payload :: binary(), erlang:iovec() | undefined) -> term().
 send(Ref, Call, Payload, Iovec) ->
     case gosocket_handle:find(element(2, Call)) of
-        {#gosocket_lane{pid = Pid, window = Window}, Socket} ->
+        {#gosocket_lane{pid = Pid, window = Window, clock = Clock}, Socket} ->
             Monitor = monitor(process, Pid),
-            Item = gosocket_term:item(setelement(2, Call, Socket), first(Payload, Window)),
+            Item = gosocket_term:item(gosocket_clock:for_lane(Clock, Socket, Call), first(Payload, Window)),
             Pid ! {call, {self(), Monitor, write, Ref, Socket}, Item},
             await(Monitor, send_shape({Pid, Socket}, Payload, Iovec));
         {remote, Node} ->
@@ -96,7 +97,7 @@ remote(Node, Class, Ref, Call, Payload, Shape) ->
     case gosocket_nodes:remote(Node) of
         {ok, Remote} ->
             Monitor = monitor(process, Remote),
-            Remote ! {call, {self(), Monitor, Class, Ref, element(2, Call)}, Call, Payload},
+            Remote ! {call, {self(), Monitor, Class, Ref, element(2, Call)}, gosocket_clock:departing(Call), Payload},
             await(Monitor, Shape(Remote));
         {error, Reason} ->
             failed(Shape(undefined), Reason)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"gosocket/etf"
+	"gosocket/socketcore"
 )
 
 const (

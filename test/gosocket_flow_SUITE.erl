@@ -10,6 +10,8 @@
     sendmsg_gives_the_rest_as_an_iovec/1,
     sendmsg_of_merged_data_gives_the_rest/1,
     more_than_iov_max_elements_are_emsgsize/1,
+    rest_of_sendmsg_is_of_the_parts_of_the_caller/1,
+    a_list_in_the_iov_is_one_part/1,
     small_elements_count_as_one/1,
     recv_of_16_mib_is_one_result/1,
     part_of_many_mib_comes_with_the_timeout/1,
@@ -26,6 +28,8 @@
 
 -define(OURS, [
     more_than_iov_max_elements_are_emsgsize, % does not return
+    rest_of_sendmsg_is_of_the_parts_of_the_caller,
+    a_list_in_the_iov_is_one_part,
     sendmsg_of_merged_data_gives_the_rest,
     parked_payload_does_not_grow_the_helper,
     unasked_data_stay_in_the_kernel
@@ -166,15 +170,44 @@ sendmsg_of_merged_data_gives_the_rest(_) ->
 
 -spec more_than_iov_max_elements_are_emsgsize(config()) -> term().
 more_than_iov_max_elements_are_emsgsize(_) ->
-    Element = binary:copy(<<"e">>, 300),
     [begin
          {A, B} = pair(Kind),
-         [?assertEqual({Kind, Count, {error, emsgsize}},
-                       {Kind, Count, ?S:sendmsg(A, #{iov => lists:duplicate(Count, Element)}, 0)})
-          || Count <- [1025, 65536, 70000]],
+         [?assertEqual({Kind, Count, Size, {error, emsgsize}},
+                       {Kind, Count, Size, ?S:sendmsg(A, #{iov => lists:duplicate(Count, binary:copy(<<"e">>, Size))}, 0)})
+          || {Count, Sizes} <- [{1025, [256, 300, 512, 513, 1024, 4096]}, {65536, [300]}, {70000, [300]}], Size <- Sizes],
          ?assertEqual({error, timeout}, ?S:recv(B, 0, 0)),
          close({A, B})
      end || Kind <- [{local, stream}, {local, dgram}]].
+
+%% However much of it was taken: the parts that are left are the caller's, and can be sent again.
+-spec rest_of_sendmsg_is_of_the_parts_of_the_caller(config()) -> term().
+rest_of_sendmsg_is_of_the_parts_of_the_caller(_) ->
+    [begin
+         {A, B} = small_pair({local, stream}),
+         Parts = [random(Size) || _ <- lists:seq(1, Count)],
+         Data = iolist_to_binary(Parts),
+         {ok, Rest} = ?S:sendmsg(A, #{iov => case Form of binaries -> Parts; lists -> [[Part] || Part <- Parts] end}),
+         Taken = byte_size(Data) - iolist_size(Rest),
+         Cut = binary:part(lists:nth(Taken div Size + 1, Parts), Taken rem Size, Size - Taken rem Size),
+         ?assertEqual({Size, Form, [Cut | lists:nthtail(Taken div Size + 1, Parts)]}, {Size, Form, Rest}),
+         Reader = start(fun() -> ?S:recv(B, byte_size(Data)) end),
+         ok = sendmsg_on(A, Rest),
+         ?assert({ok, Data} =:= result(Reader)),
+         close({A, B})
+     end || {Count, Size} <- [{20000, 64}, {5000, 255}, {1024, 300}, {1024, 512}, {1024, 2000}, {3, 400000}],
+            Form <- [binaries, lists]].
+
+-spec a_list_in_the_iov_is_one_part(config()) -> term().
+a_list_in_the_iov_is_one_part(_) ->
+    {A, B} = small_pair({local, stream}),
+    Part = [random(300) || _ <- lists:seq(1, 2000)],
+    {ok, Rest} = ?S:sendmsg(A, #{iov => [Part]}),
+    ?assertMatch([_], Rest),
+    Reader = start(fun() -> ?S:recv(B, 600001) end),
+    ok = sendmsg_on(A, Rest),
+    ok = sendmsg_on(A, "!"),
+    ?assert({ok, iolist_to_binary([Part, $!])} =:= result(Reader)),
+    close({A, B}).
 
 -spec small_elements_count_as_one(config()) -> term().
 small_elements_count_as_one(_) ->

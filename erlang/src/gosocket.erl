@@ -220,13 +220,13 @@ sendmsg(Socket, MsgHdr, Timeout) -> sendmsg(Socket, MsgHdr, [], Timeout).
 
 %% @doc Sends one message with its control messages, or as much of it as a stream takes at once:
 %% `{ok, Remaining}' has the rest. `addr' is for sockets that are not connected; `undefined' stands for none, so
-%% that a message may be sent back as `recvmsg' gave it. More than 1024 parts of the iov are `emsgsize', control
-%% messages that cannot be encoded `einval'.
+%% that a message may be sent back as `recvmsg' gave it. More than 1024 parts of the iov are `emsgsize' (parts
+%% of up to 255 bytes in a row count as one), control messages that cannot be encoded `einval'.
 -spec sendmsg(socket(), msghdr(), send_flags(), timeout()) -> msg_sent(timed_reason());
              (socket(), msghdr(), send_flags(), nowait) -> msg_sent(reason()) | select().
 sendmsg({'$socket', S}, #{iov := [_ | _] = Iov} = MsgHdr, Flags, Timeout)
   when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
-    gosocket_arg:sendmsg(S, MsgHdr, erlang:iolist_to_iovec(Iov), Flags, Timeout);
+    gosocket_arg:sendmsg(S, MsgHdr, gosocket_iovec:parts(Iov), Flags, Timeout);
 sendmsg({'$socket', S}, MsgHdr, Flags, Timeout)
   when is_reference(S), is_map(MsgHdr), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     erlang:error({invalid, {not_supported, MsgHdr}}, [{'$socket', S}, MsgHdr, Flags, Timeout]);

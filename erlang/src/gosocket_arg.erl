@@ -7,9 +7,6 @@
          sendmsg/5,
          give_to_dead/1]).
 
-%% IOV_MAX of Linux.
--define(IOV_MAX, 1024).
-
 %% Names a select; made here because the process may hear of it before the call returns.
 -spec select_ref(timeout() | nowait) -> reference() | [].
 select_ref(nowait) -> make_ref();
@@ -17,14 +14,17 @@ select_ref(_) -> [].
 
 %% What is left of a message is cut from the iovec.
 -spec sendmsg(reference(), map(), erlang:iovec(), gosocket:send_flags(), timeout() | nowait) -> term().
-sendmsg(_S, _MsgHdr, Iovec, _Flags, _Timeout) when length(Iovec) > ?IOV_MAX ->
-    {error, emsgsize};
 sendmsg(S, MsgHdr, Iovec, Flags, Timeout) ->
-    Payload = iolist_to_binary(Iovec),
-    Ref = select_ref(Timeout),
-    gosocket_wait:send(Ref, {sendmsg, S, self(), maps:get(addr, MsgHdr, undefined),
-                             maps:get(ctrl, MsgHdr, []), Flags, Timeout, Ref, byte_size(Payload)},
-                       Payload, Iovec).
+    case gosocket_iovec:too_many(Iovec) of
+        true ->
+            {error, emsgsize};
+        false ->
+            Payload = iolist_to_binary(Iovec),
+            Ref = select_ref(Timeout),
+            gosocket_wait:send(Ref, {sendmsg, S, self(), maps:get(addr, MsgHdr, undefined),
+                                     maps:get(ctrl, MsgHdr, []), Flags, Timeout, Ref, byte_size(Payload)},
+                               Payload, Iovec)
+    end.
 
 %% The helper knows of deaths only afterwards.
 -spec give_to_dead({ok, pid()} | {error, Reason}) -> {error, einval | not_owner | Reason}.

@@ -283,7 +283,8 @@ what_the_kernel_refuses_is_its_errno(_) ->
          ?assertEqual({error, timeout}, ?S:recv(B, 0, 0)),
          close({A, B})
      end || {Kind, Level, Type, Data, Reason} <- Rows],
-    {ok, FD} = ?S:getopt(Socket = unconnected({local, dgram}), otp, fd),
+    Socket = unconnected({local, dgram}),
+    {ok, FD} = ?S:getopt(Socket, otp, fd),
     {A, B} = pair({local, dgram}),
     set(A, [{otp, sndctrlbuf, 4096}]),
     TooMany = binary:copy(<<FD:32/native>>, 254),
@@ -292,7 +293,8 @@ what_the_kernel_refuses_is_its_errno(_) ->
 
 -spec what_does_not_concern_the_protocol_is_ignored(config()) -> term().
 what_does_not_concern_the_protocol_is_ignored(_) ->
-    {ok, FD} = ?S:getopt(Socket = unconnected({inet, dgram}), otp, fd),
+    Socket = unconnected({inet, dgram}),
+    {ok, FD} = ?S:getopt(Socket, otp, fd),
     [?assertEqual({Ctrl, []}, {Ctrl, delivered({inet, dgram}, [], with_ctrl([Ctrl]))})
      || Ctrl <- [#{level => socket, type => rights, data => <<FD:32/native>>},
                  #{level => socket, type => credentials, data => helper_credentials()},

@@ -103,8 +103,11 @@ works_in_a_release(Config) ->
     Release = filename:join(Dir, "unpacked"),
     ok = erl_tar:extract(Tar, [compressed, {cwd, Release}]),
     [Boot] = filelib:wildcard(filename:join(Release, "releases/1.0.0/start.boot")),
-    moves_data(run(Release, filename:join(filelib:wildcard(Release ++ "/erts-*/bin"), "erl"),
-                   ["-noshell", "-boot", filename:rootname(Boot), "-s", "scratch", "main"]), Release).
+    [Bin] = filelib:wildcard(filename:join(Release, "erts-*/bin")),
+    %% As start scripts do: the `erl' beside it may have the folder in it where its package was installed.
+    moves_data(run(Release, filename:join(Bin, "erlexec"),
+                   ["-noshell", "-boot", filename:rootname(Boot), "-s", "scratch", "main"],
+                   [{"ROOTDIR", Release}, {"BINDIR", Bin}, {"EMU", "beam"}, {"PROGNAME", "erl"}]), Release).
 
 %% Mix would download a rebar3 of its own.
 -spec works_as_git_dependency_of_mix(config()) -> ok.

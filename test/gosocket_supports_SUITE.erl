@@ -132,10 +132,10 @@ can_be_set(Sockets, Level, Option) ->
 %% Nothing when it cannot be told.
 -spec found([{returned, term()} | {error, term()}]) -> [boolean()].
 found(Outcomes) ->
-    case lists:usort([yes || {returned, {ok, _}} <- Outcomes] ++ [maybe || {returned, {error, Reason}} <- Outcomes,
-                                                                           Reason =/= enoprotoopt, Reason =/= enotsup]) of
+    case lists:usort([yes || {returned, {ok, _}} <- Outcomes] ++ [unclear || {returned, {error, Reason}} <- Outcomes,
+                                                                             Reason =/= enoprotoopt, Reason =/= enotsup]) of
         [] -> [false];
-        [maybe] -> [];
+        [unclear] -> [];
         Yes -> [lists:member(yes, Yes)]
     end.
 

@@ -9,6 +9,9 @@ MAKEFLAGS += --no-print-directory
 GO ?= go
 REBAR3 ?= rebar3
 
+# What Linux the helper is for. Of these all is compiled at each test; what runs where stands in the README.
+ARCHITECTURES := amd64 arm64 riscv64 ppc64le s390x
+
 VERSION := $(shell sed -n 's/.*{vsn, *"\([^"]*\)".*/\1/p' erlang/gosocket.app.src 2>/dev/null)
 GO_DIRS := cmd dispatch etf port socketcore
 # Directories are prerequisites too: taking a file away must rebuild the helper.
@@ -26,8 +29,11 @@ helper: priv/gosocket
 endif
 	@:
 
+# build_helper OUTPUT, with what the environment says of GOOS and GOARCH.
 # -buildvcs=false: as a dependency the tree often belongs to another user than the one who compiles it,
 # and git then refuses to answer go's question about the revision.
+build_helper = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $(1) ./cmd/gosocket
+
 # The new file takes its name in one step: a node that starts meanwhile runs the old helper or the new one.
 priv/gosocket: $(GO_SOURCES)
 	@command -v $(GO) >/dev/null || { \
@@ -36,9 +42,16 @@ priv/gosocket: $(GO_SOURCES)
 	    exit 1; }
 	@mkdir -p priv
 	@trap 'rm -f "priv/.gosocket.$$$$"' EXIT; \
-	    CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' \
-	        -o "priv/.gosocket.$$$$" ./cmd/gosocket; \
+	    $(call build_helper,"priv/.gosocket.$$$$"); \
 	    mv -f "priv/.gosocket.$$$$" $@
+	@echo "gosocket: built $@"
+
+.PHONY: cross
+cross: $(ARCHITECTURES:%=_build/cross/gosocket-linux-%) ## the helper for each architecture, as _build/cross/gosocket-linux-ARCHITECTURE
+
+_build/cross/gosocket-linux-%: $(GO_SOURCES)
+	@mkdir -p $(@D)
+	@GOOS=linux GOARCH=$* $(call build_helper,$@)
 	@echo "gosocket: built $@"
 
 .PHONY: compile
@@ -71,6 +84,10 @@ soak: deps helper ## random traffic and faults; SOAK_SECONDS=300 SOAK_SEED=N
 .PHONY: test-sctp
 test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (user-mode Linux)
 	@.ci/check sctp
+
+.PHONY: test-arch
+test-arch: deps helper ## the Go tests on other architectures, under emulation of their processors
+	@.ci/check arch_all
 
 OTP23 ?=
 .PHONY: diff-otp23

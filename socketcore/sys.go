@@ -198,10 +198,12 @@ func sysSetInt(fd, level, name, value int) syscall.Errno {
 	return e
 }
 
-// sysReady asks poll(2), without waiting, which of the events hold now.
+// sysReady asks ppoll(2), without waiting, which of the events hold now. The newer architectures
+// have no poll(2).
 func sysReady(fd int, events int16) int16 {
 	p := unix.PollFd{Fd: int32(fd), Events: events}
-	n, _, _ := unix.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+	var now unix.Timespec
+	n, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
 	if int(n) != 1 {
 		return 0
 	}

@@ -82,7 +82,7 @@ soak: deps helper ## random traffic and faults; SOAK_SECONDS=300 SOAK_SEED=N
 	@SOAK_SECONDS=$${SOAK_SECONDS:-300} $(REBAR3) ct --suite test/gosocket_soak_SUITE --readable=compact
 
 .PHONY: test-sctp
-test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (user-mode Linux)
+test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (emulated; x86-64 only)
 	@.ci/check sctp
 
 .PHONY: test-arch

@@ -128,10 +128,12 @@ prinfo_gives_up_what_waits_too_long(_) ->
     ?assertEqual(nomatch, binary:match(result(Reader), maps:get(iov, Late))),
     close({Client, Server}).
 
-%% Until the peer has no room: what is sent then waits here.
+%% Until the peer has no room: what is sent then waits here. One packet more is sent to a peer without room, to hear when
+%% it has some; the second message is that.
 -spec fill_window(socket()) -> ok.
 fill_window(Socket) ->
-    ok = ?S:send(Socket, binary:copy(<<$w>>, 130000), ?PATIENCE).
+    ok = ?S:send(Socket, binary:copy(<<$w>>, 130000), ?PATIENCE),
+    ok = ?S:send(Socket, <<"is there room?">>, ?PATIENCE).
 
 -spec an_association_ends_by_a_flag(config()) -> term().
 an_association_ends_by_a_flag(_) ->

@@ -22,10 +22,17 @@ GO_SOURCES := go.mod go.sum $(shell find $(GO_DIRS) -type d) \
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
+# What the helper is built for: this system, or what the environment tells the Go compiler.
+SYSTEM := $(or $(GOOS),$(shell uname -s))
+
 .PHONY: helper
 helper: ## build priv/gosocket when its sources changed (nothing to do when GOSOCKET_HELPER names a prebuilt one)
 ifndef GOSOCKET_HELPER
+ifneq ($(filter Linux linux,$(SYSTEM)),)
 helper: priv/gosocket
+else
+	@echo "gosocket: warning: no helper is built, it runs on Linux and this is $(SYSTEM): gosocket:open will answer {error,enotsup}" >&2
+endif
 endif
 	@:
 

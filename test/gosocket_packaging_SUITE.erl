@@ -11,6 +11,7 @@
          works_as_checkout_of_rebar3/1,
          works_in_a_release/1,
          works_as_git_dependency_of_mix/1,
+         compiles_off_linux_with_a_warning/1,
          current_helper_is_not_built_again/1,
          changed_source_builds_the_helper_again/1,
          missing_go_is_named_with_the_way_out/1,
@@ -30,6 +31,7 @@ all() ->
      works_as_checkout_of_rebar3,
      works_in_a_release,
      works_as_git_dependency_of_mix,
+     compiles_off_linux_with_a_warning,
      current_helper_is_not_built_again,
      changed_source_builds_the_helper_again,
      missing_go_is_named_with_the_way_out,
@@ -73,6 +75,7 @@ end_per_testcase(_Case, _Config) -> ok.
 -spec programs(atom()) -> [string()].
 programs(works_as_git_dependency_of_rebar3) -> ["rebar3"];
 programs(works_as_checkout_of_rebar3) -> ["rebar3"];
+programs(compiles_off_linux_with_a_warning) -> ["rebar3"];
 programs(works_in_a_release) -> ["rebar3"];
 programs(works_as_git_dependency_of_mix) -> ["mix", "rebar3"];
 programs(_) -> ["make"].
@@ -118,6 +121,26 @@ works_as_git_dependency_of_mix(Config) ->
     Env = [{"MIX_REBAR3", os:find_executable("rebar3")}, {"MIX_ENV", "dev"}],
     _ = ok(run(Dir, "mix", ["deps.get"], Env)),
     moves_data(run(Dir, "mix", ["run", "-e", "Scratch.main()"], Env), Dir).
+
+%% Programs in front of the real ones say that this is another system, and that Go is not installed.
+-spec compiles_off_linux_with_a_warning(config()) -> ok.
+compiles_off_linux_with_a_warning(Config) ->
+    lists:foreach(fun(System) ->
+                          Dir = filename:join(?config(dir, Config), System),
+                          rebar3_project(Dir, [{deps, [{gosocket, {git, ?config(origin, Config), {branch, ?BRANCH}}}]}]),
+                          Bin = filename:join(Dir, "bin"),
+                          program(Bin, "uname", "echo " ++ System),
+                          program(Bin, "go", "exit 127"),
+                          Output = ok(run(Dir, "rebar3", ["compile"], [{"PATH", Bin ++ ":" ++ os:getenv("PATH")}])),
+                          ?assertMatch({match, _}, re:run(Output, "warning: no helper is built.* " ++ System)),
+                          ?assertEqual([], filelib:wildcard(Dir ++ "/_build/default/lib/gosocket/priv/*")),
+                          ?assertMatch([_ | _], filelib:wildcard(Dir ++ "/_build/default/lib/gosocket/ebin/gosocket.beam"))
+                  end, ["Darwin", "FreeBSD"]).
+
+-spec program(file:filename(), string(), string()) -> ok.
+program(Dir, Name, Command) ->
+    write(Dir, Name, ["#!/bin/sh\n", Command, "\n"]),
+    ok = file:change_mode(filename:join(Dir, Name), 8#755).
 
 -spec current_helper_is_not_built_again(config()) -> ok.
 current_helper_is_not_built_again(Config) ->

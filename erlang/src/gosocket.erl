@@ -76,7 +76,7 @@ open(Domain, Type, Protocol) ->
     open(Domain, Type, Protocol, #{}).
 
 %% @doc Fails with `closed' when the application cannot be started, for example because the node stops,
-%% and with a POSIX code when the helper cannot. `netns' opens the socket in another network namespace, by
+%% and with a POSIX code when the helper cannot: `enotsup' off Linux. `netns' opens the socket in another network namespace, by
 %% its path or its name in `/var/run/netns': `enoent' when it is not there, `einval' when it is none,
 %% `eperm' when the helper may not (CAP_SYS_ADMIN).
 -spec open(domain(), type(), default | protocol(), open_opts()) -> opened(reason()).

@@ -16,7 +16,10 @@
 %% @doc The lane of this number; its helper may still have its hello to say.
 -spec lane(Number :: non_neg_integer()) -> {ok, pid()} | {error, atom()}.
 lane(Number) ->
-    bounded({lane, Number}).
+    case gosocket_platform:check() of
+        ok -> bounded({lane, Number});
+        {error, Reason} -> {error, Reason}
+    end.
 
 %% @doc Who calls that node.
 -spec remote(node()) -> {ok, pid()} | {error, closed}.

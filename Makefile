@@ -79,6 +79,10 @@ test: deps helper ## every check there is; STEPS="lint ct" runs some of them
 test-matrix: deps helper ## all suites with 1 and 3 event loops, with and without spinning, on 1, 2 and 4 schedulers; about an hour
 	@.ci/check matrix_all
 
+.PHONY: test-otp
+test-otp: deps helper ## compile, xref, dialyzer, all suites, demo and examples on this machine's OTP and on 27 and 29
+	@.ci/check compile xref dialyzer ct demo examples elixir otp_all
+
 .PHONY: test-model
 test-model: deps helper ## the random calls against the model of the selects, 100,000 of each kind
 	@GOSOCKET_MODEL_CALLS=$${GOSOCKET_MODEL_CALLS:-100000} \

@@ -1,5 +1,5 @@
 // Package etf reads and writes the Erlang external term format: what
-// term_to_binary/1 of OTP 24 to 28 makes and binary_to_term/1 reads.
+// term_to_binary/1 of OTP 25 to 29 makes and binary_to_term/1 reads.
 //
 // [Decoder] is a cursor over a byte slice that keeps its first error, so that
 // reading a term is a column of calls and one look at [Decoder.Err]. It does not

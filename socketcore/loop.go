@@ -61,6 +61,7 @@ type Loop struct {
 	asking    map[uint32]*Op // sends that more bytes were asked for, by ID
 	timers    timerHeap
 	foreign   map[int]func(events uint32)
+	lingering map[int]*lingering
 	held      []*Socket
 	gating    bool
 	delivered uint64
@@ -127,7 +128,7 @@ func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
 	fds.reserve(efd)
 	l := &Loop{
 		cfg: cfg, epfd: epfd, eventfd: efd, pipe: newPipe(), parked: parked, gating: true,
-		processes: map[string]*process{}, foreign: map[int]func(uint32){}, asking: map[uint32]*Op{},
+		processes: map[string]*process{}, foreign: map[int]func(uint32){}, lingering: map[int]*lingering{}, asking: map[uint32]*Op{},
 	}
 	l.spinner.init(cfg.Spin)
 	if err := l.Listen(efd, Input, func(uint32) { l.Drain() }); err != nil {
@@ -259,6 +260,11 @@ func (l *Loop) Free() {
 			_ = unix.Close(s.fd)
 			fds.closed(s.fd)
 		}
+	}
+	for fd, g := range l.lingering {
+		delete(l.foreign, fd)
+		g.timer.Stop()
+		closeAtOnce(fd)
 	}
 	for fd := range l.foreign { // closed by others
 		fds.retire(fd)

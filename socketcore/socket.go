@@ -344,15 +344,6 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	l.closeDescriptor(s, done)
 }
 
-// lingers tells whether close(2) may take time: whoever shares the socket may have set that.
-func (s *Socket) lingers() bool {
-	if s.domain == unix.AF_UNIX || !s.stream && s.typ != unix.SOCK_SEQPACKET {
-		return false
-	}
-	on, seconds := sysGetLinger(s.fd)
-	return on && seconds > 0
-}
-
 // dropPrivate closes the duplicate for epoll.
 func (s *Socket) dropPrivate() {
 	if s.private >= 0 {
@@ -365,20 +356,19 @@ func (s *Socket) dropPrivate() {
 
 // closeDescriptor closes the descriptor with its last socket.
 func (l *Loop) closeDescriptor(s *Socket, done func()) {
-	switch {
-	case !fds.release(s.fd):
-	case s.lingers():
-		go func() {
-			sysCloseWait(s.fd)
+	alone := fds.isAlone(s.fd)
+	if fds.release(s.fd) {
+		switch seconds := s.lingers(); {
+		case seconds == 0:
+			sysClose(s.fd)
 			fds.closed(s.fd)
-			if done != nil {
-				l.Post(done)
-			}
-		}()
-		return
-	default:
-		sysClose(s.fd)
-		fds.closed(s.fd)
+		case alone && (s.proto == unix.IPPROTO_TCP || s.SCTP()):
+			l.linger(s, seconds, done)
+			return
+		default:
+			l.closeShared(s.fd, done)
+			return
+		}
 	}
 	if done != nil {
 		done()

@@ -123,8 +123,8 @@ func TestBindAddrNamesFollowTheDomain(t *testing.T) {
 
 func TestUnknownAndUnnamedAddresses(t *testing.T) {
 	var none, unnamed, netlink, named socketcore.Sockaddr
-	unnamed.SetBytes([]byte{1, 0})
-	netlink.SetBytes([]byte{16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	unnamed.SetBytes(bytesOf(t, "0100"))
+	netlink.SetBytes(bytesOf(t, "1000 0000 00000000 00000000"))
 	named.SetLocal([]byte("\x00n"))
 	for _, c := range []struct {
 		sa           *socketcore.Sockaddr

@@ -267,11 +267,11 @@ func TestCutControlMessagesAreBytes(t *testing.T) {
 func TestUnknownControlMessagesAreNumbersAndBytes(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	e.ask("udp", "gro")
-	if got := e.send("[#{level=>udp,type=>103,data=><<2,0>>}]"); got != "ok" {
+	if got := e.send(nativeOrder("[#{level=>udp,type=>103,data=><<2,0>>}]")); got != "ok" {
 		t.Fatal(got)
 	}
 	ctrl, _, _ := e.receive(1024, 0)
-	if ctrl != "[#{data=><<2,0,0,0>>,level=>udp,type=>104}]" {
+	if ctrl != nativeOrder("[#{data=><<2,0,0,0>>,level=>udp,type=>104}]") {
 		t.Errorf("got %s", ctrl)
 	}
 	raw := socketcore.AppendCmsg(nil, 6, 36, []byte{1, 2, 3, 4})
@@ -305,7 +305,7 @@ func TestSentControlMessagesWork(t *testing.T) {
 		{inet6, "#{level=>ipv6,type=>hoplevel,data=>6}", "data=>6,level=>ipv6,type=>hoplimit"},
 		{inet6, "#{level=>41,type=>52,data=><<7,0,0,0>>}", "data=>7,level=>ipv6,type=>hoplimit"},
 	} {
-		if got := c.e.send("[" + c.ctrl + "]"); got != "ok" {
+		if got := c.e.send(nativeOrder("[" + c.ctrl + "]")); got != "ok" {
 			t.Errorf("%s: %s", c.ctrl, got)
 			continue
 		}

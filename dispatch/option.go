@@ -272,9 +272,9 @@ func appendNative(b []byte, s optionSocket, level int, key []byte) []byte {
 	b = etf.AppendAtom(etf.AppendTuple(b, 2), "ok")
 	switch form {
 	case "int":
-		return etf.AppendInt(b, int64(int32(binary.NativeEndian.Uint32(data))))
+		return etf.AppendInt(b, int64(int32(loadShort(4, data[:n]))))
 	case "bool":
-		return etf.AppendBool(b, binary.NativeEndian.Uint32(data) != 0)
+		return etf.AppendBool(b, loadShort(4, data[:n]) != 0)
 	}
 	return etf.AppendBinary(b, data[:n])
 }

@@ -1,7 +1,10 @@
 package dispatch
 
 import (
+	"encoding/binary"
 	"encoding/hex"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,28 +13,54 @@ import (
 	"gosocket/socketcore"
 )
 
-// bytesOf reads hexadecimal digits; v4 stands for a sockaddr_storage with 127.0.0.1:80,
-// none for one with nothing. The numbers are those of a little-endian machine.
+// bytesOf reads hexadecimal digits. A word of two, four or eight bytes is an integer as little-endian machines have it,
+// which is turned round on others, unless it has a mark: =0050 is the same everywhere. v4 stands for a sockaddr_storage
+// with 127.0.0.1:80, none for one with nothing.
 func bytesOf(t *testing.T, text string) []byte {
 	t.Helper()
 	var b []byte
 	for _, word := range strings.Fields(text) {
 		switch word {
 		case "v4":
-			b = append(b, 2, 0, 0, 80, 127, 0, 0, 1)
+			b = binary.NativeEndian.AppendUint16(b, unix.AF_INET)
+			b = append(b, 0, 80, 127, 0, 0, 1)
 			b = append(b, make([]byte, 120)...)
 		case "none":
 			b = append(b, make([]byte, 128)...)
 		default:
-			part, err := hex.DecodeString(word)
+			digits, asItStands := strings.CutPrefix(word, "=")
+			part, err := hex.DecodeString(digits)
 			if err != nil {
 				t.Fatalf("%q: %v", text, err)
+			}
+			if size := len(part); bigEndian && !asItStands && (size == 2 || size == 4 || size == 8) {
+				slices.Reverse(part)
 			}
 			b = append(b, part...)
 		}
 	}
 	return b
 }
+
+var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
+
+// nativeOrder turns the integers in the binaries of a term, of four bytes each or one of two, round on a big-endian machine.
+func nativeOrder(text string) string {
+	if !bigEndian {
+		return text
+	}
+	return binaries.ReplaceAllStringFunc(text, func(binary string) string {
+		octets := strings.Split(strings.Trim(binary, "<>"), ",")
+		if size := min(len(octets), 4); len(octets)%size == 0 && size != 3 {
+			for word := range slices.Chunk(octets, size) {
+				slices.Reverse(word)
+			}
+		}
+		return "<<" + strings.Join(octets, ",") + ">>"
+	})
+}
+
+var binaries = regexp.MustCompile("<<[0-9,]+>>")
 
 const v4 = "#{family=>inet,addr=>{127,0,0,1},port=>80}"
 
@@ -77,7 +106,7 @@ func TestSCTPValuesAsBytes(t *testing.T) {
 		{"stream_scheduler", "rr", "00000000 02000000", ""},
 		{"event", "#{assoc_id=>0,type=>sender_dry_event,on=>true}", "00000000 0980 01 00", ""},
 		{"event", "#{type=>40000,on=>false}", "00000000 409c 00 00", "#{assoc_id=>0,type=>40000,on=>false}"},
-		{"remote_udp_encaps_port", "#{assoc_id=>1,address=>" + v4 + ",port=>9899}", "01000000 00000000 v4 26ab 0000 00000000", ""},
+		{"remote_udp_encaps_port", "#{assoc_id=>1,address=>" + v4 + ",port=>9899}", "01000000 00000000 v4 =26ab 0000 00000000", ""},
 		{"plpmtud_probe_interval", "#{assoc_id=>1,address=>undefined,interval=>2}", "01000000 00000000 none 02000000 00000000", ""},
 	} {
 		o := l.Option([]byte(c.name))
@@ -102,15 +131,15 @@ func bigTerm(t *testing.T, text string) []byte {
 	return []byte(strings.ReplaceAll(b, "w\x04most", "n\x08\x00\xff\xff\xff\xff\xff\xff\xff\xff"))
 }
 
-func TestPackedAddressesAreAList(t *testing.T) {
+func TestPackedAddressesAsBytes(t *testing.T) {
 	o := socketcore.LevelNamed([]byte("sctp")).Option([]byte("get_peer_addrs"))
-	inet := "0200 0050 7f000001 0000000000000000 "
-	inet6 := "0a00 0051 00000000 00000000000000000000000000000001 00000000 "
+	inet := "0200 =0050 =7f000001 0000000000000000 "
+	inet6 := "0a00 =0051 00000000 00000000000000000000000000000001 00000000 "
 	const six = "#{addr=>{0,0,0,0,0,0,0,1},family=>inet6,flowinfo=>0,port=>81,scope_id=>0}"
 	four := show(t, term(t, v4))
 	for bytes, want := range map[string]string{
 		"01000000 02000000 " + inet + inet6 + "0000": "[" + four + "," + six + "]",
-		"01000000 01000000 " + inet6 + "0200 0050":   "[" + six + "]",
+		"01000000 01000000 " + inet6 + "0200 =0050":  "[" + six + "]",
 		"01000000 00000000":                          "[]",
 		"0100":                                       "[]",
 	} {
@@ -134,8 +163,8 @@ func TestSCTPControlMessagesAsBytes(t *testing.T) {
 		{4, "nxtinfo", "#{sid=>1,flags=>2,ppid=>3,length=>4,assoc_id=>5}", "0100 0200 03000000 04000000 05000000", "", true, false},
 		{5, "prinfo", "#{policy=>ttl,value=>100}", "1000 0000 64000000", "", true, true},
 		{6, "authinfo", "7", "0700", "", true, true},
-		{7, "dstaddrv4", "{1,2,3,4}", "01020304", "", true, true},
-		{8, "dstaddrv6", "{1,2,3,4,5,6,7,65535}", "0001 0002 0003 0004 0005 0006 0007 ffff", "", true, true},
+		{7, "dstaddrv4", "{1,2,3,4}", "=01020304", "", true, true},
+		{8, "dstaddrv6", "{1,2,3,4,5,6,7,65535}", "=0001 =0002 =0003 =0004 =0005 =0006 =0007 ffff", "", true, true},
 	} {
 		if c.back == "" {
 			c.back = c.data
@@ -152,19 +181,42 @@ func TestSCTPControlMessagesAsBytes(t *testing.T) {
 	}
 }
 
+func TestIntegersAsBytes(t *testing.T) {
+	integer := socketcore.LevelNamed([]byte("ip")).Option([]byte("ttl")).Type
+	for bytes, want := range map[string]string{"": "0", "40": "64", "2c01": "300", "70110100": "70000", "ffffffff": "-1", "40000000 ff": "64"} {
+		if got := show(t, appendValue(nil, integer, bytesOf(t, bytes))); got != want {
+			t.Errorf("%s is %s, want %s", bytes, got, want)
+		}
+	}
+}
+
+// TestBitFieldsAsBytes has the bytes that compilers make of the bit fields of struct tcp_info.
+func TestBitFieldsAsBytes(t *testing.T) {
+	bytes := "07 03 00 00 00 00 a5 05" // scales 5 and 10, app_limited, client_fail 2
+	if bigEndian {
+		bytes = "07 03 00 00 00 00 5a c0"
+	}
+	got := show(t, appendValue(nil, socketcore.LevelNamed([]byte("tcp")).Option([]byte("info")).Type, bytesOf(t, bytes)))
+	for _, want := range []string{"snd_wscale=>5,", "rcv_wscale=>10,", "delivery_rate_app_limited=>1,", "fastopen_client_fail=>2,"} {
+		if !strings.Contains(strings.ReplaceAll(got, "}", ","), want) {
+			t.Errorf("% x is %s, want %s", bytesOf(t, bytes), got, want)
+		}
+	}
+}
+
 // TestMembershipsAsBytes looks at the order of the addresses, which differs from system
 // to system.
 func TestMembershipsAsBytes(t *testing.T) {
 	for _, c := range []struct{ level, name, value, bytes string }{
-		{"ip", "add_membership", "#{multiaddr=>{239,1,2,3},interface=>any}", "ef010203 00000000"},
-		{"ip", "add_source_membership", source("10,9,8,7"), "ef010203 7f000001 0a090807"},
-		{"ip", "msfilter", filter("include", "{1,2,3,4},{5,6,7,8}"), "ef010203 7f000001 01000000 02000000 01020304 05060708"},
-		{"ipv6", "add_membership", group6("7"), "ff15 0000 0000 0000 0000 0000 0001 0002 07000000"},
-		{"ip", "mcast_join_group", groupAddress("inet", "239,1,2,3"), "01000000 00000000 0200 0000 ef010203 " + strings.Repeat("00", 120)},
-		{"ip", "local_port_range", "#{low=>1,high=>2}", "0100 0200"},
-		{"packet", "fanout", "#{id=>1,type=>2}", "0100 0200"},
-		{"packet", "add_membership", "#{ifindex=>1,type=>unicast,addr=><<1,2,3,4,5,6>>}", "01000000 0300 0600 0102030405060000"},
-		{"ipv6", "flowlabel_mgr", "#{dst=>{0,0,0,0,0,0,0,1},label=>74565,action=>renew,share=>any,flags=>[excl],expires=>6,linger=>7}", "00000000000000000000000000000001 00012345 02 ff 0200 0600 0700 00000000"},
+		{"ip", "add_membership", "#{multiaddr=>{239,1,2,3},interface=>any}", "=ef010203 00000000"},
+		{"ip", "add_source_membership", source("10,9,8,7"), "=ef010203 =7f000001 =0a090807"},
+		{"ip", "msfilter", filter("include", "{1,2,3,4},{5,6,7,8}"), "=ef010203 =7f000001 01000000 02000000 =01020304 =05060708"},
+		{"ipv6", "add_membership", group6("7"), "=ff15 0000 0000 0000 0000 0000 =0001 =0002 07000000"},
+		{"ip", "mcast_join_group", groupAddress("inet", "239,1,2,3"), "01000000 00000000 0200 0000 =ef010203 " + strings.Repeat("00", 120)},
+		{"ip", "local_port_range", "#{low=>1,high=>2}", "01000200"},
+		{"packet", "fanout", "#{id=>1,type=>2}", "01000200"},
+		{"packet", "add_membership", "#{ifindex=>1,type=>unicast,addr=><<1,2,3,4,5,6>>}", "01000000 0300 0600 =0102030405060000"},
+		{"ipv6", "flowlabel_mgr", "#{dst=>{0,0,0,0,0,0,0,1},label=>74565,action=>renew,share=>any,flags=>[excl],expires=>6,linger=>7}", "00000000000000000000000000000001 =00012345 02 ff 0200 0600 0700 00000000"},
 		{"tcp", "md5sig", "#{addr=>" + v4 + ",key=><<1,2,3>>}", "v4 00 00 0300 00000000 010203 " + strings.Repeat("00", 77)},
 	} {
 		o := socketcore.LevelNamed([]byte(c.level)).Option([]byte(c.name))

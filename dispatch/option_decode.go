@@ -12,15 +12,15 @@ import (
 func appendValue(b []byte, t *socketcore.Type, data []byte) []byte {
 	switch t.Form {
 	case socketcore.Bool:
-		return etf.AppendBool(b, loadShort(t, data) != 0)
+		return etf.AppendBool(b, loadShort(t.Size, data) != 0)
 	case socketcore.Uint:
-		return etf.AppendUint(b, loadShort(t, data)>>t.Shift&(1<<width(t)-1))
+		return etf.AppendUint(b, loadShort(t.Size, data)>>t.Shift&(1<<width(t)-1))
 	case socketcore.Network:
 		return etf.AppendUint(b, loadNetwork(data))
 	case socketcore.Bits:
-		return appendBits(b, t, loadShort(t, data))
+		return appendBits(b, t, loadShort(t.Size, data))
 	case socketcore.Posix:
-		return appendPosix(b, loadShort(t, data))
+		return appendPosix(b, loadShort(t.Size, data))
 	case socketcore.Chars:
 		if end := bytes.IndexByte(data, 0); end >= 0 {
 			data = data[:end]
@@ -48,17 +48,20 @@ func appendValue(b []byte, t *socketcore.Type, data []byte) []byte {
 	return appendNamed(b, t.Names, integerOf(t, data))
 }
 
-// loadShort reads an integer of which the kernel may have given fewer bytes than asked
-// for (ip(7): options of one byte).
-func loadShort(t *socketcore.Type, data []byte) uint64 {
+// loadShort reads an integer of size bytes. The kernel may have given a shorter one than asked for (ip(7): options of one
+// byte), which is no part of the longer one where the high bytes come first.
+func loadShort(size int, data []byte) uint64 {
+	if n := len(data); n == 1 || n == 2 && size > 2 {
+		return loadNative(data)
+	}
 	var whole [8]byte
 	copy(whole[:], data)
-	return loadNative(whole[:t.Size])
+	return loadNative(whole[:size])
 }
 
 // integerOf reads a signed integer; those of less than 4 bytes have no sign.
 func integerOf(t *socketcore.Type, data []byte) int64 {
-	n := loadShort(t, data)
+	n := loadShort(t.Size, data)
 	if t.Size == 4 {
 		return int64(int32(n))
 	}

@@ -277,7 +277,7 @@ func proveMarkArrivesWithTheMessage(t *testing.T) {
 		t.Skip("this kernel does not tell marks")
 	}
 	e.send("[]")
-	if ctrl, _, _ := e.receive(1024, 0); ctrl != "[#{data=><<17,0,0,0>>,level=>socket,type=>36}]" {
+	if ctrl, _, _ := e.receive(1024, 0); ctrl != nativeOrder("[#{data=><<17,0,0,0>>,level=>socket,type=>36}]") {
 		t.Errorf("got %s", ctrl)
 	}
 }

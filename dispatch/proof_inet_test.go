@@ -340,12 +340,12 @@ func proveFragsize(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	sets(t, e.rx, "ip recvfragsize true")
 	says(t, e.tx, string(make([]byte, 3000)))
-	wants(t, carried(t, e.rx), fmt.Sprintf("#{data=><<%s>>,level=>ip,type=>25}", showBytes([]byte{0xdc, 5, 0, 0})))
+	wants(t, carried(t, e.rx), nativeOrder(fmt.Sprintf("#{data=><<%s>>,level=>ip,type=>25}", showBytes([]byte{0xdc, 5, 0, 0}))))
 	e = udp(t, unix.AF_INET6)
 	sets(t, e.rx, "ipv6 recvfragsize true")
 	sets(t, e.tx, "ipv6 mtu 1400")
 	says(t, e.tx, string(make([]byte, 3000)))
-	wants(t, carried(t, e.rx), fmt.Sprintf("#{data=><<%s>>,level=>ipv6,type=>77}", showBytes([]byte{0x78, 5, 0, 0})))
+	wants(t, carried(t, e.rx), nativeOrder(fmt.Sprintf("#{data=><<%s>>,level=>ipv6,type=>77}", showBytes([]byte{0x78, 5, 0, 0}))))
 }
 
 func proveProtocol(t *testing.T) {

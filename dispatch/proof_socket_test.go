@@ -126,7 +126,7 @@ func provePriority(t *testing.T) {
 	}
 	sets(t, e.tx, "socket priority 5")
 	e.send("[]")
-	wants(t, carried(t, e.rx), "#{data=><<5,0,0,0>>,level=>socket,type=>12}")
+	wants(t, carried(t, e.rx), nativeOrder("#{data=><<5,0,0,0>>,level=>socket,type=>12}"))
 }
 
 func proveBuffers(t *testing.T) {
@@ -435,5 +435,5 @@ func proveUnixInq(t *testing.T) {
 	data, oob := make([]byte, 2), make([]byte, 64)
 	_, n, _, _, err := unix.Recvmsg(e.rx.fd, data, oob, 0)
 	must(t, err)
-	wants(t, show(t, appendCtrl(nil, oob[:n])), "#{data=><<3,0,0,0>>,level=>socket,type=>84}")
+	wants(t, show(t, appendCtrl(nil, oob[:n])), nativeOrder("#{data=><<3,0,0,0>>,level=>socket,type=>84}"))
 }

@@ -1,6 +1,7 @@
 package socketcore
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -149,9 +150,10 @@ func TestControlMessagesAreSplitAsTheyWereJoined(t *testing.T) {
 }
 
 func TestDescriptorsAreFound(t *testing.T) {
-	b := AppendCmsg(nil, unix.SOL_SOCKET, unix.SCM_RIGHTS, []byte{5, 0, 0, 0, 6, 0, 0, 0, 7, 0})
+	descriptor := func(fd uint32) []byte { return binary.NativeEndian.AppendUint32(nil, fd) }
+	b := AppendCmsg(nil, unix.SOL_SOCKET, unix.SCM_RIGHTS, slices.Concat(descriptor(5), descriptor(6), []byte{7, 0}))
 	b = AppendCmsg(b, unix.SOL_IP, unix.IP_TOS, []byte{9})
-	b = AppendCmsg(b, unix.SOL_SOCKET, unix.SCM_PIDFD, []byte{8, 0, 0, 0})
+	b = AppendCmsg(b, unix.SOL_SOCKET, unix.SCM_PIDFD, descriptor(8))
 	var got []int
 	for p := range DescriptorsIn(b) {
 		got = append(got, descriptorIn(p))

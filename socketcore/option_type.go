@@ -1,6 +1,7 @@
 package socketcore
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 
@@ -82,6 +83,15 @@ func (t *Type) Variable() bool {
 		return t.Fields[n-1].Type.Variable()
 	}
 	return t.Size == 0 && t.Form != Named
+}
+
+// bitField is a bit field of C in a byte. Compilers fill a byte from its low end on little-endian machines, from its
+// high end on others.
+func bitField(first, bits uint8) *Type {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		first = 8 - bits - first
+	}
+	return &Type{Form: Uint, Size: 1, Shift: first, Bits: bits}
 }
 
 // The types that many options share.

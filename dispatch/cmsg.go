@@ -24,13 +24,14 @@ func decodeCtrl(d *etf.Decoder, buf []byte, limit int) ([]byte, verdict) {
 		element := d.Raw()
 		if fine {
 			buf, fine = appendCmsg(buf, element)
+			fine = fine && len(buf)-start <= limit // the rest would only be thrown away
 		}
 	}
 	if d.Kind() != etf.KindNil {
 		fine = false
 	}
 	d.Skip()
-	if !fine || len(buf)-start > limit {
+	if !fine {
 		return buf[:start], refuse(socketcore.EINVAL)
 	}
 	return buf, accept

@@ -58,11 +58,16 @@ init(Node) ->
     erlang:start_timer(?IDLE, self(), idle),
     {ok, #remote{node = Node, selects = Selects}, {continue, watch}}.
 
-%% The end of the connection is the end, with a session or without. This may have to connect first.
--spec handle_continue(watch, state()) -> {noreply, state()}.
+%% The end of the connection is the end, with a session or without. This may have to connect first. A node that takes
+%% no part in distribution may still have the handle of another, as it may have any term.
+-spec handle_continue(watch, state()) -> {noreply, state()} | {stop, {shutdown, closed}, state()}.
 handle_continue(watch, #remote{node = Node} = Remote) ->
-    monitor_node(Node, true),
-    {noreply, Remote}.
+    try
+        monitor_node(Node, true),
+        {noreply, Remote}
+    catch
+        error:notalive -> {stop, {shutdown, closed}, Remote}
+    end.
 
 -spec handle_call(term(), {pid(), term()}, state()) -> {noreply, state()}.
 handle_call(_Request, _From, Remote) ->

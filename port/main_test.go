@@ -8,6 +8,7 @@ import (
 
 // TestMain fails when a descriptor is left open.
 func TestMain(m *testing.M) {
+	crashIfAsked()
 	warmUp()
 	before := descriptors()
 	status := m.Run()

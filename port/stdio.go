@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +46,59 @@ func move(fd int) (int, error) {
 	}
 	_, _ = unix.FcntlInt(uintptr(moved), unix.F_SETPIPE_SZ, pipeSize)
 	return moved, unix.SetNonblock(moved, true)
+}
+
+// runtimeWrite is what the Go runtime writes through when it is set: the trace of a program that crashes, above all.
+// The runtime keeps it for such use (go.dev/issue/67401).
+//
+//go:linkname runtimeWrite runtime.overrideWrite
+var runtimeWrite func(fd uintptr, p unsafe.Pointer, n int32) int32
+
+// CrashWithoutWaiting has a crash end the program soon even when standard error is full and nobody reads it. The
+// runtime would wait for that reader with its trace, and whoever waits for the program's end with it.
+func CrashWithoutWaiting() { runtimeWrite = writeSoon }
+
+// lastWords is how long the runtime may wait for readers of standard error, in all.
+const lastWords = int64(300 * time.Millisecond)
+
+// lastWordsEnd is when that time is over, by the monotonic clock; 0 before the runtime has anything to say.
+var lastWordsEnd int64
+
+// writeSoon writes as the runtime does, but leaves out what standard error has no room for. It runs where nothing of
+// Go works any more, on whatever stack there is: no calls but to the kernel.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func writeSoon(fd uintptr, p unsafe.Pointer, n int32) int32 {
+	const piece = 4096 // a pipe that poll(2) calls writable has room for as much
+	for done := int32(0); done < n; {
+		size := min(n-done, piece)
+		if fd == 2 && !hasRoom(fd) {
+			return n
+		}
+		r, _, e := unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Add(p, done)), uintptr(size))
+		if e != 0 {
+			return -int32(e)
+		}
+		done += int32(r)
+	}
+	return n
+}
+
+//go:nosplit
+//go:norace
+func hasRoom(fd uintptr) bool {
+	var now unix.Timespec
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&now)), 0)
+	at := now.Nano()
+	if lastWordsEnd == 0 {
+		lastWordsEnd = at + lastWords
+	}
+	wait := unix.NsecToTimespec(max(0, lastWordsEnd-at))
+	poll := unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}
+	r, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&wait)), 0, 0, 0)
+	return r == 1
 }
 
 func rawRead(fd int, p []byte) (int, error) {

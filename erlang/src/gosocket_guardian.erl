@@ -3,6 +3,9 @@
 %% waits in code of its own and monitors nobody, so when a lane is gone, however it went, the guardian
 %% sends it the abort. A lane that did not end in order leaves its helper to the guardian, too: one that is
 %% stopped would never see that its input has ended.
+%%
+%% The guardian may be killed as well, and its lanes end with it: the tables go to {@link gosocket_heir}, of which no
+%% supervisor knows, and a lane that finds both gone sends the aborts itself.
 -module(gosocket_guardian).
 
 -behaviour(gen_server).
@@ -12,6 +15,9 @@
          enroll/2,
          await_gone/1]).
 
+%% For the heir.
+-export([inherited/2]).
+
 -export([init/1,
          handle_call/3,
          handle_cast/2,
@@ -20,30 +26,46 @@
 
 -include("gosocket.hrl").
 
+%% For lanes to end in that are told to: one that is suspended does not.
+-define(PATIENCE, 300).
+
 -record(lane,
         {number :: non_neg_integer() | none,
          pid :: pid(),
-         os_pid :: pos_integer() | undefined,
-         selects :: ets:table(),
-         %% who want to know when its aborts are sent
-         waiting = [] :: [{pid(), term()}]}).
+         os_pid :: pos_integer() | undefined}).
 
--type state() :: #{Monitor :: reference() => #lane{}}.
+-opaque lane() :: #lane{}.
+
+-export_type([lane/0]).
+
+-record(guardian,
+        {heir :: pid(),
+         lanes = #{} :: #{pid() => {lane(), ets:table(), Monitor :: reference()}},
+         %% who want to know when the aborts of a lane are sent
+         waiting = [] :: [{Lane :: pid(), From :: {pid(), term()}}]}).
+
+-type state() :: #guardian{}.
 -type request() :: {enroll, non_neg_integer() | none, pos_integer() | undefined} | {await_gone, pid()}.
 
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
-    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+    gosocket_sup:succeed(fun() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) end).
 
-%% @doc Called by a lane: a table for its selects, rows `{Ref, Pid, Slot, Socket}'.
--spec enroll(Number :: non_neg_integer(), OsPid :: pos_integer()) -> ets:table().
+%% @doc Called by a lane, to which the end of the guardian will come as a `DOWN': a table for its selects.
+-spec enroll(Number :: non_neg_integer(), OsPid :: pos_integer()) -> {Guardian :: pid(), ets:table()}.
 enroll(Number, OsPid) ->
-    gen_server:call(?MODULE, {enroll, Number, OsPid}, infinity).
+    enroll({enroll, Number, OsPid}).
 
 %% @doc Called by a process that is the lane of another node's sockets.
--spec enroll() -> ets:table().
+-spec enroll() -> {Guardian :: pid(), ets:table()}.
 enroll() ->
-    gen_server:call(?MODULE, {enroll, none, undefined}, infinity).
+    enroll({enroll, none, undefined}).
+
+-spec enroll(request()) -> {Guardian :: pid(), ets:table()}.
+enroll(Request) ->
+    {Guardian, Table} = gen_server:call(?MODULE, Request, infinity),
+    monitor(process, Guardian),
+    {Guardian, Table}.
 
 %% @doc Called when the lane is gone: returns when its aborts are sent.
 -spec await_gone(Lane :: pid()) -> ok.
@@ -51,57 +73,82 @@ await_gone(Lane) ->
     try
         gen_server:call(?MODULE, {await_gone, Lane}, infinity)
     catch
-        exit:_ -> ok
+        exit:_ -> gosocket_heir:await()
     end.
 
+%% What an earlier guardian has left is done first.
 -spec init([]) -> {ok, state()}.
 init([]) ->
-    %% so that terminate/2 runs
     process_flag(trap_exit, true),
-    {ok, #{}}.
+    %% when the supervisor is killed, the application's master kills all that it is group leader of
+    group_leader(whereis(init), self()),
+    Heir = gosocket_heir:start(),
+    monitor(process, Heir),
+    {ok, #guardian{heir = Heir}}.
 
--spec handle_call(request(), {pid(), term()}, state()) -> {reply, ets:table() | ok, state()} | {noreply, state()}.
-handle_call({enroll, Number, OsPid}, {Pid, _Tag}, Lanes) ->
-    Selects = ets:new(gosocket_selects, [public]),
-    Lane = #lane{number = Number, pid = Pid, os_pid = OsPid, selects = Selects},
-    {reply, Selects, Lanes#{monitor(process, Pid) => Lane}};
-handle_call({await_gone, Pid}, From, Lanes) ->
-    case [Entry || {_, #lane{pid = P}} = Entry <- maps:to_list(Lanes), P =:= Pid] of
-        [] -> {reply, ok, Lanes};
-        [{Monitor, Lane}] -> {noreply, Lanes#{Monitor := Lane#lane{waiting = [From | Lane#lane.waiting]}}}
+-spec handle_call(request(), {pid(), term()}, state()) ->
+          {reply, {pid(), ets:table()} | ok, state()} | {noreply, state()}.
+handle_call({enroll, Number, OsPid}, {Pid, _Tag}, #guardian{heir = Heir, lanes = Lanes} = Guardian) ->
+    Lane = #lane{number = Number, pid = Pid, os_pid = OsPid},
+    Table = gosocket_selects:new_table({heir, Heir, Lane}),
+    {reply, {self(), Table}, Guardian#guardian{lanes = Lanes#{Pid => {Lane, Table, monitor(process, Pid)}}}};
+handle_call({await_gone, Pid}, From, #guardian{lanes = Lanes, waiting = Waiting} = Guardian) ->
+    case Lanes of
+        #{Pid := _} -> {noreply, Guardian#guardian{waiting = [{Pid, From} | Waiting]}};
+        _ -> {reply, ok, Guardian}
     end.
 
 -spec handle_cast(term(), state()) -> {noreply, state()}.
-handle_cast(_Request, Lanes) ->
-    {noreply, Lanes}.
+handle_cast(_Request, Guardian) ->
+    {noreply, Guardian}.
 
--spec handle_info(term(), state()) -> {noreply, state()}.
-handle_info({'DOWN', Monitor, process, _Pid, Reason}, Lanes) ->
-    {Lane, Rest} = maps:take(Monitor, Lanes),
-    gone(Lane),
-    lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Lane#lane.waiting),
-    is_orderly(Reason) orelse gosocket_helper:kill(Lane#lane.os_pid),
-    {noreply, Rest};
-handle_info(_Other, Lanes) ->
-    {noreply, Lanes}.
+-spec handle_info(term(), state()) -> {noreply, state()} | {stop, {shutdown, no_heir}, state()}.
+handle_info({'DOWN', _, process, Heir, _}, #guardian{heir = Heir} = Guardian) ->
+    {stop, {shutdown, no_heir}, Guardian};
+handle_info({'DOWN', _, process, Pid, Reason}, #guardian{lanes = Lanes, waiting = Waiting} = Guardian) ->
+    {{Lane, Table, _}, Others} = maps:take(Pid, Lanes),
+    gone(Lane, Table, Reason),
+    {Answered, Rest} = lists:partition(fun({Awaited, _}) -> Awaited =:= Pid end, Waiting),
+    lists:foreach(fun({_, From}) -> gen_server:reply(From, ok) end, Answered),
+    {noreply, Guardian#guardian{lanes = Others, waiting = Rest}};
+handle_info(_Other, Guardian) ->
+    {noreply, Guardian}.
+
+%% In order the lanes have ended before, and those of a killed supervisor end by themselves.
+-spec terminate(term(), state()) -> ok.
+terminate(_Reason, #guardian{lanes = Lanes}) ->
+    lists:foreach(fun(Pid) -> exit(Pid, unguarded) end, maps:keys(Lanes)),
+    lists:foreach(fun end_lane/1, maps:values(Lanes)).
+
+%% @doc The heir has got the table: its guardian was killed, and the lane is about to end.
+-spec inherited(lane(), ets:table()) -> ok.
+inherited(#lane{pid = Pid} = Lane, Table) ->
+    end_lane({Lane, Table, monitor(process, Pid)}).
+
+-spec end_lane({lane(), ets:table(), Monitor :: reference()}) -> ok.
+end_lane({#lane{pid = Pid} = Lane, Table, Monitor}) ->
+    receive
+        {'DOWN', Monitor, process, Pid, Reason} -> gone(Lane, Table, Reason)
+    after ?PATIENCE ->
+        exit(Pid, kill),
+        receive
+            {'DOWN', Monitor, process, Pid, Reason} -> gone(Lane, Table, Reason)
+        end
+    end.
+
+%% Killing the helper takes a while: aborts of others must not wait for it.
+-spec gone(lane(), ets:table(), Reason :: term()) -> ok.
+gone(#lane{number = Number, pid = Pid, os_pid = OsPid}, Table, Reason) ->
+    withdraw(?LANE(Number), Pid),
+    gosocket_selects:abort_rest(Table),
+    _ = is_orderly(Reason) orelse spawn(gosocket_helper, kill, [OsPid]),
+    ok.
 
 -spec is_orderly(Reason :: term()) -> boolean().
+is_orderly({shutdown, unguarded}) -> false;
 is_orderly(shutdown) -> true;
 is_orderly({shutdown, _}) -> true;
 is_orderly(_) -> false.
-
-%% The lanes are stopped before their guardian.
--spec terminate(term(), state()) -> ok.
-terminate(_Reason, Lanes) ->
-    lists:foreach(fun gone/1, maps:values(Lanes)).
-
--spec gone(#lane{}) -> true.
-gone(#lane{number = Number, pid = Pid, selects = Selects}) ->
-    withdraw(?LANE(Number), Pid),
-    ets:foldl(fun({Ref, Process, _Slot, Socket}, ok) ->
-                      gosocket_nodes:send(Process, {'$socket', Socket, abort, {Ref, closed}})
-              end, ok, Selects),
-    ets:delete(Selects).
 
 %% A new run of the lane may have put its own term there already.
 -spec withdraw(?LANE(non_neg_integer() | none), pid()) -> boolean().

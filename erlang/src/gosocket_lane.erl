@@ -21,18 +21,13 @@
 
 -define(LAST_ID, 16#7fffffff).
 
-%% While calls or selects are pending, the helper has to be heard of. Ticks without a frame from it
-%% before the last ping goes out, which has a tick of its own: what has come meanwhile is read first, or
-%% a node that was stopped would kill a healthy helper.
--define(TICK, 1000).
--define(LAST_PING, 3).
-
 -define(DEFAULT_LANE_SPIN, 60).
 -define(DEFAULT_CALLER_SPIN, 15).
 
 -record(lane,
         {parent :: pid(),
          node = node() :: node(),
+         guardian :: pid(),
          home :: gosocket_handle:home(),
          port :: port(),
          hello :: gosocket_helper:hello(),
@@ -46,15 +41,13 @@
          frames = 1 :: pos_integer(),
          undelivered = false :: boolean(),
          sockets = #{} :: #{non_neg_integer() => {gosocket_handle:handle(), Registered :: boolean(), Born :: integer()}},
-         watched = #{} :: #{pid() => reference() | pid()},
+         liveness = gosocket_liveness:new() :: gosocket_liveness:liveness(),
          far = gosocket_far:new() :: gosocket_far:far(),
          %% whether processes died since the last tick, and calls of dead processes
          deaths = false :: boolean(),
          orphans = [] :: [non_neg_integer()],
          loader = undefined :: pid() | undefined,
-         ticking = false :: boolean(),
-         heard = 0 :: non_neg_integer(),
-         silent = 0 :: non_neg_integer()}).
+         ticking = false :: boolean()}).
 
 -opaque lane() :: #lane{}.
 
@@ -94,7 +87,7 @@ init(Parent, Number) ->
 greeted(Parent, Number, Port, {ok, #{pid := OsPid, window := Window, frame_limit := Limit} = Hello}) ->
     Incarnation = erlang:unique_integer([positive, monotonic]),
     Quiet = gosocket_quiet:new(),
-    Table = gosocket_guardian:enroll(Number, OsPid),
+    {Guardian, Table} = gosocket_guardian:enroll(Number, OsPid),
     persistent_term:put(?LANE(Number),
                         #gosocket_lane{pid = self(),
                                        incarnation = Incarnation,
@@ -103,6 +96,7 @@ greeted(Parent, Number, Port, {ok, #{pid := OsPid, window := Window, frame_limit
                                        clock = gosocket_clock:expected(Hello),
                                        quiet = gosocket_quiet:flag(Quiet)}),
     Lane = #lane{parent = Parent,
+                 guardian = Guardian,
                  home = {Number, Incarnation},
                  port = Port,
                  hello = Hello,
@@ -185,6 +179,8 @@ handle({Port, {data, Frame}}, #lane{port = Port} = Lane) ->
     drain(frame(Frame, Lane));
 handle({chunk, Item}, #lane{outbox = Outbox} = Lane) ->
     drain(Lane#lane{outbox = gosocket_outbox:payload(Item, Outbox)});
+handle({'DOWN', _Monitor, process, Guardian, _Reason}, #lane{guardian = Guardian} = Lane) ->
+    unguarded(Lane);
 handle({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
     drain(down(Process, Lane));
 handle({'EXIT', _Watcher, {died, Process}}, Lane) ->
@@ -208,6 +204,10 @@ handle({'EXIT', Port, Reason}, #lane{port = Port} = Lane) ->
     gone(Reason, Lane);
 handle({'EXIT', Parent, Reason}, #lane{parent = Parent}) ->
     exit(Reason);
+handle({'EXIT', Guardian, _Reason}, #lane{guardian = Guardian} = Lane) ->
+    unguarded(Lane);
+handle({'EXIT', Watcher, _Reason}, #lane{liveness = Liveness} = Lane) ->
+    drain(Lane#lane{liveness = gosocket_liveness:watcher_ended(Watcher, Liveness)});
 handle({system, From, Request}, #lane{parent = Parent} = Lane) ->
     sys:handle_system_msg(Request, From, Parent, gosocket_lane_sys, [], flush(Lane));
 handle({reload, Module, Loader}, Lane) ->
@@ -275,25 +275,29 @@ answer(Entry, Frame, Lane) ->
 %% Who is dead gets nothing. The question comes before the sending: a process that has got its message may
 %% have ended by the time that it could be asked, and what it took must not be given to another as well.
 -spec forward(entry() | undefined, binary(), lane()) -> lane().
-forward({Pid, _, read, _, Socket} = Entry, Frame, Lane) ->
+forward({Pid, _, read, _, Socket} = Entry, Frame, #lane{selects = Selects} = Lane) ->
     case is_process_alive(Pid) of
         true -> give(Entry, Frame, Socket, Frame, Lane#lane{undelivered = true});
-        false -> handback(Socket, Frame, Lane)
+        false -> handback(Socket, Frame, Lane#lane{selects = gosocket_selects:unsent(Selects)})
     end;
-forward({Pid, Monitor, _, _, _}, Frame, Lane) ->
+forward({Pid, Monitor, _, [], _}, Frame, Lane) ->
     Pid ! {Monitor, Frame},
     Lane;
+forward({Pid, Monitor, _, _, _}, Frame, #lane{selects = Selects} = Lane) ->
+    Lane#lane{selects = gosocket_selects:send(Pid, {Monitor, Frame}, Selects)};
 forward(undefined, _Frame, Lane) ->
     Lane.
 
 %% A proxy tells when it has arrived; of an accept that is the accepted socket's.
 -spec give(entry(), Answer :: term(), Arrives :: non_neg_integer(), binary(), lane()) -> lane().
-give({Pid, Monitor, _, _, _}, Answer, _Arrives, _Frame, Lane) when is_reference(Monitor) ->
+give({Pid, Monitor, _, [], _}, Answer, _Arrives, _Frame, Lane) when is_reference(Monitor) ->
     Pid ! {Monitor, Answer},
     Lane;
-give({Proxy, Tag, _, _, Socket}, Answer, Arrives, Frame, #lane{frames = Frames, far = Far} = Lane) ->
-    Proxy ! {Tag, Answer, Frames},
-    Lane#lane{far = gosocket_far:sent(Proxy, Frames, {Socket, Arrives}, Frame, Far)}.
+give({Pid, Monitor, _, _, _}, Answer, _Arrives, _Frame, #lane{selects = Selects} = Lane) when is_reference(Monitor) ->
+    Lane#lane{selects = gosocket_selects:send(Pid, {Monitor, Answer}, Selects)};
+give({Proxy, Tag, _, _, Socket}, Answer, Arrives, Frame, #lane{frames = Frames, far = Far, selects = Selects} = Lane) ->
+    Lane#lane{selects = gosocket_selects:send(Proxy, {Tag, Answer, Frames}, Selects),
+              far = gosocket_far:sent(Proxy, Frames, {Socket, Arrives}, Frame, Far)}.
 
 -spec handback(Socket :: non_neg_integer(), binary(), lane()) -> lane().
 handback(Socket, Frame, Lane) ->
@@ -334,16 +338,10 @@ event({closed, Socket, {Owner, Counters}}, _, #lane{sockets = Sockets} = Lane) -
         error ->
             Lane
     end;
-event({watch, Process}, _, #lane{watched = Watched} = Lane) ->
-    Lane#lane{watched = Watched#{Process => gosocket_far:watch(Process)}};
-event({unwatch, Process}, _, #lane{watched = Watched} = Lane) ->
-    case maps:take(Process, Watched) of
-        {Monitor, Rest} ->
-            gosocket_far:unwatch(Monitor),
-            Lane#lane{watched = Rest};
-        error ->
-            Lane
-    end;
+event({watch, Process}, _, #lane{liveness = Liveness} = Lane) ->
+    Lane#lane{liveness = gosocket_liveness:watch(Process, Liveness)};
+event({unwatch, Process}, _, #lane{liveness = Liveness} = Lane) ->
+    Lane#lane{liveness = gosocket_liveness:unwatch(Process, Liveness)};
 event({confirm, _Frame}, _, Lane) ->
     deliver(Lane);
 event({pong, _}, _, Lane) ->
@@ -358,8 +356,7 @@ event({bad, _, _} = Bad, _, Lane) ->
 -spec message(non_neg_integer(), pid(), reference(), {select | abort, term()}, lane()) -> lane().
 message(Socket, Process, Ref, {Tag, Info}, #lane{sockets = Sockets, selects = Selects} = Lane) ->
     {Handle, _, _} = maps:get(Socket, Sockets),
-    gosocket_nodes:send(Process, {'$socket', {'$socket', Handle}, Tag, Info}),
-    Lane#lane{selects = gosocket_selects:fired(Ref, Selects)}.
+    Lane#lane{selects = gosocket_selects:fire(Ref, Process, {'$socket', {'$socket', Handle}, Tag, Info}, Selects)}.
 
 -spec down(pid(), lane()) -> lane().
 down(Pid, #lane{far = Far} = Lane) ->
@@ -380,8 +377,8 @@ died(Process, #lane{far = Far} = Lane) ->
     far(gosocket_far:event({died, Process}, Far), Lane).
 
 -spec dead(pid(), lane()) -> lane().
-dead(Process, #lane{watched = Watched, selects = Selects} = Lane) ->
-    tell({died, Process}, Lane#lane{watched = maps:remove(Process, Watched),
+dead(Process, #lane{liveness = Liveness, selects = Selects} = Lane) ->
+    tell({died, Process}, Lane#lane{liveness = gosocket_liveness:forget(Process, Liveness),
                                     selects = gosocket_selects:dead(Process, Selects),
                                     deaths = true}).
 
@@ -405,13 +402,8 @@ settle({_, _, Class, Ref, Socket} = Entry, Frame, #lane{selects = Selects, socke
 -spec ticking(lane()) -> lane().
 ticking(#lane{ticking = true} = Lane) ->
     Lane;
-ticking(Lane) ->
-    next_tick(Lane#lane{ticking = true, heard = 0, silent = 0}).
-
--spec next_tick(lane()) -> lane().
-next_tick(Lane) ->
-    erlang:start_timer(?TICK, self(), tick),
-    Lane.
+ticking(#lane{liveness = Liveness} = Lane) ->
+    Lane#lane{ticking = true, liveness = gosocket_liveness:start(Liveness)}.
 
 -spec tick(lane()) -> lane() | no_return().
 tick(Lane) ->
@@ -439,22 +431,26 @@ bury(#lane{deaths = Deaths, orphans = Orphans, calls = Calls, far = Far} = Lane)
               orphans = [Id || Deaths, {Id, Entry} <- get(), is_integer(Id), not gosocket_far:is_waiting(Entry, Far)]}.
 
 -spec listen(lane()) -> lane() | no_return().
-listen(#lane{frames = Frames, heard = Heard} = Lane) when Frames =/= Heard ->
-    ping(Lane#lane{heard = Frames, silent = 0});
-listen(#lane{silent = ?LAST_PING, hello = #{pid := OsPid}} = Lane) ->
-    gosocket_helper:kill(OsPid),
-    gone(etimedout, Lane);
-listen(#lane{silent = Silent} = Lane) ->
-    ping(Lane#lane{silent = Silent + 1}).
-
--spec ping(lane()) -> lane().
-ping(#lane{home = {Number, _}} = Lane) ->
-    tell(gosocket_clock:question(Number), next_tick(Lane)).
+listen(#lane{frames = Frames, liveness = Liveness, home = {Number, _}, hello = #{pid := OsPid}} = Lane) ->
+    case gosocket_liveness:listen(Frames, Liveness) of
+        {ping, Heard} ->
+            gosocket_liveness:next_tick(),
+            tell(gosocket_clock:question(Number), Lane#lane{liveness = Heard});
+        dead ->
+            gosocket_helper:kill(OsPid),
+            gone(etimedout, Lane)
+    end.
 
 -spec gone(Reason :: term(), lane()) -> no_return().
 gone(Reason, #lane{hello = #{pid := Pid}}) ->
     logger:warning("gosocket: the helper (process ~w) is gone: ~tp", [Pid, Reason]),
     exit({shutdown, Reason}).
+
+%% The guardian has ended, or says that it is about to.
+-spec unguarded(lane()) -> no_return().
+unguarded(#lane{selects = Selects}) ->
+    gosocket_selects:abort_all(Selects),
+    exit({shutdown, unguarded}).
 
 %% ---- Code
 

@@ -15,7 +15,7 @@
          remote/1,
          start_remote/1,
          remotes/0,
-         send/2]).
+         route/2]).
 
 -export([init/1,
          handle_call/3,
@@ -28,7 +28,7 @@
 
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
-    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+    gosocket_sup:succeed(fun() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) end).
 
 %% @doc Who calls that node. Starts the application if need be, in bounded time.
 -spec remote(node()) -> {ok, pid()} | {error, closed}.
@@ -51,19 +51,15 @@ remotes() ->
         error:badarg -> []
     end.
 
-%% @doc Sends a select or abort message. Who sends to a node that does not read is suspended: a proxy is not.
-%% Without one its node has seen the end of its session, and knows what that means for its selects.
--spec send(pid(), Message :: term()) -> ok.
-send(Pid, Message) when node(Pid) =:= node() ->
-    Pid ! Message,
-    ok;
-send(Pid, Message) ->
+%% @doc To whom a select or abort message is to be sent, and how. Who sends to a node that does not read is suspended: a
+%% proxy is not. Without one its node has seen the end of its session, and knows what that means for its selects.
+-spec route(pid(), Message :: term()) -> {pid(), term()} | none.
+route(Pid, Message) when node(Pid) =:= node() ->
+    {Pid, Message};
+route(Pid, Message) ->
     case find({proxy, node(Pid)}) of
-        none ->
-            ok;
-        Proxy ->
-            Proxy ! {message, Pid, Message},
-            ok
+        none -> none;
+        Proxy -> {Proxy, {message, Pid, Message}}
     end.
 
 -spec find({remote | proxy, node()}) -> pid() | none.

@@ -27,6 +27,7 @@
 
 -record(remote,
         {node :: node(),
+         guardian :: pid(),
          session = none :: none | session(),
          %% calls that came before the session, last first
          early = [] :: [tuple()],
@@ -54,9 +55,9 @@ start_link(Node) ->
 
 -spec init(node()) -> {ok, state(), {continue, watch}}.
 init(Node) ->
-    Selects = gosocket_selects:new(gosocket_guardian:enroll()),
+    {Guardian, Table} = gosocket_guardian:enroll(),
     erlang:start_timer(?IDLE, self(), idle),
-    {ok, #remote{node = Node, selects = Selects}, {continue, watch}}.
+    {ok, #remote{node = Node, guardian = Guardian, selects = gosocket_selects:new(Table)}, {continue, watch}}.
 
 %% The end of the connection is the end, with a session or without. This may have to connect first. A node that takes
 %% no part in distribution may still have the handle of another, as it may have any term.
@@ -106,6 +107,9 @@ handle_info({reload, gosocket_wait, Loader}, Remote) ->
 handle_info({'DOWN', Monitor, process, _, {shutdown, detached}}, #remote{session = {detaching, _, Monitor}} = Remote) ->
     next(detached(Remote));
 handle_info({'DOWN', Monitor, process, _, _}, #remote{session = {_, _, Monitor}} = Remote) ->
+    {stop, {shutdown, closed}, Remote};
+handle_info({'DOWN', _, process, Guardian, _}, #remote{guardian = Guardian, selects = Selects} = Remote) ->
+    gosocket_selects:abort_all(Selects),
     {stop, {shutdown, closed}, Remote};
 handle_info({nodedown, _Node}, Remote) ->
     {stop, {shutdown, closed}, Remote};
@@ -192,9 +196,9 @@ answered(Calls, Tag, Answer, Remote) ->
         #{Tag := {Pid, Class, _, _} = Call} ->
             case is_process_alive(Pid) of
                 true ->
-                    Settled = settle(Call, Answer, Remote),
-                    Pid ! {Tag, Answer},
-                    Settled#remote{calls = case gosocket_term:is_final(Answer) of
+                    #remote{selects = Selects} = Settled = settle(Call, Answer, Remote),
+                    Settled#remote{selects = gosocket_selects:send(Pid, {Tag, Answer}, Selects),
+                                   calls = case gosocket_term:is_final(Answer) of
                                                true -> maps:remove(Tag, Calls);
                                                false -> Calls
                                            end,
@@ -237,8 +241,7 @@ message(Pid, {'$socket', _, _, Info} = Message, #remote{selects = Selects} = Rem
           end,
     case gosocket_selects:is_armed(Ref, Selects) of
         true ->
-            Pid ! Message,
-            Remote#remote{selects = gosocket_selects:fired(Ref, Selects)};
+            Remote#remote{selects = gosocket_selects:fire(Ref, Pid, Message, Selects)};
         false ->
             Remote
     end.

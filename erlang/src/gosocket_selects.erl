@@ -1,15 +1,26 @@
 %% @private
 %% @doc The armed selects of a lane. They stand in a table of the guardian's, which outlives the lane,
-%% under their reference; the lane keeps them by process and slot as well. A process has at most one
-%% select in each slot: arming another one there replaces it.
+%% under their reference; the lane keeps them by process and slot as well, and so outlives the table. A process has at
+%% most one select in each slot: arming another one there replaces it.
+%%
+%% Each select has one message. Who takes its row from the table sends that, with no call in between: a process is ended
+%% only where it calls, so that a row is taken and its message sent, or neither. So it is with a row that is put there and
+%% the answer that tells of the select.
 -module(gosocket_selects).
 
 -export([new/1,
          is_empty/1,
          is_armed/2,
          settle/4,
-         fired/2,
-         dead/2]).
+         send/3,
+         unsent/1,
+         fire/4,
+         dead/2,
+         abort_all/1]).
+
+%% Who has the table when the lane is gone.
+-export([new_table/1,
+         abort_rest/1]).
 
 -include("gosocket.hrl").
 
@@ -17,13 +28,21 @@
 
 -record(selects,
         {table :: ets:table(),
-         slots = #{} :: #{pid() => #{slot() => reference()}}}).
+         slots = #{} :: #{pid() => #{slot() => {reference(), gosocket_handle:handle()}}},
+         %% of the select that the next answer tells of
+         next = none :: none | row()}).
 
 -type slot() :: {socket_id(), read | write | accept | connect | atom()}.
 -type call() :: {pid(), gosocket_wait:class(), Ref :: reference() | [], socket_id()}.
 %% The helper's number, or for sockets of another node the handle.
 -type socket_id() :: non_neg_integer() | gosocket_handle:handle().
+-type row() :: {reference(), pid(), slot(), gosocket_handle:handle()}.
 -opaque selects() :: #selects{}.
+
+%% @doc With an heir, who gets it with this when its owner ends.
+-spec new_table({heir, pid(), term()}) -> ets:table().
+new_table(Heir) ->
+    ets:new(gosocket_selects, [public, Heir]).
 
 -spec new(ets:table()) -> selects().
 new(Table) ->
@@ -35,19 +54,23 @@ is_empty(#selects{slots = Slots}) ->
 
 -spec is_armed(reference(), selects()) -> boolean().
 is_armed(Ref, #selects{table = Table}) ->
-    ets:member(Table, Ref).
+    try
+        ets:member(Table, Ref)
+    catch
+        error:badarg -> false
+    end.
 
-%% @doc What the answer of a call did to its process's select. To be called before the answer is passed
-%% on: should the lane be killed, an abort of a select nobody has heard of does less harm than none.
+%% @doc What the answer of a call did to its process's select. The answer is to be passed on next, with send/3 if the call
+%% was one that can arm a select.
 -spec settle(call(), gosocket_handle:handle(), Answer :: binary(), selects()) -> selects().
 settle({_, cancel, Ref, _}, _Handle, <<?ANSWER(_), ?OK>>, Selects) ->
-    fired(Ref, Selects);
+    cancelled(Ref, Selects);
 settle({_, cancel, _, _}, _Handle, _Answer, Selects) ->
     Selects;
 settle({Pid, Class, Ref, Socket}, Handle, Answer, Selects) ->
     Slot = {Socket, slot(Class)},
     case state(Ref, Answer) of
-        armed -> arm(Pid, Slot, Ref, {'$socket', Handle}, over(Pid, Slot, Selects));
+        armed -> arm(Pid, Slot, Ref, Handle, over(Pid, Slot, Selects));
         over -> over(Pid, Slot, Selects);
         unchanged -> Selects
     end.
@@ -56,41 +79,124 @@ settle({Pid, Class, Ref, Socket}, Handle, Answer, Selects) ->
 slot(peek) -> read;
 slot(Class) -> Class.
 
--spec arm(pid(), slot(), reference(), {'$socket', gosocket_handle:handle()}, selects()) -> selects().
-arm(Pid, Slot, Ref, Socket, #selects{table = Table, slots = Slots} = Selects) ->
-    ets:insert(Table, {Ref, Pid, Slot, Socket}),
+-spec arm(pid(), slot(), reference(), gosocket_handle:handle(), selects()) -> selects().
+arm(Pid, Slot, Ref, Handle, #selects{slots = Slots} = Selects) ->
     Mine = maps:get(Pid, Slots, #{}),
-    Selects#selects{slots = Slots#{Pid => Mine#{Slot => Ref}}}.
+    Selects#selects{slots = Slots#{Pid => Mine#{Slot => {Ref, Handle}}}, next = {Ref, Pid, Slot, Handle}}.
+
+%% @doc Passes on the answer that was settled.
+-spec send(pid(), Answer :: term(), selects()) -> selects().
+send(To, Answer, #selects{next = none} = Selects) ->
+    To ! Answer,
+    Selects;
+send(To, Answer, #selects{table = Table, next = Row} = Selects) ->
+    try ets:insert(Table, Row) of
+        true ->
+            To ! Answer,
+            Selects#selects{next = none}
+    catch
+        error:badarg ->
+            %% the lane is about to hear of it
+            To ! Answer,
+            Selects#selects{next = none}
+    end.
 
 -spec over(pid(), slot(), selects()) -> selects().
 over(Pid, Slot, #selects{slots = Slots} = Selects) ->
     case Slots of
-        #{Pid := #{Slot := Ref}} -> fired(Ref, Selects);
+        #{Pid := #{Slot := {Ref, _}}} -> cancelled(Ref, Selects);
         _ -> Selects
     end.
 
-%% @doc The select's one message is sent, or was cancelled.
--spec fired(term(), selects()) -> selects().
-fired(Ref, #selects{table = Table, slots = Slots} = Selects) ->
-    case ets:take(Table, Ref) of
-        [{Ref, Pid, Slot, _Socket}] ->
-            Mine = maps:remove(Slot, maps:get(Pid, Slots)),
-            Selects#selects{slots = case map_size(Mine) of
-                                        0 -> maps:remove(Pid, Slots);
-                                        _ -> Slots#{Pid := Mine}
-                                    end};
-        [] ->
+%% There will be no message.
+-spec cancelled(reference(), selects()) -> selects().
+cancelled(Ref, #selects{table = Table} = Selects) ->
+    try ets:take(Table, Ref) of
+        Rows -> forget(Rows, Selects)
+    catch
+        error:badarg -> forget(rows(Ref, Selects), Selects)
+    end.
+
+%% @doc The process that the answer was for is dead.
+-spec unsent(selects()) -> selects().
+unsent(#selects{next = none} = Selects) -> Selects;
+unsent(#selects{next = Row} = Selects) -> forget([Row], Selects#selects{next = none}).
+
+%% @doc Sends the select's one message.
+-spec fire(reference(), pid(), Message :: term(), selects()) -> selects().
+fire(Ref, Pid, Message, #selects{table = Table} = Selects) ->
+    case gosocket_nodes:route(Pid, Message) of
+        {To, Routed} ->
+            try ets:take(Table, Ref) of
+                Rows ->
+                    To ! Routed,
+                    forget(Rows, Selects)
+            catch
+                error:badarg ->
+                    To ! Routed,
+                    forget(rows(Ref, Selects), Selects)
+            end;
+        none ->
+            cancelled(Ref, Selects)
+    end.
+
+-spec forget([row()], selects()) -> selects().
+forget([{_Ref, Pid, Slot, _Handle}], #selects{slots = Slots} = Selects) ->
+    Mine = maps:remove(Slot, maps:get(Pid, Slots)),
+    Selects#selects{slots = case map_size(Mine) of
+                                0 -> maps:remove(Pid, Slots);
+                                _ -> Slots#{Pid := Mine}
+                            end};
+forget([], Selects) ->
+    Selects.
+
+%% When there is no table.
+-spec rows(reference(), selects()) -> [row()].
+rows(Ref, Selects) ->
+    [Row || {Armed, _, _, _} = Row <- rows(Selects), Armed =:= Ref].
+
+-spec rows(selects()) -> [row()].
+rows(#selects{slots = Slots}) ->
+    [{Ref, Pid, Slot, Handle} || {Pid, Mine} <- maps:to_list(Slots), {Slot, {Ref, Handle}} <- maps:to_list(Mine)].
+
+-spec dead(pid(), selects()) -> selects().
+dead(Pid, #selects{slots = Slots} = Selects) ->
+    case Slots of
+        #{Pid := Mine} ->
+            #selects{slots = Others} = Rest =
+                lists:foldl(fun({Ref, _}, Left) -> cancelled(Ref, Left) end, Selects, maps:values(Mine)),
+            Rest#selects{slots = maps:remove(Pid, Others)};
+        _ ->
             Selects
     end.
 
--spec dead(pid(), selects()) -> selects().
-dead(Pid, #selects{table = Table, slots = Slots} = Selects) ->
-    case maps:take(Pid, Slots) of
-        {Mine, Rest} ->
-            lists:foreach(fun(Ref) -> ets:delete(Table, Ref) end, maps:values(Mine)),
-            Selects#selects{slots = Rest};
-        error ->
-            Selects
+%% ---- Aborts
+
+%% @doc Called by a lane that ends because its guardian has. There may be no table any more: who has ended with it sends
+%% nothing, then.
+-spec abort_all(selects()) -> ok.
+abort_all(#selects{table = Table} = Selects) ->
+    lists:foreach(fun(Row) -> abort(Table, Row) end, rows(Selects)).
+
+%% @doc Called by the owner of the table when the lane is gone: those that it has not sent itself.
+-spec abort_rest(ets:table()) -> ok.
+abort_rest(Table) ->
+    lists:foreach(fun(Row) -> abort(Table, Row) end, ets:tab2list(Table)),
+    true = ets:delete(Table),
+    ok.
+
+-spec abort(ets:table(), row()) -> term().
+abort(Table, {Ref, Pid, _Slot, Handle}) ->
+    case gosocket_nodes:route(Pid, {'$socket', {'$socket', Handle}, abort, {Ref, closed}}) of
+        {To, Message} ->
+            try ets:take(Table, Ref) of
+                [_] -> To ! Message;
+                [] -> sent
+            catch
+                error:badarg -> To ! Message
+            end;
+        none ->
+            its_node_has_seen_the_end
     end.
 
 %% Only nowait calls, those with a reference, get a part of the result together with a select. Of data

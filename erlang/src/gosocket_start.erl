@@ -40,11 +40,19 @@ bounded(What) ->
         {error, closed}
     end.
 
+%% Who is asked may be killed, or be about to end with somebody who was: the next one is asked.
 -spec run(what()) -> no_return().
 run(What) ->
     exit({?MODULE, case application:ensure_all_started(gosocket) of
-                       {ok, _} -> start(What);
-                       {error, _} -> {error, closed}
+                       {ok, _} ->
+                           try
+                               start(What)
+                           catch
+                               exit:_ ->
+                                   receive after 1 -> run(What) end
+                           end;
+                       {error, _} ->
+                           {error, closed}
                    end}).
 
 -spec start(what()) -> {ok, pid()} | {error, atom()}.

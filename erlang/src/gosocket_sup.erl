@@ -6,13 +6,40 @@
 -behaviour(supervisor).
 
 -export([start_link/0,
+         succeed/1,
          start_lane/1]).
 
 -export([init/1]).
 
--spec start_link() -> {ok, pid()} | {error, term()} | ignore.
+%% Neither of the two that are started again can fail by itself: one that ends was ended, by somebody whose affair it is how
+%% often, and who did not ask for the end of the application, or of a node to which that is permanent. Restarts in one
+%% second that only a start that fails at once can reach.
+-define(RESTARTS, 10000).
+
+%% For a process to end in whose supervisor or application master was killed.
+-define(PATIENCE, 5000).
+
+-type started() :: {ok, pid()} | {error, term()} | ignore.
+
+-spec start_link() -> started().
 start_link() ->
-    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+    succeed(fun() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []) end).
+
+%% @doc Starts a process with a name. One that has it still is about to end, as whoever it belonged to has.
+-spec succeed(fun(() -> started())) -> started().
+succeed(Start) ->
+    case Start() of
+        {error, {already_started, Pid}} = Error ->
+            Monitor = monitor(process, Pid),
+            receive
+                {'DOWN', Monitor, process, Pid, _} -> succeed(Start)
+            after ?PATIENCE ->
+                demonitor(Monitor, [flush]),
+                Error
+            end;
+        Started ->
+            Started
+    end.
 
 -spec start_lane(Number :: non_neg_integer()) -> supervisor:startchild_ret().
 start_lane(Number) ->
@@ -21,9 +48,10 @@ start_lane(Number) ->
                                       restart => temporary,
                                       shutdown => 5000}).
 
-%% A lane's selects are in a table of the guardian's: without the one there is not the other.
+%% A lane's selects are in a table of the guardian's, and the processes for other nodes are lanes or callers of lanes: the
+%% end of one of these is the end of those behind it.
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     Guardian = #{id => gosocket_guardian, start => {gosocket_guardian, start_link, []}},
     Nodes = #{id => gosocket_nodes, start => {gosocket_nodes, start_link, []}},
-    {ok, {#{strategy => rest_for_one}, [Guardian, Nodes]}}.
+    {ok, {#{strategy => rest_for_one, intensity => ?RESTARTS, period => 1}, [Guardian, Nodes]}}.

@@ -48,6 +48,7 @@ func init() {
 		"getopt":   {3, 3, ofSocket, (*call).getopt},
 		"setopt":   {5, 5, ofCaller, (*call).setopt},
 		"info":     {1, 1, ofSocket, (*call).info},
+		"closefd":  {2, 2, ofSocket, (*call).closeFD},
 		"cancel":   {3, 3, ofCaller, (*call).cancel},
 
 		"supports":     {0, 2, ofNobody, (*call).supports},
@@ -257,6 +258,18 @@ func (c *call) close() {
 	}
 }
 
+// closeFD serves {closefd, Socket, FD}: a descriptor that came through the socket is not wanted.
+func (c *call) closeFD() {
+	s, fd := c.socket(), c.d.Int()
+	switch {
+	case !c.good():
+	case s == nil:
+		c.answerCode(socketcore.Closed)
+	default:
+		c.answerCode(s.CloseReceived(int(fd)))
+	}
+}
+
 func (c *call) getopt() {
 	s := c.socket()
 	args := *c.d
@@ -296,13 +309,13 @@ func (c *call) endUnlessBad(start int) {
 // closedSocket is what options see of a socket that is gone.
 type closedSocket struct{}
 
-func (closedSocket) FD() int        { return -1 }
-func (closedSocket) Domain() int    { return socketcore.FamilyUnspec }
-func (closedSocket) Type() int      { return 0 }
-func (closedSocket) Protocol() int  { return 0 }
-func (closedSocket) Closed() bool   { return true }
-func (closedSocket) Touch(int, int) {}
-func (closedSocket) Receive(int)    {}
+func (closedSocket) FD() int          { return -1 }
+func (closedSocket) Domain() int      { return socketcore.FamilyUnspec }
+func (closedSocket) Type() int        { return 0 }
+func (closedSocket) Protocol() int    { return 0 }
+func (closedSocket) Closed() bool     { return true }
+func (closedSocket) Touch(int, int)   {}
+func (closedSocket) Receive(int) bool { return false }
 
 func optionOf(s *socketcore.Socket) optionSocket {
 	if s == nil {

@@ -14,8 +14,8 @@ type optionSocket interface {
 	Closed() bool
 	// Touch says that the user is about to see or set an option.
 	Touch(level, number int)
-	// Receive hands over a descriptor that an option gave.
-	Receive(fd int)
+	// Receive hands over a descriptor that an option gave. One too many is closed.
+	Receive(fd int) bool
 }
 
 // appendSetopt reads Level, Key and Value and appends the Result of setopt/4. What is
@@ -213,8 +213,8 @@ func getBytes(s optionSocket, level, number int, data []byte) (int, socketcore.E
 		return 0, socketcore.EINVAL
 	}
 	n, e := socketcore.Getsockopt(s.FD(), level, number, data)
-	if e == 0 && gives {
-		s.Receive(int(int32(binary.NativeEndian.Uint32(part))))
+	if e == 0 && gives && !s.Receive(int(int32(binary.NativeEndian.Uint32(part)))) {
+		return 0, socketcore.EMFILE
 	}
 	return n, e
 }

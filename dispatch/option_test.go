@@ -19,11 +19,12 @@ type fakeSocket struct {
 func (s *fakeSocket) FD() int        { return s.fd }
 func (s *fakeSocket) Closed() bool   { return s.closed }
 func (s *fakeSocket) Touch(int, int) {}
-func (s *fakeSocket) Receive(fd int) {
+func (s *fakeSocket) Receive(fd int) bool {
 	if s.received != nil {
 		s.received(fd)
 	}
 	unix.Close(fd)
+	return true
 }
 
 // open opens a socket of a kind, or skips the test where the system does not let it.

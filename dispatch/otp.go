@@ -29,6 +29,7 @@ func init() {
 		"use_registry":        {get: getFlag(registryOf), flag: true},
 		"rcvctrlbuf":          {get: getSize(rcvCtrlOf), set: setSize(rcvCtrlOf)},
 		"sndctrlbuf":          {get: getSize(sndCtrlOf), set: setSize(sndCtrlOf)},
+		"max_received_fds":    {get: getSize(receivedOf), set: setReceived},
 		"rcvbuf":              {get: getRcvBuf, set: setRcvBuf},
 		"controlling_process": {get: getOwner, set: setOwner, owner: true},
 		"meta":                {get: getMeta, set: setMeta, owner: true},
@@ -42,6 +43,8 @@ func iowOf(s *socketcore.Socket) *bool      { return &s.Iow }
 func registryOf(s *socketcore.Socket) *bool { return &s.UseRegistry }
 func rcvCtrlOf(s *socketcore.Socket) *int   { return &s.RcvCtrlBuf }
 func sndCtrlOf(s *socketcore.Socket) *int   { return &s.SndCtrlBuf }
+
+func receivedOf(s *socketcore.Socket) *int { return &s.MaxReceivedFDs }
 
 func getFlag(of func(*socketcore.Socket) *bool) func([]byte, *socketcore.Socket) []byte {
 	return func(b []byte, s *socketcore.Socket) []byte { return etf.AppendBool(b, *of(s)) }
@@ -94,6 +97,18 @@ func sizeOf(value []byte) (n int, ok bool, v verdict) {
 		return 0, d.Err() == nil, refuse(socketcore.EINVAL)
 	}
 	return int(size), d.Err() == nil, accept
+}
+
+// setReceived sets how many descriptors a socket keeps; 0 is none.
+func setReceived(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
+	n, ok, v := sizeOf(value)
+	if ok && v.ok() && s != nil {
+		if string(atomOf(value)) == "default" {
+			n = defaultSettings.MaxReceivedFDs
+		}
+		s.MaxReceivedFDs = n
+	}
+	return ok, v
 }
 
 func getRcvBuf(b []byte, s *socketcore.Socket) []byte {

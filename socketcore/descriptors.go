@@ -12,9 +12,10 @@ import (
 var fds fdTable
 
 type fdTable struct {
-	mu     sync.Mutex
-	rows   []fdRow     // by descriptor
-	common atomic.Bool // any of them is or was common
+	mu       sync.Mutex
+	rows     []fdRow        // by descriptor
+	common   atomic.Bool    // any of them is or was common
+	received map[uint64]int // by socket: how many rows have it as their receiver
 }
 
 // A row without sockets, receiver or a close under way is of a descriptor that the program
@@ -61,12 +62,45 @@ func (t *fdTable) hold(fd int, shared bool) {
 	t.mu.Unlock()
 }
 
-// receive makes descriptors that came with a message the affair of the socket with this id.
-func (t *fdTable) receive(fd int, id uint64) {
+// receive makes a descriptor that came with a message the affair of the socket with this id.
+// Where that has as many as it may have, the descriptor is to be closed, after which closed
+// has to be called.
+func (t *fdTable) receive(fd int, id uint64, limit int) bool {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	r := t.at(fd)
+	if t.received[id] >= limit {
+		*r = fdRow{closing: r.closing + 1}
+		return false
+	}
+	if t.received == nil {
+		t.received = make(map[uint64]int)
+	}
+	t.received[id]++
 	*r = fdRow{closing: r.closing, shared: true, receiver: id}
-	t.mu.Unlock()
+	return true
+}
+
+// unreceive says that a descriptor is not with the socket any more that it came through.
+func (t *fdTable) unreceive(r *fdRow) {
+	if t.received[r.receiver]--; t.received[r.receiver] == 0 {
+		delete(t.received, r.receiver)
+	}
+	r.receiver = 0
+}
+
+// discard releases one descriptor that came through the socket with this id. It is to be
+// closed if it was one, after which closed has to be called.
+func (t *fdTable) discard(fd int, id uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if fd < 0 || fd >= len(t.rows) || t.rows[fd].receiver != id {
+		return false
+	}
+	r := &t.rows[fd]
+	t.unreceive(r)
+	*r = fdRow{closing: r.closing + 1}
+	return true
 }
 
 // release takes one socket off a descriptor and tells whether it is to be closed now, after
@@ -103,6 +137,7 @@ func (t *fdTable) unopened(id uint64) (left []int) {
 			left = append(left, fd)
 		}
 	}
+	delete(t.received, id)
 	return left
 }
 
@@ -150,7 +185,9 @@ func (t *fdTable) open(fd int, dup bool) (int, Code) {
 		r.lent, r.shared = true, true
 	}
 	r.sockets++
-	r.receiver = 0
+	if r.receiver != 0 {
+		t.unreceive(r)
+	}
 	return fd, 0
 }
 

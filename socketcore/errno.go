@@ -15,6 +15,7 @@ type Errno = syscall.Errno
 // Errnos that callers of this package give as answers of their own.
 const (
 	EBADF           = unix.EBADF
+	EMFILE          = unix.EMFILE
 	EINVAL          = unix.EINVAL
 	ENOTSOCK        = unix.ENOTSOCK
 	EAFNOSUPPORT    = unix.EAFNOSUPPORT

@@ -323,7 +323,11 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 		return code(e)
 	}
 	o.InCtrl = ctrl[:min(int(l.msg.Controllen), len(ctrl))]
-	s.takeDescriptors(o.InCtrl, o.Flags)
+	o.InFlags = int(l.msg.Flags)
+	var cut bool
+	if o.InCtrl, cut = s.takeDescriptors(o.InCtrl, o.Flags); cut {
+		o.InFlags |= unix.MSG_CTRUNC
+	}
 	if s.stream && n > 0 && n < len(p) && o.Flags&specialFlags == 0 {
 		s.emptied()
 	}
@@ -337,7 +341,6 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 		s.Counters[ReadPkgMax] = max(s.Counters[ReadPkgMax], uint64(n))
 	}
 	o.Result = p[:n]
-	o.InFlags = int(l.msg.Flags)
 	if l.msg.Namelen > 0 {
 		l.from.size = int(min(l.msg.Namelen, uint32(len(l.from.raw))))
 		o.From = &l.from

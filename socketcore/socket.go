@@ -34,18 +34,21 @@ const (
 // Settings are the options of a socket that the kernel knows nothing of. Accepted
 // sockets inherit them, but for Meta.
 type Settings struct {
-	RcvBuf      int // bytes of one read
-	RcvCount    int // N of the option's {N, Size} form; 0 for the integer form
-	RcvCtrlBuf  int
-	SndCtrlBuf  int
-	Iow         bool
-	Debug       bool
-	UseRegistry bool
-	Meta        []byte
+	RcvBuf     int // bytes of one read
+	RcvCount   int // N of the option's {N, Size} form; 0 for the integer form
+	RcvCtrlBuf int
+	SndCtrlBuf int
+	// MaxReceivedFDs is how many descriptors that came through the socket it keeps until they
+	// are opened.
+	MaxReceivedFDs int
+	Iow            bool
+	Debug          bool
+	UseRegistry    bool
+	Meta           []byte
 }
 
 // DefaultSettings are those of a socket as opened.
-var DefaultSettings = Settings{RcvBuf: 8192, RcvCtrlBuf: 1024, SndCtrlBuf: 1024, UseRegistry: true}
+var DefaultSettings = Settings{RcvBuf: 8192, RcvCtrlBuf: 1024, SndCtrlBuf: 1024, MaxReceivedFDs: 253, UseRegistry: true}
 
 // A Socket is a descriptor with the operations that wait for it.
 type Socket struct {

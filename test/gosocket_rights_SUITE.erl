@@ -15,6 +15,12 @@
     peeked_descriptors_are_none/1,
     descriptors_that_do_not_fit_are_closed/1,
     receiving_without_control_messages_leaves_none/1,
+    as_many_are_kept_as_the_option_says/1,
+    accepted_sockets_keep_as_many_as_their_listener/1,
+    those_that_were_opened_or_closed_do_not_count/1,
+    control_messages_beside_what_is_cut_stay_whole/1,
+    options_that_give_descriptors_count_as_well/1,
+    only_what_came_through_the_socket_is_closed/1,
     descriptor_that_is_not_open_is_ebadf/1,
     descriptors_of_the_helper_itself_are_not_sent_or_opened/1,
     shared_descriptor_lives_as_long_as_one_of_its_sockets/1,
@@ -217,6 +223,114 @@ receiving_without_control_messages_leaves_none(_) ->
                         fun(B) -> ?S:recv(B, 4, ?PATIENCE) end,
                         fun(B) -> ?S:recvfrom(B, 0, ?PATIENCE) end,
                         fun(B) -> ?S:recvmsg(B, 0, 8, [], ?PATIENCE) end]].
+
+%% ---- as many as may be kept ----
+
+%% Flags and descriptors of the next message.
+-spec flagged(socket()) -> {[atom()], [integer()]}.
+flagged(Socket) ->
+    {ok, #{flags := Flags, ctrl := Ctrl, iov := [<<"data">>]}} = ?S:recvmsg(Socket, 0, 4096, [], ?PATIENCE),
+    {Flags, [FD || #{type := rights, data := Data} <- Ctrl, <<FD:32/native-signed>> <= Data]}.
+
+%% Proves: otp max_received_fds
+-spec as_many_are_kept_as_the_option_says(config()) -> term().
+as_many_are_kept_as_the_option_says(_) ->
+    [begin
+         {A, B, Target} = passed(5),
+         ?assertEqual({ok, 253}, ?S:getopt(B, otp, max_received_fds)),
+         ok = ?S:setopt(B, otp, max_received_fds, Limit),
+         ?assertEqual({ok, Limit}, ?S:getopt(B, otp, max_received_fds)),
+         {Flags, FDs} = flagged(B),
+         ?assertEqual({Limit, Kept, [ctrunc || Kept < 5]}, {Limit, length(FDs), Flags}),
+         ?assertEqual([Target || _ <- FDs], [target(helper(), FD) || FD <- FDs]),
+         ?assertEqual(Kept, holders(helper(), Target)),
+         ok = ?S:setopt(B, otp, max_received_fds, default),
+         ?assertEqual({ok, 253}, ?S:getopt(B, otp, max_received_fds)),
+         close({A, B}),
+         await_holders(helper(), Target, 0)
+     end || {Limit, Kept} <- [{0, 0}, {1, 1}, {4, 4}, {5, 5}, {16#7fffffff, 5}]].
+
+-spec accepted_sockets_keep_as_many_as_their_listener(config()) -> term().
+accepted_sockets_keep_as_many_as_their_listener(_) ->
+    Listener = listener({local, stream}, fun(Socket) -> ?S:setopt(Socket, otp, max_received_fds, 3) end),
+    Client = unconnected({local, stream}),
+    Accepted = accepted(Listener, Client),
+    FD = fd(Listener),
+    [ok = pass(Client, [FD, FD]) || _ <- [1, 2, 3]],
+    ?assertMatch({[], [_, _]}, flagged(Accepted)),
+    ?assertMatch({[ctrunc], [_]}, flagged(Accepted)),
+    ?assertEqual({[ctrunc], []}, flagged(Accepted)),
+    close({Accepted, Client, Listener}).
+
+-spec those_that_were_opened_or_closed_do_not_count(config()) -> term().
+those_that_were_opened_or_closed_do_not_count(_) ->
+    {A, B} = pair({local, stream}),
+    ok = ?S:setopt(B, otp, max_received_fds, 2),
+    {ok, Passed} = ?S:open(inet, dgram),
+    FD = fd(Passed),
+    Next = fun() -> ok = pass(A, [FD]), flagged(B) end,
+    {[], [First]} = Next(),
+    {[], [Second]} = Next(),
+    ?assertEqual({[ctrunc], []}, Next()),
+    ok = ?S:close_fd(B, First),
+    {[], [Third]} = Next(),
+    ?assertEqual({[ctrunc], []}, Next()),
+    {ok, Taken} = ?S:open(Second, #{dup => false}),
+    {[], [_]} = Next(),
+    ?assertEqual({[ctrunc], []}, Next()),
+    {ok, Copy} = ?S:open(Third),
+    ?assertEqual({[ctrunc], []}, Next()),
+    close({A, B, Taken, Copy, Passed}).
+
+-spec control_messages_beside_what_is_cut_stay_whole(config()) -> term().
+control_messages_beside_what_is_cut_stay_whole(_) ->
+    [begin
+         {A, B} = pair({local, dgram}),
+         ok = ?S:setopt(B, socket, passcred, true),
+         ok = ?S:setopt(B, socket, timestamp, true),
+         ok = ?S:setopt(B, otp, max_received_fds, Limit),
+         ok = pass(A, [fd(A), fd(A), fd(A)]),
+         {ok, #{ctrl := Ctrl, flags := [ctrunc]}} = ?S:recvmsg(B, 0, 4096, [], ?PATIENCE),
+         Pid = list_to_integer(helper()),
+         ?assertMatch([<<Pid:32/native, _:8/binary>>], [Data || #{type := credentials, data := Data} <- Ctrl]),
+         ?assertMatch([#{sec := _, usec := _}], [Data || #{type := timestamp, data := Data} <- Ctrl]),
+         ?assertEqual([4 * Limit || Limit > 0], [byte_size(Data) || #{type := rights, data := Data} <- Ctrl]),
+         close({A, B})
+     end || Limit <- [0, 1, 2]].
+
+-spec options_that_give_descriptors_count_as_well(config()) -> term().
+options_that_give_descriptors_count_as_well(_) ->
+    {A, B} = pair({local, stream}),
+    ok = ?S:setopt(B, otp, max_received_fds, 2),
+    {ok, First} = peer_process(B),
+    {ok, _} = peer_process(B),
+    ?assertEqual({error, emfile}, peer_process(B)),
+    ok = ?S:close_fd(B, First),
+    ?assertMatch({ok, _}, peer_process(B)),
+    close({A, B}).
+
+-spec peer_process(socket()) -> {ok, integer()} | {error, atom()}.
+peer_process(Socket) ->
+    Result = ?S:getopt(Socket, socket, peerpidfd),
+    skip_unless(Result =/= {error, enoprotoopt}, "this kernel has no SO_PEERPIDFD"),
+    Result.
+
+-spec only_what_came_through_the_socket_is_closed(config()) -> term().
+only_what_came_through_the_socket_is_closed(_) ->
+    {A, B, Target} = passed(2),
+    [First, Second] = received(B),
+    [?assertEqual({FD, {error, ebadf}}, {FD, ?S:close_fd(B, FD)}) || FD <- [-1, 0, 1, 2, fd(A), fd(B), 19999, 1 bsl 30]],
+    ?assertEqual({error, ebadf}, ?S:close_fd(A, First)),
+    ok = ?S:close_fd(B, First),
+    ?assertEqual({error, ebadf}, ?S:close_fd(B, First)),
+    ?assertEqual(1, holders(helper(), Target)),
+    {ok, Taken} = ?S:open(Second, #{dup => false}),
+    ?assertEqual({error, ebadf}, ?S:close_fd(B, Second)),
+    close(B),
+    ?assertEqual({error, closed}, ?S:close_fd(B, Second)),
+    [?assertError(badarg, ?S:close_fd(Socket, FD)) || {Socket, FD} <- [{B, foo}, {B, 1 bsl 31}, {foo, 1}, {{'$socket', make_ref()}, 1}]],
+    ?assertEqual(1, holders(helper(), Target)),
+    close({A, Taken}).
 
 %% ---- what cannot be sent ----
 

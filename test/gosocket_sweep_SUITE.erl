@@ -64,6 +64,7 @@ calls(Socket, Address) ->
      {recvmsg, [Socket, [peek], 0]},
      {recvmsg, [Socket, 0, 0, [peek], 0]},
      {cancel, [Socket, {select_info, recv, Ref}]},
+     {close_fd, [Socket, 17]},
      {shutdown, [Socket, no_such_direction]},
      {setopt, [Socket, otp, meta, [some, {thing, #{mine => <<"here">>}}]]},
      {setopt, [Socket, otp, rcvbuf, {3, 1000}]},

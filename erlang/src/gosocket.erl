@@ -21,6 +21,7 @@
 
 -export([cancel/2,
          close/1,
+         close_fd/2,
          shutdown/2]).
 
 -export([setopt/4,
@@ -349,6 +350,11 @@ cancel(Socket, SelectInfo) ->
 -spec close(socket()) -> ok | {error, errcode() | closed | timeout}.
 close({'$socket', S}) when is_reference(S) -> gosocket_wait:call(wait, [], {close, S, self()});
 close(Socket) -> erlang:error(badarg, [Socket]).
+
+%% @doc Closes a descriptor that came through the socket and that nobody has opened; `ebadf' when it is none.
+-spec close_fd(socket(), FD :: integer()) -> ok | {error, ebadf | closed}.
+close_fd({'$socket', S}, FD) when is_reference(S), ?IS_INT32(FD) -> gosocket_wait:call(plain, [], {closefd, S, FD});
+close_fd(Socket, FD) -> erlang:error(badarg, [Socket, FD]).
 
 %% @doc Ends one direction of a connection, or both; `enotconn' when there is none.
 -spec shutdown(socket(), shutdown_how()) -> ok | {error, inet:posix() | closed}.

@@ -104,7 +104,8 @@
 -type sockopt_level() :: otp | socket | ip | ipv6 | tcp | udp | sctp | non_neg_integer().
 
 -type otp_socket_option() ::
-        debug | use_registry | iow | controlling_process | rcvbuf | rcvctrlbuf | sndctrlbuf | meta
+        debug | use_registry | iow | controlling_process | rcvbuf | rcvctrlbuf | sndctrlbuf
+      | max_received_fds | meta
       | fd | domain.
 
 -type socket_option() ::

@@ -39,6 +39,7 @@ func (x *Dispatcher) takeBack(socket uint64, r *socketcore.Returned, connection 
 			return
 		}
 	}
+	x.server.memory.add(len(r.Data))
 	x.loop.Return(x.loop.Find(socket), r)
 }
 

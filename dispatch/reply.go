@@ -35,6 +35,9 @@ func (x *Dispatcher) Done(o *socketcore.Op) {
 	}
 	if o.Kind != socketcore.Recv && x.inRoom(o.Result) {
 		// The source comes before the data, and Room is where it goes.
+		if len(o.Result) > cap(x.bounce) {
+			x.server.memory.add(len(o.Result)) // kept until all is calm
+		}
 		x.bounce = append(x.bounce[:0], o.Result...)
 		o.Result = x.bounce
 	}

@@ -58,6 +58,7 @@ type Server struct {
 	pids        atomic.Pointer[etf.PidForm] // what an integer in the place of a process stands for
 	delivered   atomic.Uint64
 	parked      atomic.Int64
+	memory      reclaimer
 	tracing     atomic.Bool // one of the next two is on
 	debugAll    atomic.Bool
 	debugSocks  atomic.Bool
@@ -78,11 +79,13 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, log: log, trace: log.Level(zerolog.TraceLevel), in: in, out: out, watched: map[string]uint32{}}
+	s.memory.shrink = s.shrink
 	s.reader = port.NewReader(in, cfg.FrameLimit)
 	s.writer = port.NewWriter(out, s.blocked)
 	for i := range cfg.Loops {
 		loop, err := socketcore.NewLoop(socketcore.Config{
 			Index: i, Spin: cfg.Spin, Window: cfg.Window, ParkedLimit: cfg.ParkedLimit, MessageMax: cfg.MessageLimit,
+			Freed: s.memory.add,
 		}, &s.parked)
 		if err != nil {
 			s.Close()
@@ -292,6 +295,7 @@ func (s *Server) writable(events uint32) {
 		return
 	}
 	if done {
+		s.memory.add(burst) // what waited, and what it kept from going on
 		s.listenToClient()
 		for _, x := range s.dispatchers {
 			x.loop.Post(x.loop.Resume)
@@ -312,6 +316,7 @@ func (x *Dispatcher) writeFrom(pipe, n int) {
 	last, err := s.writer.WriteFrom(x.out, x.frames, pipe, n)
 	x.frames, x.batch.count = 0, 0
 	if cap(x.out) > 8*flushBytes {
+		s.memory.add(cap(x.out))
 		x.out = make([]byte, 0, flushBytes)
 	}
 	x.out = x.out[:0]

@@ -92,6 +92,15 @@ func appendFrom(b []byte, pipe, n int) ([]byte, error) {
 // keepBacklog is the largest backlog buffer kept for the next time.
 const keepBacklog = 1 << 20
 
+// Shrink lets go of the room for a backlog when there is none.
+func (w *Writer) Shrink() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.backlog) == 0 {
+		w.backlog = nil
+	}
+}
+
 // Resume writes what waits, and tells whether all of it is out now; false when nothing waited.
 func (w *Writer) Resume() (done bool, err error) {
 	w.mu.Lock()

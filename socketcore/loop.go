@@ -45,6 +45,7 @@ type Config struct {
 	Window      int           // bytes of a send asked for at a time
 	ParkedLimit int64         // bytes of unsent payload kept, over all loops
 	MessageMax  int           // largest message of sockets that are not streams
+	Freed       func(n int)   // is told of n bytes that are of no use any more
 }
 
 // A Loop owns sockets and runs their operations on one thread.
@@ -130,6 +131,10 @@ func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
 		cfg: cfg, epfd: epfd, eventfd: efd, pipe: newPipe(), parked: parked, gating: true,
 		processes: map[string]*process{}, foreign: map[int]func(uint32){}, lingering: map[int]*lingering{}, asking: map[uint32]*Op{},
 	}
+	if l.cfg.Freed == nil {
+		l.cfg.Freed = func(int) {}
+	}
+	l.ops.freed = l.cfg.Freed
 	l.spinner.init(cfg.Spin)
 	if err := l.Listen(efd, Input, func(uint32) { l.Drain() }); err != nil {
 		l.Free()
@@ -143,6 +148,12 @@ func (l *Loop) SetHandler(h Handler) { l.handler = h }
 
 // NewOp returns an operation to fill and Submit.
 func (l *Loop) NewOp() *Op { return l.ops.get() }
+
+// Shrink lets go of what is kept for the next call.
+func (l *Loop) Shrink() {
+	l.ops = opPool{freed: l.cfg.Freed}
+	l.ctrl = nil
+}
 
 // Index is the loop's number.
 func (l *Loop) Index() int { return l.cfg.Index }

@@ -1,6 +1,9 @@
 package socketcore
 
-import "syscall"
+import (
+	"syscall"
+	"unsafe"
+)
 
 // Code is how an operation ended: 0 for success, an errno (positive), or one of
 // the codes below for what no errno says.
@@ -193,28 +196,41 @@ func (q *queue) of(p *process) *Op {
 }
 
 // opPool recycles operations, so that a call in the steady state allocates nothing.
-type opPool struct{ free []*Op }
+type opPool struct {
+	free  []*Op
+	kept  int // bytes of their buffers
+	freed func(n int)
+}
 
 // get returns an operation with empty fields and whatever buffers it kept.
 func (p *opPool) get() *Op {
 	if n := len(p.free); n > 0 {
 		o := p.free[n-1]
+		p.free[n-1] = nil
 		p.free = p.free[:n-1]
+		p.kept -= cap(o.got)
 		return o
 	}
 	return &Op{timer: -1}
 }
 
-// keepBuffer is the largest receive buffer that a recycled operation keeps.
-const keepBuffer = 64 << 10
+const (
+	keepOps     = 4096
+	keepBuffer  = 64 << 10 // largest receive buffer that a recycled operation keeps
+	keepBuffers = 4 << 20  // and what all of them keep
+)
 
 func (p *opPool) put(o *Op) {
 	got := o.got[:0]
-	if cap(got) > keepBuffer {
+	if cap(got) > keepBuffer || p.kept+cap(got) > keepBuffers {
+		p.freed(cap(got))
 		got = nil
 	}
-	*o = Op{timer: -1, got: got}
-	if len(p.free) < 4096 {
-		p.free = append(p.free, o)
+	if len(p.free) == keepOps {
+		p.freed(int(unsafe.Sizeof(*o)))
+		return
 	}
+	*o = Op{timer: -1, got: got}
+	p.kept += cap(got)
+	p.free = append(p.free, o)
 }

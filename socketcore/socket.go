@@ -1,6 +1,10 @@
 package socketcore
 
-import "golang.org/x/sys/unix"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // Indices of Socket.Counters, in the order of socket_counters() in the man page.
 const (
@@ -344,6 +348,7 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	}
 	l.release(l.lookup(s.lastReader))
 	s.dropReceived()
+	l.cfg.Freed(int(unsafe.Sizeof(*s)))
 	l.closeDescriptor(s, done)
 }
 

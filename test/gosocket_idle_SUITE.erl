@@ -36,10 +36,11 @@ nothing_pending_makes_no_system_calls(_) ->
 is_idle(Calls) ->
     total(Calls) =< 2.
 
-%% The lane pings for as long as calls are pending, and a tick longer.
+%% The lane pings for as long as calls are pending, and a tick longer. The helper returns memory three seconds after it
+%% was of use.
 -spec await_no_pings() -> ok.
 await_no_pings() ->
-    wait_until(fun() -> is_idle(traced(2)) end, 10).
+    wait_until(fun() -> is_idle(traced(4)) end, 10).
 
 -spec a_thousand_parked_receives_make_no_more_calls_than_the_pings(config()) -> term().
 a_thousand_parked_receives_make_no_more_calls_than_the_pings(_) ->

@@ -89,7 +89,8 @@ test-model: deps helper ## the random calls against the model of the selects, 10
 	    $(REBAR3) ct --suite test/gosocket_model_SUITE --readable=compact
 
 .PHONY: soak
-soak: deps helper ## random traffic and faults; SOAK_SECONDS=300 SOAK_SEED=N
+soak: deps helper ## random traffic and faults, and random states of sockets; SOAK_SECONDS=300 SOAK_SEED=N, RAPID_CHECKS=5000 RAPID_SEED=N
+	@RAPID_CHECKS=$${RAPID_CHECKS:-5000} $(GO) test -count=1 -timeout 60m -v -run AnswersAsTheKernelDoes ./socketcore
 	@SOAK_SECONDS=$${SOAK_SECONDS:-300} $(REBAR3) ct --suite test/gosocket_soak_SUITE --readable=compact
 
 .PHONY: test-sctp

@@ -139,14 +139,6 @@ func (g *ledger) cut(i, n int) {
 	p.size -= n
 }
 
-// bytesBack is how many bytes are to be read.
-func (g *ledger) bytesBack() (n int) {
-	for i := range g.pieces {
-		n += len(g.pieces[i].Data)
-	}
-	return n
-}
-
 // appendBack appends the first of these bytes, at most limit.
 func (g *ledger) appendBack(b []byte, limit int) []byte {
 	for i := range g.pieces {

@@ -110,7 +110,7 @@ type Op struct {
 	timer   int   // place in the timer heap, -1 when not there
 	backoff int64 // retry interval of operations the kernel cannot announce
 	got     []byte
-	seen    int // bytes that there were when a peek looked
+	seen    int // bytes that a peek has shown
 	parts   int // reads that a {N, Size} receive may still do
 	gaveMor bool
 	ahead   int  // parts that went through Handler.More and have not arrived

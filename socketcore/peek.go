@@ -14,20 +14,18 @@ func (l *Loop) attemptPeek(o *Op) Code {
 	s := o.sock
 	room, ended := directMax, false
 	for {
-		if len(o.got) == 0 || !s.movesPeeks() {
+		if len(o.got) == 0 || s.peekOffset() < 0 {
 			o.got = s.input.appendBack(o.got[:0], o.Length)
 		}
 		left := o.Length - len(o.got)
 		if left == 0 {
 			return l.gathered(o)
 		}
-		there := sysInq(s.fd)
-		o.seen = s.input.bytesBack() + there
-		room = max(room, there)
+		room = max(room, sysInq(s.fd))
 		p := o.spare(min(left, room))
 		n, c := l.recv(s, p, o.Flags)
 		o.got = o.got[:len(o.got)+n]
-		o.Result = o.got
+		o.Result, o.seen = o.got, len(o.got)
 		switch {
 		case c != 0:
 			return c
@@ -37,6 +35,7 @@ func (l *Loop) attemptPeek(o *Op) Code {
 			room *= 2
 		case n == 0 || ended:
 			return Closed
+		case s.peekOffset() >= 0: // the next one finds what is behind a mark, or nothing
 		case sysReady(s.fd, unix.POLLRDHUP|unix.POLLHUP) == 0:
 			return Again
 		default:
@@ -45,13 +44,29 @@ func (l *Loop) attemptPeek(o *Op) Code {
 	}
 }
 
-// hasMore tells whether there is more to see than when a peek looked last, or nothing more to come.
-func (s *Socket) hasMore(o *Op) bool {
-	return s.input.bytesBack()+sysInq(s.fd) != o.seen || sysReady(s.fd, unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+// hasMore tells whether a peek that was answered with less than it asked for would show more now.
+func (l *Loop) hasMore(o *Op) bool {
+	s := o.sock
+	counters, seen, offset := s.Counters, o.seen, s.peekOffset()
+	shown := seen
+	if offset >= 0 {
+		shown = 0 // that lies behind
+	}
+	c := l.attemptPeek(o)
+	more := c != Again || len(o.got) != shown
+	// Nobody has asked for this look, and nobody is to notice it.
+	s.Counters, o.seen, o.Result, o.got = counters, seen, nil, o.got[:0]
+	if offset >= 0 {
+		_ = sysSetInt(s.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, offset)
+	}
+	return more
 }
 
-// movesPeeks tells whether each peek goes on behind the one before.
-func (s *Socket) movesPeeks() bool {
+// peekOffset is where the next peek begins, and moves with each; -1 when all begin with the first byte.
+func (s *Socket) peekOffset() int {
 	offset, e := sysGetInt(s.fd, unix.SO_PEEK_OFF)
-	return e == 0 && offset >= 0
+	if e != 0 {
+		return -1
+	}
+	return offset
 }

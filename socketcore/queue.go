@@ -1,5 +1,7 @@
 package socketcore
 
+import "golang.org/x/sys/unix"
+
 // Submit runs an operation on the socket. The answer comes through Handler.Done, now or
 // later. The rules of who has the turn are those of the man page's note on "locked out"
 // users: one current operation per direction, all others behind it in order of arrival.
@@ -8,6 +10,9 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 	if s == nil || s.closed {
 		l.finish(o, Closed)
 		return
+	}
+	if s.domain == unix.AF_UNIX && o.Kind < Accept {
+		o.Flags &^= unix.MSG_ERRQUEUE // a Unix socket has none and reads on, so that the flag means nothing
 	}
 	if c := s.conflict(o.Kind); c != 0 {
 		l.finish(o, c)
@@ -232,9 +237,13 @@ func (l *Loop) advanceHead(s *Socket, q *queue) Code {
 	case fired:
 		return Again
 	case armed:
-		if l.isOver(o) {
+		switch {
+		case l.isOver(o):
 			l.cut(o, o.fate)
 			return 0
+		case o.fate != 0 && l.turn(o) == Held:
+			l.hold(s) // whether it is over is known when that has arrived
+			return Again
 		}
 		if l.isReady(s, o) {
 			o.state = fired
@@ -335,14 +344,18 @@ func (l *Loop) conclude(q *queue, o *Op, c Code) {
 	}
 }
 
-// endsAll tells whether an error of o is one of its socket. Behind the bytes that a peek has shown
-// lie an end of the stream, and others who have yet to read them.
+// endsAll tells whether an error of o is one of its socket. That of a send may be due to what is
+// sent, and to where. Before the end of the stream that a peek has seen lie the bytes that it has
+// shown, which others have yet to read.
 func (o *Op) endsAll(c Code) bool {
-	switch c {
-	case 0, Timeout, NoMemory, Code(einval):
+	switch {
+	case c == 0 || c == Timeout || c == NoMemory || c == Code(einval):
 		return false
+	case o.Kind > Accept:
+		return o.sock.stream && (c == Code(unix.EPIPE) || c == Code(unix.ECONNRESET) || c == Code(unix.ECONNABORTED) ||
+			c == Code(unix.ETIMEDOUT))
 	}
-	return o.Kind != Recv || o.consumes() || len(o.Result) == 0
+	return !o.gathersPeek() || len(o.Result) == 0
 }
 
 // cut ends a parked operation because its socket failed or was closed.

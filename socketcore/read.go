@@ -22,10 +22,8 @@ const specialFlags = unix.MSG_PEEK | unix.MSG_OOB | unix.MSG_ERRQUEUE
 func (o *Op) consumes() bool { return o.Kind < Accept && o.Flags&specialFlags == 0 }
 
 // wantsErrors tells whether the operation looks at the error queue, where data that wait are
-// nothing to it. Unix sockets have none, and ignore the flag.
-func (o *Op) wantsErrors() bool {
-	return o.Flags&unix.MSG_ERRQUEUE != 0 && o.sock.domain != unix.AF_UNIX
-}
+// nothing to it.
+func (o *Op) wantsErrors() bool { return o.Flags&unix.MSG_ERRQUEUE != 0 }
 
 // attempt runs an operation as far as it goes now.
 func (l *Loop) attempt(o *Op) Code {
@@ -257,7 +255,7 @@ func (l *Loop) recvExact(s *Socket, p []byte) (int, Code) {
 		return 0, code(e)
 	}
 	s.Counters[ReadByte] += uint64(n)
-	if l.msg.Controllen >= unix.SizeofCmsghdr+4 {
+	if n > 0 && l.msg.Controllen >= unix.SizeofCmsghdr+4 {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&l.inq[0]))
 		if h.Type == unix.TCP_CM_INQ && *(*int32)(unsafe.Pointer(&l.inq[unix.SizeofCmsghdr])) == 0 {
 			s.emptied()

@@ -104,6 +104,9 @@ func (l *Loop) want(s *Socket, events uint32) Code {
 // isReady tells whether the attempt that a select message invites would find something.
 func (l *Loop) isReady(s *Socket, o *Op) bool {
 	events, poll := uint32(readEvents), int16(pollIn)
+	if o.Flags&unix.MSG_OOB == 0 {
+		poll &^= unix.POLLPRI // an urgent byte is nothing to those who do not ask for it
+	}
 	switch {
 	case o.wantsErrors():
 		poll = pollErr
@@ -112,7 +115,7 @@ func (l *Loop) isReady(s *Socket, o *Op) bool {
 	case o.follows() && l.turn(o) == Again:
 		return false
 	case o.gathersPeek():
-		return l.want(s, events) != Again || s.hasMore(o)
+		return l.want(s, events) != Again || l.hasMore(o)
 	case o.follows() && s.input.firstBack() >= 0, o.Kind == Accept && len(s.connections) > 0:
 		return true
 	}

@@ -14,6 +14,9 @@
     what_no_frame_holds_is_the_callers_error/1
 ]).
 
+%% A handler of logger's.
+-export([log/2]).
+
 -define(OURS, []).
 -include("gosocket_test.hrl").
 
@@ -175,6 +178,7 @@ hostile_terms_in_calls_without_a_socket(_) ->
 %% Runs what sweeps, a process for each term, beside those who must not notice.
 -spec judged(fun(({atom(), size(), fun(() -> term())}) -> [ok])) -> ok.
 judged(Sweep) ->
+    ok = logger:add_handler(?MODULE, ?MODULE, #{level => warning, config => self()}),
     Bystander = bystander(),
     Before = {lane(), helper_os_pid()},
     {OfLane, OfHelper} = memory(Before),
@@ -190,7 +194,15 @@ judged(Sweep) ->
         {Lane, Helper} = memory(Before),
         Lane - OfLane < ?LANE_MEMORY andalso Helper - OfHelper < ?HELPER_MEMORY
     end),
-    stop(Bystander).
+    stop(Bystander),
+    ok = logger:remove_handler(?MODULE),
+    ?assertEqual(nothing, receive {logged, What} -> What after 0 -> nothing end).
+
+%% Only callers hear of their mistakes: no process reports any.
+-spec log(logger:log_event(), logger:handler_config()) -> ok.
+log(#{level := Level, msg := Message}, #{config := Suite}) ->
+    Suite ! {logged, {Level, io_lib:format("~P", [Message, 30])}},
+    ok.
 
 -spec sweeper({inet | local, stream | dgram}, 0..2, {atom(), size(), fun(() -> term())}) -> [ok].
 sweeper(Kind, Turn, {_, Size, Make} = Hostile) ->

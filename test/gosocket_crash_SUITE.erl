@@ -212,7 +212,7 @@ calls_racing_with_the_death_of_the_helper_all_end(_) ->
 
 -spec call_till_closed(socket()) -> term().
 call_till_closed(Socket) ->
-    case ?S:getopt(Socket, otp, rcvbuf) of
+    case ?S:getopt(Socket, socket, type) of
         {ok, _} -> call_till_closed(Socket);
         Other -> Other
     end.
@@ -279,7 +279,7 @@ stopped_helper_with_full_pipes_holds_nobody_longer(_) ->
     Data = random(8 bsl 20),
     ok = stop_helper(),
     Writers = [start(fun() -> ?S:send(A, Data) end) || {A, _} <- Pairs],
-    Callers = [start(fun() -> ?S:getopt(B, otp, rcvbuf) end) || {_, B} <- Pairs, _ <- lists:seq(1, 50)],
+    Callers = [start(fun() -> ?S:getopt(B, socket, type) end) || {_, B} <- Pairs, _ <- lists:seq(1, 50)],
     {Elapsed, _} = elapsed(fun() ->
         [?assertEqual({error, closed}, result(Caller)) || Caller <- Callers],
         [?assertEqual({error, {closed, byte_size(Data)}}, result(Writer)) || Writer <- Writers]

@@ -154,7 +154,7 @@ renew(#run{socket = Socket, peer = Peer, model = Model} = Run) ->
 %% send: requests go before sockets whenever the helper looks.
 -spec settle(socket()) -> ok.
 settle(Socket) ->
-    lists:foreach(fun(_) -> {ok, _} = ?S:getopt(Socket, otp, rcvbuf) end, [1, 2, 3]).
+    lists:foreach(fun(_) -> {ok, _} = ?S:getopt(Socket, socket, type) end, [1, 2, 3]).
 
 -spec steps(non_neg_integer(), #run{}) -> #run{}.
 steps(0, Run) ->

@@ -188,7 +188,7 @@ fetch_messages() ->
 %% A call that needs no waiting goes the way that messages go, in the same order: behind its answer none is under way.
 -spec no_messages(socket()) -> ok.
 no_messages(Socket) ->
-    _ = ?S:getopt(Socket, otp, rcvbuf),
+    _ = ?S:getopt(Socket, socket, type),
     receive
         {'$socket', _, _, _} = Message -> ct:fail({stray, Message})
     after 0 -> ok
@@ -246,8 +246,13 @@ with_lane_suspended(Act) ->
 await_frame(Lane) ->
     wait_until(fun() ->
         {messages, Messages} = erlang:process_info(Lane, messages),
-        [] =/= [Frame || {Port, {data, Frame}} <- Messages, is_port(Port), is_answer(binary_to_term(Frame))]
+        [] =/= [Frame || {Port, {data, Frame}} <- Messages, is_port(Port), has_answer(binary_to_term(Frame))]
     end).
+
+%% A frame may be a batch of several.
+-spec has_answer(tuple() | [binary()]) -> boolean().
+has_answer(Batch) when is_list(Batch) -> lists:any(fun(Element) -> is_answer(binary_to_term(Element)) end, Batch);
+has_answer(Term) -> is_answer(Term).
 
 -spec is_answer(tuple()) -> boolean().
 is_answer({Id, _}) -> is_integer(Id);

@@ -9,14 +9,15 @@
          spin :: non_neg_integer(),
          %% whether os:perf_counter/1 is the helper's clock
          clock :: shared | apart,
-         %% word 1 is 1 while so few processes call that spinning pays
-         quiet :: atomics:atomics_ref()}).
+         %% word 1 is 1 while so few processes call that spinning pays, word 2 when the helper is to see all calls
+         flags :: atomics:atomics_ref(),
+         settings :: gosocket_setting:table()}).
 
 -define(LANE(Number), {gosocket_lane, Number}).
 -define(DEFAULT_LANE, 0).
 
 %% Of the messages between two nodes: docs/architecture.md.
--define(SESSION_VERSION, 1).
+-define(SESSION_VERSION, 2).
 
 %% Bytes of frames that are matched without making a term: the head of a final answer {Id, Result},
 %% the result ok, and the head of the result {ok, _}.

@@ -7,7 +7,7 @@
 
 -export([new/2,
          is_empty/1,
-         is_allowed/2,
+         request/3,
          control/2,
          payload/2,
          consumed/2,
@@ -24,6 +24,9 @@
 -define(BATCH_ITEMS, 32).
 -define(BATCH_BYTES, (128 bsl 10)).
 
+%% Bytes in front of the call in a request.
+-define(REQUEST_HEAD, 7).
+
 %% Bytes of a frame that are not items: length, version, list head and tail.
 -define(FRAME_OVERHEAD, 11).
 
@@ -34,6 +37,8 @@
          count = 0 :: non_neg_integer(),
          bytes = 0 :: non_neg_integer(),
          unread = 0 :: integer(),
+         %% how many wait in the queues
+         waiting = 0 :: non_neg_integer(),
          control = queue:new() :: queue:queue(gosocket_term:item()),
          payload = queue:new() :: queue:queue(gosocket_term:item())}).
 
@@ -53,38 +58,45 @@ busy_limits() ->
 is_empty(#outbox{count = Count}) ->
     Count =:= 0.
 
-%% @doc A frame above the helper's limit would end it.
--spec is_allowed(gosocket_term:item(), outbox()) -> boolean().
-is_allowed(Item, #outbox{frame_limit = Limit}) ->
-    gosocket_term:size(Item) + ?FRAME_OVERHEAD + ?BATCH_BYTES =< Limit.
+%% @doc A call with this id, which has to wait when it is a payload and the helper is slow. A frame above the helper's
+%% limit would end it.
+-spec request(Id :: non_neg_integer(), gosocket_term:item(), outbox()) -> outbox() | too_large.
+request(Id, Item, #outbox{frame_limit = Limit} = Outbox) ->
+    case gosocket_term:size(Item) of
+        Size when Size + ?FRAME_OVERHEAD + ?BATCH_BYTES > Limit -> too_large;
+        Size when is_binary(Item) -> control(gosocket_term:request(Id, Item), Size + ?REQUEST_HEAD, Outbox);
+        Size -> payload(gosocket_term:request(Id, Item), Size + ?REQUEST_HEAD, Outbox)
+    end.
 
 -spec control(gosocket_term:item(), outbox()) -> outbox().
-control(Item, #outbox{control = Queue} = Outbox) ->
-    case has_room(?CONTROL_WINDOW, Outbox) andalso queue:is_empty(Queue) of
-        true -> add(Item, Outbox);
-        false -> Outbox#outbox{control = queue:in(Item, Queue)}
-    end.
+control(Item, Outbox) ->
+    control(Item, gosocket_term:size(Item), Outbox).
+
+-spec control(gosocket_term:item(), pos_integer(), outbox()) -> outbox().
+control(Item, Size, #outbox{unread = Unread, bytes = Bytes, waiting = 0} = Outbox) when Unread + Bytes < ?CONTROL_WINDOW ->
+    add(Item, Size, Outbox);
+control(Item, _Size, #outbox{control = Queue, waiting = Waiting} = Outbox) ->
+    release(Outbox#outbox{control = queue:in(Item, Queue), waiting = Waiting + 1}).
 
 -spec payload(gosocket_term:item(), outbox()) -> outbox().
-payload(Item, #outbox{payload = Queue} = Outbox) ->
-    case has_room(?PAYLOAD_WINDOW, Outbox) andalso queue:is_empty(Queue) of
-        true -> add(Item, Outbox);
-        false -> Outbox#outbox{payload = queue:in(Item, Queue)}
-    end.
+payload(Item, Outbox) ->
+    payload(Item, gosocket_term:size(Item), Outbox).
+
+-spec payload(gosocket_term:item(), pos_integer(), outbox()) -> outbox().
+payload(Item, Size, #outbox{unread = Unread, bytes = Bytes, waiting = 0} = Outbox) when Unread + Bytes < ?PAYLOAD_WINDOW ->
+    add(Item, Size, Outbox);
+payload(Item, _Size, #outbox{payload = Queue, waiting = Waiting} = Outbox) ->
+    Outbox#outbox{payload = queue:in(Item, Queue), waiting = Waiting + 1}.
 
 -spec has_room(pos_integer(), outbox()) -> boolean().
 has_room(Window, #outbox{unread = Unread, bytes = Bytes}) ->
     Unread + Bytes < Window.
 
--spec add(gosocket_term:item(), outbox()) -> outbox().
-add(Item, #outbox{batch = Batch, count = Count, bytes = Bytes} = Outbox) ->
-    Outbox1 = Outbox#outbox{batch = [Item | Batch],
-                            count = Count + 1,
-                            bytes = Bytes + gosocket_term:size(Item)},
-    case Outbox1 of
-        #outbox{count = C, bytes = B} when C >= ?BATCH_ITEMS; B >= ?BATCH_BYTES -> flush(Outbox1);
-        _ -> Outbox1
-    end.
+-spec add(gosocket_term:item(), pos_integer(), outbox()) -> outbox().
+add(Item, Size, #outbox{batch = Batch, count = Count, bytes = Bytes} = Outbox) when Count < ?BATCH_ITEMS - 1, Bytes + Size < ?BATCH_BYTES ->
+    Outbox#outbox{batch = [Item | Batch], count = Count + 1, bytes = Bytes + Size};
+add(Item, Size, #outbox{batch = Batch, count = Count, bytes = Bytes} = Outbox) ->
+    flush(Outbox#outbox{batch = [Item | Batch], count = Count + 1, bytes = Bytes + Size}).
 
 %% @doc The helper has read so many bytes: what waited for that joins the batch.
 -spec consumed(non_neg_integer(), outbox()) -> outbox().
@@ -92,20 +104,20 @@ consumed(Bytes, #outbox{unread = Unread} = Outbox) ->
     release(Outbox#outbox{unread = Unread - Bytes}).
 
 -spec release(outbox()) -> outbox().
-release(#outbox{control = Control, payload = Payload} = Outbox) ->
+release(#outbox{waiting = 0} = Outbox) ->
+    Outbox;
+release(#outbox{control = Control, payload = Payload, waiting = Waiting} = Outbox) ->
     case {queue:out(Control), queue:out(Payload)} of
         {{{value, Item}, Rest}, _} ->
             case has_room(?CONTROL_WINDOW, Outbox) of
-                true -> release(add(Item, Outbox#outbox{control = Rest}));
+                true -> release(add(Item, gosocket_term:size(Item), Outbox#outbox{control = Rest, waiting = Waiting - 1}));
                 false -> Outbox
             end;
         {_, {{value, Item}, Rest}} ->
             case has_room(?PAYLOAD_WINDOW, Outbox) of
-                true -> release(add(Item, Outbox#outbox{payload = Rest}));
+                true -> release(add(Item, gosocket_term:size(Item), Outbox#outbox{payload = Rest, waiting = Waiting - 1}));
                 false -> Outbox
-            end;
-        _ ->
-            Outbox
+            end
     end.
 
 %% @doc Writes the batch. A closed port is no error here: its exit message is on the way.

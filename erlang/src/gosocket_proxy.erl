@@ -143,6 +143,9 @@ item(Call, Payload, Window, _Class, _Handle) when is_binary(Payload) ->
     {gosocket_term:item(Call, binary_part(Payload, 0, min(Window, byte_size(Payload)))), plain};
 item(Call, none, _Window, Class, _Handle) when Class =:= read; Class =:= accept ->
     {gosocket_term:item({far, Call}), plain};
+item({setopt, _, _, otp, debug, true} = Call, none, _Window, _Class, Handle) ->
+    gosocket_setting:debugged(Handle),
+    {gosocket_term:item(Call), plain};
 item({info, _} = Call, none, _Window, _Class, Handle) ->
     {gosocket_term:item(Call), {info, Handle}};
 item({setopt, Socket, Caller, otp, controlling_process, Pid} = Call, none, _Window, _Class, _Handle)

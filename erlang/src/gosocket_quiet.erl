@@ -1,60 +1,81 @@
 %% @private
-%% @doc Whether so few processes call that spinning pays: a lane or caller that polls for a moment keeps
-%% its scheduler awake between the two halves of a round trip, but takes the processor from others that
-%% have work. Pending calls and the size of batches do not tell: idle sockets have receives pending, and
-%% spinning makes batches small.
+%% @doc Whether spinning pays: a lane or caller that polls for a moment keeps its scheduler awake between the two
+%% halves of a round trip, but takes the processor from others that have work. It does while at most two processes
+%% call, and as long as a good part of the spins find what they wait for. Pending calls and the size of batches do not tell:
+%% idle sockets have receives pending, and spinning makes batches small.
 -module(gosocket_quiet).
 
--export([new/0,
-         flag/1,
-         is_quiet/1,
-         note/3]).
+-export([new/2,
+         note/2,
+         rounds/2,
+         found/2,
+         missed/2]).
 
--export_type([quiet/0]).
+-export_type([quiet/0, awaited/0]).
 
-%% The verdict is renewed after so many calls.
--define(TURN, 64).
+%% So many calls in a row of no more than two processes make it quiet.
+-define(CALLS, 64).
 
-%% Processes that call in one turn: up to the first the callers themselves may spin, up to the second
-%% the lane.
--define(ALONE, 2).
--define(FEW, 16).
+%% As many spins in vain as this, those that found something taken off, are followed by a pause of so many occasions.
+-define(VAIN, 16).
+-define(PAUSE, 512).
 
 -record(quiet,
-        {callers = #{} :: #{pid() => []},
-         verdict = false :: boolean(),
-         flag = atomics:new(1, []) :: atomics:atomics_ref()}).
+        %% the two processes that called last, and how many calls of theirs are missing
+        {newest = none :: pid() | none,
+         other = none :: pid() | none,
+         missing = ?CALLS :: non_neg_integer(),
+         rounds :: non_neg_integer(),
+         %% spins that may still be in vain; below 0 those that are still left out
+         answer = ?VAIN :: integer(),
+         request = ?VAIN :: integer(),
+         %% word 1 is the verdict for callers
+         flags :: atomics:atomics_ref()}).
 
 -opaque quiet() :: #quiet{}.
 
--spec new() -> quiet().
-new() ->
-    #quiet{}.
+%% What is to come next: the answer to something that was written, or somebody's request.
+-type awaited() :: answer | request.
 
-%% @doc The verdict for callers: word 1 is 1 or 0.
--spec flag(quiet()) -> atomics:atomics_ref().
-flag(#quiet{flag = Flag}) ->
-    Flag.
+-spec new(Rounds :: non_neg_integer(), atomics:atomics_ref()) -> quiet().
+new(Rounds, Flags) ->
+    #quiet{rounds = Rounds, flags = Flags}.
 
-%% @doc The verdict for the lane.
--spec is_quiet(quiet()) -> boolean().
-is_quiet(#quiet{verdict = Verdict}) ->
-    Verdict.
+%% @doc The process calls.
+-spec note(pid(), quiet()) -> quiet().
+note(Pid, #quiet{newest = Pid, missing = 0} = Quiet) ->
+    Quiet;
+note(Pid, #quiet{other = Pid, missing = 0} = Quiet) ->
+    Quiet;
+note(Pid, #quiet{newest = Newest, other = Other, missing = Missing, flags = Flags} = Quiet) when Pid =:= Newest; Pid =:= Other ->
+    Missing =:= 1 andalso atomics:put(Flags, 1, 1),
+    Quiet#quiet{missing = Missing - 1};
+note(Pid, #quiet{newest = Newest, missing = Missing, flags = Flags} = Quiet) ->
+    Missing =:= 0 andalso atomics:put(Flags, 1, 0),
+    Quiet#quiet{newest = Pid, other = Newest, missing = ?CALLS}.
 
-%% @doc The process makes the call of this number.
--spec note(pid(), non_neg_integer(), quiet()) -> quiet().
-note(Pid, Number, Quiet) when Number rem ?TURN =:= 0 -> mark(Pid, judge(Quiet));
-note(Pid, _Number, Quiet) -> mark(Pid, Quiet).
+%% @doc How many rounds the lane may spin now.
+-spec rounds(awaited(), quiet()) -> {non_neg_integer(), quiet()}.
+rounds(answer, #quiet{missing = 0, answer = Left} = Quiet) when Left < 0 -> {0, Quiet#quiet{answer = resumed(Left + 1)}};
+rounds(request, #quiet{missing = 0, request = Left} = Quiet) when Left < 0 -> {0, Quiet#quiet{request = resumed(Left + 1)}};
+rounds(_, #quiet{missing = 0, rounds = Rounds} = Quiet) -> {Rounds, Quiet};
+rounds(_, Quiet) -> {0, Quiet}.
 
--spec mark(pid(), quiet()) -> quiet().
-mark(Pid, #quiet{callers = Callers} = Quiet) when map_size(Callers) =< ?FEW, not is_map_key(Pid, Callers) ->
-    Quiet#quiet{callers = Callers#{Pid => []}};
-mark(_Pid, Quiet) ->
-    Quiet.
+-spec resumed(integer()) -> integer().
+resumed(0) -> ?VAIN;
+resumed(Left) -> Left.
 
--spec judge(quiet()) -> quiet().
-judge(#quiet{callers = Callers, flag = Flag} = Quiet) ->
-    %% the first call of all is no turn to judge by
-    Count = map_size(Callers),
-    atomics:put(Flag, 1, case Count of N when N > 0, N =< ?ALONE -> 1; _ -> 0 end),
-    Quiet#quiet{callers = #{}, verdict = Count > 0 andalso Count =< ?FEW}.
+%% @doc A spin has found something.
+-spec found(awaited(), quiet()) -> quiet().
+found(answer, #quiet{answer = Left} = Quiet) when Left < ?VAIN -> Quiet#quiet{answer = Left + 1};
+found(request, #quiet{request = Left} = Quiet) when Left < ?VAIN -> Quiet#quiet{request = Left + 1};
+found(_, Quiet) -> Quiet.
+
+%% @doc A spin has found nothing.
+-spec missed(awaited(), quiet()) -> quiet().
+missed(answer, #quiet{answer = Left} = Quiet) -> Quiet#quiet{answer = paused(Left - 1)};
+missed(request, #quiet{request = Left} = Quiet) -> Quiet#quiet{request = paused(Left - 1)}.
+
+-spec paused(non_neg_integer()) -> integer().
+paused(0) -> -?PAUSE;
+paused(Left) -> Left.

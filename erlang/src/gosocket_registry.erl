@@ -5,7 +5,7 @@
 
 -export([open/2,
          use/1,
-         debug/0,
+         debug/1,
          debug/2,
          sockets/0,
          sockets/1,
@@ -27,14 +27,16 @@ use() ->
 use(Use) ->
     application:set_env(gosocket, use_registry, Use).
 
-%% @doc What the helper is told of that. Who changes it tells the lane that runs; one that starts reads
+%% @doc What the helper of that lane is told of that. Who changes it tells the lane that runs; one that starts reads
 %% it once it can be told.
--spec debug() -> {debug, All :: boolean(), Sockets :: boolean()}.
-debug() ->
-    {debug, debug(debug), debug(socket_debug)}.
+-spec debug(#gosocket_lane{}) -> {debug, All :: boolean(), Sockets :: boolean()}.
+debug(Lane) ->
+    {debug, All, Sockets} = Item = {debug, is_debug(debug), is_debug(socket_debug)},
+    _ = (All orelse Sockets) andalso gosocket_setting:no_copies(Lane),
+    Item.
 
--spec debug(debug | socket_debug) -> boolean().
-debug(What) ->
+-spec is_debug(debug | socket_debug) -> boolean().
+is_debug(What) ->
     application:get_env(gosocket, What, false) =:= true.
 
 -spec debug(debug | socket_debug, boolean()) -> ok.
@@ -43,8 +45,8 @@ debug(What, Is) ->
     case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
         none ->
             ok;
-        #gosocket_lane{pid = Lane} ->
-            Lane ! {tell, debug()},
+        #gosocket_lane{pid = Pid} = Lane ->
+            Pid ! {tell, debug(Lane)},
             ok
     end.
 
@@ -85,8 +87,8 @@ all() ->
 -spec info() -> map().
 info() ->
     Kinds = [gosocket_handle:kind(Handle) || {Handle, _} <- all()],
-    #{debug => debug(debug),
-      socket_debug => debug(socket_debug),
+    #{debug => is_debug(debug),
+      socket_debug => is_debug(socket_debug),
       use_registry => use(),
       iow => false,
       counters => counters(Kinds)}.

@@ -10,6 +10,8 @@
          frame/2,
          is_final/1]).
 
+-compile({no_auto_import, [size/1]}).
+
 -export_type([item/0]).
 
 -include("gosocket.hrl").
@@ -17,8 +19,8 @@
 %% Improper on purpose: a binary as the tail saves a cell.
 -dialyzer({no_improper_lists, [item/2, request/2, frame/2]}).
 
-%% A term without its version byte; a payload stands behind the bytes of the head, uncopied.
--type item() :: binary() | nonempty_improper_list(binary(), binary()).
+%% A term without its version byte, in parts: a payload is not copied.
+-type item() :: binary() | nonempty_improper_list(binary(), item()).
 
 -define(VERSION, 131).
 -define(SMALL_TUPLE, 104).
@@ -44,15 +46,13 @@ item(Tuple, Payload) ->
     [<<?SMALL_TUPLE, (Arity + 1), Elements/binary, ?BINARY, (byte_size(Payload)):32>> | Payload].
 
 -spec size(item()) -> pos_integer().
-size([Head | Payload]) -> byte_size(Head) + byte_size(Payload);
+size([First | Rest]) -> byte_size(First) + size(Rest);
 size(Item) -> byte_size(Item).
 
 %% @doc `{Id, Call}'.
 -spec request(Id :: non_neg_integer(), item()) -> item().
-request(Id, [Head | Payload]) ->
-    [<<?SMALL_TUPLE, 2, ?INTEGER, Id:32, Head/binary>> | Payload];
 request(Id, Item) ->
-    <<?SMALL_TUPLE, 2, ?INTEGER, Id:32, Item/binary>>.
+    [<<?SMALL_TUPLE, 2, ?INTEGER, Id:32>> | Item].
 
 %% @doc One frame: the item alone, or a list; the items are given last first.
 -spec frame(Count :: pos_integer(), [item()]) -> iolist().

@@ -10,7 +10,7 @@
          ask_lane/2]).
 
 %% For gosocket_reload.
--export([await/2]).
+-export([await/3]).
 
 -on_load(on_load/0).
 
@@ -21,7 +21,9 @@
 %% What the lane has to know about a call: `plain' and `open' never wait, `wait' does; `read' and `accept' results
 %% are handed back when their receiver is dead, those of `peek' are not; the second half of the name in
 %% a select's slot; `cancel' ends a select.
--type class() :: plain | wait | open | read | peek | write | accept | connect | cancel.
+-type class() :: plain | wait | open | read | peek | write | accept | connect | cancel
+               %% an option of which the lane keeps a copy is read or set
+               | {read | set, gosocket_setting:position()}.
 
 %% A call of the protocol, with the handle's reference in the place of the socket's number, and the time-out as the
 %% caller gave it.
@@ -41,7 +43,16 @@
 %% Where the chunks of a send go.
 -type target() :: {Lane :: pid(), Socket :: non_neg_integer()} | {Remote :: pid() | undefined, remote}.
 
+%% How to see that the lane is gone: by nothing yet, or by a monitor.
+-type watch() :: Lane :: pid() | Monitor :: reference().
+
 -define(OPEN_ATTEMPTS, 3).
+
+%% Milliseconds for which a caller waits without a monitor.
+-define(UNWATCHED, 500).
+
+%% Bytes that a result may keep besides twice its own.
+-define(KEPT, 1024).
 
 %% Bytes of a send that go to another node with the call; nobody here knows the window there.
 -define(REMOTE_WINDOW, (64 bsl 10)).
@@ -59,12 +70,11 @@ on_load() ->
 call(Class, Ref, Call) ->
     case gosocket_handle:find(element(2, Call)) of
         {#gosocket_lane{pid = Pid, clock = Clock} = Lane, Socket} ->
-            Monitor = monitor(process, Pid),
-            Item = gosocket_term:item(gosocket_clock:for_lane(Clock, Socket, Call)),
-            Pid ! {call, {self(), Monitor, Class, Ref, Socket}, Item},
+            Tag = make_ref(),
+            Pid ! {call, {self(), Tag, Class, Ref, Socket}, gosocket_request:call(Clock, Socket, Call)},
             case Class =:= plain andalso spin(Lane) of
-                false -> await(Monitor, shape(Call));
-                Rounds -> poll(Monitor, shape(Call), Rounds)
+                false -> await(Tag, Pid, shape(Call));
+                Rounds -> poll(Tag, Pid, shape(Call), Rounds)
             end;
         {remote, Node} ->
             remote(Node, Class, Ref, Call, none, fun(_Remote) -> shape(Call) end);
@@ -78,10 +88,9 @@ call(Class, Ref, Call) ->
 send(Ref, Call, Payload, Iovec) ->
     case gosocket_handle:find(element(2, Call)) of
         {#gosocket_lane{pid = Pid, window = Window, clock = Clock}, Socket} ->
-            Monitor = monitor(process, Pid),
-            Item = gosocket_term:item(gosocket_clock:for_lane(Clock, Socket, Call), first(Payload, Window)),
-            Pid ! {call, {self(), Monitor, write, Ref, Socket}, Item},
-            await(Monitor, send_shape({Pid, Socket}, Payload, Iovec));
+            Tag = make_ref(),
+            Pid ! {call, {self(), Tag, write, Ref, Socket}, gosocket_request:send(Clock, Socket, Call, first(Payload, Window))},
+            await(Tag, Pid, send_shape({Pid, Socket}, Payload, Iovec));
         {remote, Node} ->
             remote(Node, write, Ref, Call, first(Payload, ?REMOTE_WINDOW),
                    fun(Remote) -> send_shape({Remote, remote}, Payload, Iovec) end);
@@ -98,7 +107,7 @@ remote(Node, Class, Ref, Call, Payload, Shape) ->
         {ok, Remote} ->
             Monitor = monitor(process, Remote),
             Remote ! {call, {self(), Monitor, Class, Ref, element(2, Call)}, gosocket_clock:departing(Call), Payload},
-            await(Monitor, Shape(Remote));
+            await(Monitor, Monitor, Shape(Remote));
         {error, Reason} ->
             failed(Shape(undefined), Reason)
     end.
@@ -134,14 +143,14 @@ start(Request, Attempts) ->
 ask({Class, Call, Registered} = Request, Attempts, Lane) ->
     Monitor = monitor(process, Lane),
     Lane ! {call, {self(), Monitor, Class, [], Registered}, gosocket_term:item(Call)},
-    await(Monitor, {open, Request, Attempts}).
+    await(Monitor, Monitor, {open, Request, Attempts}).
 
 %% @doc A question that the lane answers itself.
 -spec ask_lane(pid(), Question :: atom()) -> term() | {error, closed}.
 ask_lane(Lane, Question) ->
     Monitor = monitor(process, Lane),
     Lane ! {ask, self(), Monitor, Question},
-    await(Monitor, Question).
+    await(Monitor, Monitor, Question).
 
 -spec shape(call()) -> shape().
 shape({info, Handle}) -> {info, Handle};
@@ -152,58 +161,80 @@ shape(Call) -> element(1, Call).
 -spec spin(#gosocket_lane{}) -> false | pos_integer().
 spin(#gosocket_lane{spin = 0}) ->
     false;
-spin(#gosocket_lane{spin = Rounds, quiet = Quiet}) ->
-    atomics:get(Quiet, 1) =:= 1 andalso Rounds.
+spin(#gosocket_lane{spin = Rounds, flags = Flags}) ->
+    atomics:get(Flags, 1) =:= 1 andalso Rounds.
 
--spec poll(reference(), shape(), non_neg_integer()) -> term().
-poll(Monitor, Shape, 0) ->
-    await(Monitor, Shape);
-poll(Monitor, Shape, Rounds) ->
+-spec poll(reference(), pid(), shape(), non_neg_integer()) -> term().
+poll(Tag, Lane, Shape, 0) ->
+    await(Tag, Lane, Shape);
+poll(Tag, Lane, Shape, Rounds) ->
     receive
-        {Monitor, Answer} -> answer(Answer, Monitor, Shape);
-        {'DOWN', Monitor, process, Lane, Reason} -> down(Shape, Lane, Reason)
+        {Tag, Answer} -> answer(Answer, Tag, Lane, Shape)
     after 0 ->
         %% a scheduler with nothing to run does not go to sleep behind a process that yields
         erlang:bump_reductions(4000),
         erlang:yield(),
-        poll(Monitor, Shape, Rounds - 1)
+        poll(Tag, Lane, Shape, Rounds - 1)
     end.
 
--spec await(reference(), shape()) -> term().
-await(Monitor, Shape) ->
+%% Most answers come sooner than a monitor pays. A lane that ends in order answers its callers; of one that was killed
+%% they hear when they have waited for so long.
+-spec await(reference(), watch(), shape()) -> term().
+await(Tag, Lane, Shape) when is_pid(Lane) ->
     receive
-        {Monitor, Answer} -> answer(Answer, Monitor, Shape);
+        {Tag, Answer} -> answer(Answer, Tag, Lane, Shape)
+    after ?UNWATCHED ->
+        await(Tag, monitor(process, Lane), Shape)
+    end;
+await(Tag, Monitor, Shape) ->
+    receive
+        {Tag, Answer} -> answer(Answer, Tag, Monitor, Shape);
         {'DOWN', Monitor, process, Lane, Reason} -> down(Shape, Lane, Reason)
     end.
 
+-spec unwatch(watch()) -> true.
+unwatch(Lane) when is_pid(Lane) -> true;
+unwatch(Monitor) -> demonitor(Monitor, [flush]).
+
 %% Results first, the frequent ones without a term in between. Other frames do not end the call. What is
 %% no binary comes from the lane itself.
--spec answer(term(), reference(), shape()) -> term().
-answer(<<?ANSWER(_), ?OK>>, Monitor, Shape) ->
-    demonitor(Monitor, [flush]),
+-spec answer(term(), reference(), watch(), shape()) -> term().
+answer(<<?ANSWER(_), ?OK>>, _Tag, Watch, Shape) ->
+    unwatch(Watch),
     finish(Shape, ok);
-answer(<<?ANSWER(_), ?OK_HEAD, 109, Size:32, Data:Size/binary>>, Monitor, Shape) ->
-    demonitor(Monitor, [flush]),
-    finish(Shape, {ok, Data});
-answer(<<?ANSWER(_), _/binary>> = Frame, Monitor, Shape) ->
-    demonitor(Monitor, [flush]),
+answer(<<?ANSWER(_), ?OK_HEAD, 109, Size:32, Data:Size/binary>>, _Tag, Watch, Shape) ->
+    unwatch(Watch),
+    finish(Shape, {ok, own(Data)});
+answer(<<?ANSWER(_), _/binary>> = Frame, _Tag, Watch, Shape) ->
+    unwatch(Watch),
     {_Id, Result} = binary_to_term(Frame),
     finish(Shape, Result);
-answer(<<131, 104, 3, 119, 4, "more", 98, _Id:32, 109, Size:32, Data:Size/binary>>, Monitor, Shape) ->
-    await(Monitor, more(Shape, Data));
-answer(Frame, Monitor, Shape) when is_binary(Frame) ->
+answer(<<131, 104, 3, 119, 4, "more", 98, _Id:32, 109, Size:32, Data:Size/binary>>, Tag, Watch, Shape) ->
+    await(Tag, Watch, more(Shape, Data));
+answer(Frame, Tag, Watch, Shape) when is_binary(Frame) ->
     {want, Id, Offset, Bytes} = binary_to_term(Frame),
     {Target, Payload} = payload(Shape),
-    chunk(Target, Monitor, Id, Offset, binary_part(Payload, Offset, Bytes)),
-    await(Monitor, Shape);
-answer({leave, Loader}, Monitor, Shape) ->
-    gosocket_reload:leave(Loader, ?MODULE, await, [Monitor, Shape]);
-answer({failed, Reason}, Monitor, Shape) ->
-    demonitor(Monitor, [flush]),
+    chunk(Target, Tag, Id, Offset, binary_part(Payload, Offset, Bytes)),
+    await(Tag, Watch, Shape);
+answer({leave, Loader}, Tag, Watch, Shape) ->
+    gosocket_reload:leave(Loader, ?MODULE, await, [Tag, Watch, Shape]);
+answer({gone, Lane, Reason}, _Tag, Watch, Shape) ->
+    unwatch(Watch),
+    down(Shape, Lane, Reason);
+answer({failed, Reason}, _Tag, Watch, Shape) ->
+    unwatch(Watch),
     failed(Shape, Reason);
-answer(Result, Monitor, _Shape) ->
-    demonitor(Monitor, [flush]),
+answer(Result, _Tag, Watch, _Shape) ->
+    unwatch(Watch),
     Result.
+
+%% A small result must not keep the frame of a whole batch.
+-spec own(binary()) -> binary().
+own(Data) ->
+    case binary:referenced_byte_size(Data) > 2 * byte_size(Data) + ?KEPT of
+        true -> binary:copy(Data);
+        false -> Data
+    end.
 
 -spec chunk(target(), reference(), non_neg_integer(), non_neg_integer(), binary()) -> ok.
 chunk({Remote, remote}, Tag, Id, Offset, Data) ->

@@ -1,0 +1,144 @@
+%% @private
+%% @doc Life and death around a lane: of its helper, of the processes that call or wait, and of its own code.
+%% What the helper is to be told is returned.
+-module(gosocket_lane_life).
+
+-export([message/2,
+         ticking/1,
+         tick/2,
+         gone/2,
+         unguarded/1,
+         end_calls/1,
+         tell_leave/3]).
+
+-include("gosocket.hrl").
+-include("gosocket_lane.hrl").
+
+-type told() :: {[tuple()], gosocket_lane:lane()}.
+
+%% @doc A message that is neither a call nor from the helper.
+-spec message(term(), gosocket_lane:lane()) -> told().
+message({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
+    down(Process, Lane);
+message({'EXIT', _Watcher, {died, Process}}, Lane) ->
+    died(Process, Lane);
+message({'EXIT', Watcher, _Reason}, #lane{liveness = Liveness} = Lane) ->
+    {[], Lane#lane{liveness = gosocket_liveness:watcher_ended(Watcher, Liveness)}};
+message({far, Event}, #lane{far = Far} = Lane) ->
+    far(gosocket_far:event(Event, Far), Lane);
+message({ask, Pid, Tag, sockets}, #lane{sockets = Sockets} = Lane) ->
+    Newest = lists:reverse(lists:keysort(3, maps:values(Sockets))),
+    Pid ! {Tag, [{Handle, Registered} || {Handle, Registered, _} <- Newest]},
+    {[], Lane};
+message({ask, Pid, Tag, helper}, #lane{hello = #{pid := OsPid}} = Lane) ->
+    Pid ! {Tag, OsPid},
+    {[], Lane};
+message({reload, _Module, Loader}, Lane) ->
+    gosocket_reload:tell(Loader, [{Pid, Tag} || {Pid, Tag, _, _, _} <- calls()]),
+    {[], Lane#lane{loader = Loader}};
+message({timeout, _Timer, {loaded, Loader}}, #lane{loader = Loader} = Lane) ->
+    {[], Lane#lane{loader = undefined}};
+message(_Other, Lane) ->
+    {[], Lane}.
+
+%% Those that wait for their answer.
+-spec calls() -> [gosocket_lane:entry()].
+calls() ->
+    [Entry || {Id, Entry} <- get(), is_integer(Id)].
+
+%% ---- Processes
+
+-spec down(pid(), gosocket_lane:lane()) -> told().
+down(Pid, #lane{far = Far} = Lane) ->
+    case gosocket_far:is_proxy(Pid, Far) of
+        true -> far(gosocket_far:event({down, Pid}, Far), Lane#lane{deaths = true});
+        false -> died(Pid, Lane)
+    end.
+
+-spec died(pid(), gosocket_lane:lane()) -> told().
+died(Process, #lane{far = Far} = Lane) ->
+    far(gosocket_far:event({died, Process}, Far), Lane).
+
+-spec far({[gosocket_far:item()], Dead :: [pid()], gosocket_far:far()}, gosocket_lane:lane()) -> told().
+far({Items, Dead, Far}, Lane) ->
+    {Items ++ [{died, Process} || Process <- Dead], lists:foldl(fun dead/2, Lane#lane{far = Far}, Dead)}.
+
+-spec dead(pid(), Lane) -> Lane when Lane :: gosocket_lane:lane().
+dead(Process, #lane{liveness = Liveness, selects = Selects} = Lane) ->
+    Lane#lane{liveness = gosocket_liveness:forget(Process, Liveness),
+              selects = gosocket_selects:dead(Process, Selects),
+              deaths = true}.
+
+%% ---- The helper
+
+%% @doc Called for every call: the helper is to be heard of from now on.
+-spec ticking(Lane) -> Lane when Lane :: gosocket_lane:lane().
+ticking(#lane{ticking = true} = Lane) ->
+    Lane;
+ticking(#lane{liveness = Liveness} = Lane) ->
+    Lane#lane{ticking = true, liveness = gosocket_liveness:start(Liveness)}.
+
+-spec tick(Frames :: pos_integer(), gosocket_lane:lane()) -> told() | no_return().
+tick(Frames, Lane) ->
+    #lane{selects = Selects} = Lane1 = bury(Lane),
+    case lists:any(fun is_integer/1, get_keys()) orelse not gosocket_selects:is_empty(Selects) of
+        true -> listen(Frames, Lane1);
+        false -> {[], Lane1#lane{ticking = false}}
+    end.
+
+%% The helper drops what dead processes wait for without an answer. An answer that was on its way when
+%% the process died is still to be handed back: such a call is forgotten one tick after it was found.
+-spec bury(Lane) -> Lane when Lane :: gosocket_lane:lane().
+bury(#lane{deaths = false, orphans = []} = Lane) ->
+    Lane;
+bury(#lane{deaths = Deaths, orphans = Orphans, far = Far} = Lane) ->
+    lists:foreach(fun(Entry) -> forget(Entry, Lane) end, [Entry || Id <- Orphans, Entry <- [erase(Id)], Entry =/= undefined]),
+    Lane#lane{deaths = false,
+              far = gosocket_far:forget_dead(Far),
+              orphans = [Id || Deaths, {Id, Entry} <- get(), is_integer(Id), not gosocket_far:is_waiting(Entry, Far)]}.
+
+%% Whether it has set what it should set will not be heard.
+-spec forget(gosocket_lane:entry(), gosocket_lane:lane()) -> ok.
+forget({_, _, {set, Position}, _, Socket} = Entry, #lane{settings = Settings}) ->
+    gosocket_setting:answered(set, Position, {Socket, <<>>}, Settings),
+    gosocket_far:dropped(Entry);
+forget(Entry, _Lane) ->
+    gosocket_far:dropped(Entry).
+
+-spec listen(Frames :: pos_integer(), gosocket_lane:lane()) -> told() | no_return().
+listen(Frames, #lane{liveness = Liveness, home = {Number, _}, hello = #{pid := OsPid}} = Lane) ->
+    case gosocket_liveness:listen(Frames, Liveness) of
+        {ping, Heard} ->
+            gosocket_liveness:next_tick(),
+            {[gosocket_clock:question(Number)], Lane#lane{liveness = Heard}};
+        dead ->
+            gosocket_helper:kill(OsPid),
+            gone(etimedout, Lane)
+    end.
+
+%% @doc The guardian has ended, or says that it is about to.
+-spec unguarded(gosocket_lane:lane()) -> no_return().
+unguarded(#lane{selects = Selects}) ->
+    gosocket_selects:abort_all(Selects),
+    end_calls({shutdown, unguarded}),
+    exit({shutdown, unguarded}).
+
+%% @doc The helper is gone: so is the lane.
+-spec gone(Reason :: term(), gosocket_lane:lane()) -> no_return().
+gone(Reason, #lane{hello = #{pid := Pid}}) ->
+    logger:warning("gosocket: the helper (process ~w) is gone: ~tp", [Pid, Reason]),
+    end_calls({shutdown, Reason}),
+    exit({shutdown, Reason}).
+
+%% @doc Answers all calls: nobody else would soon see that the lane ends.
+-spec end_calls(Reason :: term()) -> ok.
+end_calls(Reason) ->
+    lists:foreach(fun({Pid, Tag, _, _, _}) -> Pid ! {Tag, {gone, self(), Reason}} end, calls()).
+
+%% @doc Who calls while new code is about to become current waits in old code as well.
+-spec tell_leave(pid(), Tag :: term(), gosocket_lane:lane()) -> ok.
+tell_leave(_Pid, _Tag, #lane{loader = undefined}) ->
+    ok;
+tell_leave(Pid, Tag, #lane{loader = Loader}) ->
+    Pid ! {Tag, {leave, Loader}},
+    ok.

@@ -89,8 +89,9 @@ test-model: deps helper ## the random calls against the model of the selects, 10
 	    $(REBAR3) ct --suite test/gosocket_model_SUITE --readable=compact
 
 .PHONY: soak
-soak: deps helper ## random traffic and faults, and random states of sockets; SOAK_SECONDS=300 SOAK_SEED=N, RAPID_CHECKS=5000 RAPID_SEED=N
+soak: deps helper ## random traffic and faults, random states of sockets, a million steps of hand-backs; SOAK_SECONDS=300 SOAK_SEED=N, RAPID_CHECKS=5000 RAPID_SEED=N MODEL_STEPS=N
 	@RAPID_CHECKS=$${RAPID_CHECKS:-5000} $(GO) test -count=1 -timeout 60m -v -run AnswersAsTheKernelDoes ./socketcore
+	@MODEL_STEPS=$${MODEL_STEPS:-1000000} $(GO) test -count=1 -timeout 0 -v -run TestNothingIsLostOrMixed ./dispatch
 	@SOAK_SECONDS=$${SOAK_SECONDS:-300} $(REBAR3) ct --suite test/gosocket_soak_SUITE --readable=compact
 
 .PHONY: test-sctp

@@ -34,8 +34,14 @@ func (x *Dispatcher) apply(global uint64) {
 		own = x.flushes[i].own
 		i++
 	}
-	if i > 0 {
-		x.flushes = x.flushes[:copy(x.flushes, x.flushes[i:])]
+	if i < len(x.flushes) {
+		// The client may have seen the first frames of a write, and who got them may be dead by now.
+		if f := &x.flushes[i]; f.global-global < f.frames {
+			own = f.own - (f.global - global)
+		}
+	}
+	x.flushes = x.flushes[:copy(x.flushes, x.flushes[i:])]
+	if own > 0 {
 		x.loop.Delivered(own)
 	}
 	if !x.loop.Holding() {

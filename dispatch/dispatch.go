@@ -53,8 +53,9 @@ type Dispatcher struct {
 	traces map[uint32]*trace // calls to be logged when they are answered
 }
 
-// flush remembers which number the last frame of a write has among all of the program's frames.
-type flush struct{ own, global uint64 }
+// flush remembers which number the last frame of a write has among all of the program's frames, and
+// of how many it is the last.
+type flush struct{ own, global, frames uint64 }
 
 // A call is one request being served.
 type call struct {

@@ -168,3 +168,25 @@ func TestConnectionsComeBackInTheOrderInWhichTheyCame(t *testing.T) {
 		}
 	})
 }
+
+// The answers of one write may be seen one after the other, and what happens between counts.
+func TestTheFirstAnswersOfAWriteAreDeliveredBeforeTheOthers(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		l, peer := c.open("inet", "stream"), c.open("inet", "stream")
+		c.do(tuple("bind", l, loopback))
+		c.want(c.do(tuple("listen", l, 5)), "ok")
+		c.want(c.do(tuple("connect", peer, 1, to(c.port(l)), atom("infinity"), none)), "ok")
+		var items [][]byte
+		for _, call := range [][]byte{tuple("accept", l, 7, 1000, none), tuple("sockname", l), tuple("sockname", l)} {
+			c.next++
+			items = append(items, append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(c.next)), call...))
+		}
+		c.write(items...)
+		c.socketOf(c.replyTerm(c.next - 2))
+		seen := c.frames
+		c.reply(c.next)
+		c.write(tuple("delivered", seen), tuple("died", 7))
+		c.want(c.do(recv(peer, 1, 0, 5000)), "{error,closed}")
+		c.want(c.do(tuple("accept", l, 8, 0, none)), "{error,timeout}")
+	})
+}

@@ -313,7 +313,8 @@ func (x *Dispatcher) write() {
 // writeFrom sends them, and behind them n bytes of a pipe that belong to the last one.
 func (x *Dispatcher) writeFrom(pipe, n int) {
 	s := x.server
-	last, err := s.writer.WriteFrom(x.out, x.frames, pipe, n)
+	frames := x.frames
+	last, err := s.writer.WriteFrom(x.out, frames, pipe, n)
 	x.frames, x.batch.count = 0, 0
 	if cap(x.out) > 8*flushBytes {
 		s.memory.add(cap(x.out))
@@ -325,7 +326,7 @@ func (x *Dispatcher) writeFrom(pipe, n int) {
 		return
 	}
 	if s.want.delivered.Load() {
-		x.remember(flush{x.total, last})
+		x.remember(flush{x.total, last, uint64(frames)})
 	}
 	if s.stalled.Load() {
 		x.loop.Pause()

@@ -42,6 +42,14 @@ func everyLoops(t *testing.T, f func(t *testing.T, c *client), change ...func(*C
 // newClient starts a server with one loop, or with as many as the settings say.
 func newClient(t *testing.T, change ...func(*Config)) *client {
 	t.Helper()
+	c, end := startClient(t, change...)
+	t.Cleanup(end)
+	return c
+}
+
+// startClient is newClient for those who end the server themselves.
+func startClient(t *testing.T, change ...func(*Config)) (c *client, end func()) {
+	t.Helper()
 	cfg := Config{
 		Version: "test", Loops: 1, Window: 64 << 10, ParkedLimit: 1 << 20,
 		FrameLimit: 4 << 20, MessageLimit: 1 << 20,
@@ -60,9 +68,9 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run() }()
-	c := &client{t: t, log: lines, in: inW, server: s, out: make(chan []byte, 1<<16)}
+	c = &client{t: t, log: lines, in: inW, server: s, out: make(chan []byte, 1<<16)}
 	go c.read(outR)
-	t.Cleanup(func() {
+	end = func() {
 		inW.Close()
 		select {
 		case <-ended:
@@ -72,11 +80,11 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 		}
 		outR.Close()
 		closeAll(fds[:])
-	})
+	}
 	if hello := c.frame(); !isTuple(hello, "hello") {
 		t.Fatalf("first frame: %v", text(hello))
 	}
-	return c
+	return c, end
 }
 
 func pipe(t *testing.T) (r, w *os.File) {

@@ -78,10 +78,11 @@ func (l *Loop) afterDead(o *Op) (c Code, done bool) {
 			}
 		}
 	}
-	if o.fate != 0 {
-		o.Result = o.got
+	if o.fate == 0 || in.firstBack() >= 0 {
+		return 0, false
 	}
-	return o.fate, o.fate != 0
+	o.Result = o.got
+	return o.fate, true
 }
 
 // readBack serves a receive from what came back. Again means that it wants more than that; what there was has

@@ -17,13 +17,13 @@ import (
 // TestNothingIsLostOrMixed has processes read, accept and die in any order while the lane is slow in
 // everything, and checks that each byte, message and connection comes to exactly one live process, in order, the
 // end of a stream after its last byte, and that nothing is left when all is closed.
-// GOSOCKET_MODEL_STEPS and GOSOCKET_MODEL_SEED say how many steps, and which.
+// MODEL_STEPS and RAPID_SEED say how many steps, and which.
 func TestNothingIsLostOrMixed(t *testing.T) {
-	steps, seed := setting(t, "GOSOCKET_MODEL_STEPS", 20_000), setting(t, "GOSOCKET_MODEL_SEED", int(time.Now().UnixNano()>>10))
+	steps, seed := setting(t, "MODEL_STEPS", 20_000), setting(t, "RAPID_SEED", int(time.Now().UnixNano()>>10))
 	const each = 250 // of which about half find nothing to do
 	setFlags(t, map[string]int{"steps": each, "checks": max(1, 2*steps/each), "seed": seed})
 	setFlags(t, map[string]string{"nofailfile": "true", "shrinktime": "20s"})
-	t.Logf("GOSOCKET_MODEL_SEED=%d", seed)
+	t.Logf("RAPID_SEED=%d", seed)
 	done := 0
 	rapid.Check(t, func(rt *rapid.T) { playModel(t, rt, &done) })
 	t.Logf("%d steps", done)

@@ -341,7 +341,7 @@ recvmsg(Socket, BufSz, CtrlSz, Flags, Timeout) ->
 %% `einval' when there is no such select (any more).
 -spec cancel(socket(), select_info()) -> ok | {error, einval | closed | exself}.
 cancel({'$socket', S}, {select_info, _Tag, Ref} = SelectInfo) when is_reference(S) ->
-    gosocket_wait:call(cancel, Ref, {cancel, S, self(), SelectInfo});
+    gosocket_wait:call(cancel, gosocket_arg:reference(Ref), {cancel, S, self(), SelectInfo});
 cancel(Socket, SelectInfo) ->
     erlang:error(badarg, [Socket, SelectInfo]).
 

@@ -3,6 +3,7 @@
 -module(gosocket_arg).
 
 -export([select_ref/1,
+         reference/1,
          read_class/1,
          sendmsg/5,
          give_to_dead/1]).
@@ -11,6 +12,11 @@
 -spec select_ref(timeout() | nowait) -> reference() | [].
 select_ref(nowait) -> make_ref();
 select_ref(_) -> [].
+
+%% A cancel may have any term for one: the lane is not to get that beside the call.
+-spec reference(term()) -> reference() | [].
+reference(Ref) when is_reference(Ref) -> Ref;
+reference(_) -> [].
 
 %% What is left of a message is cut from the iovec.
 -spec sendmsg(reference(), map(), erlang:iovec(), gosocket:send_flags(), timeout() | nowait) -> term().

@@ -10,7 +10,7 @@ GO ?= go
 REBAR3 ?= rebar3
 
 # What Linux the helper is for. Of these all is compiled at each test; what runs where stands in the README.
-ARCHITECTURES := amd64 arm64 riscv64 ppc64le s390x
+ARCHITECTURES := amd64 arm64 riscv64 ppc64le s390x arm
 
 VERSION := $(shell sed -n 's/.*{vsn, *"\([^"]*\)".*/\1/p' erlang/gosocket.app.src 2>/dev/null)
 GO_DIRS := cmd dispatch etf port socketcore
@@ -65,10 +65,10 @@ _build/cross/gosocket-linux-%: $(GO_SOURCES)
 compile: ## the Erlang application and its helper
 	@$(REBAR3) compile
 
-.PHONY: deps deps-demo deps-bench
+.PHONY: deps deps-demo deps-bench deps-arch
 deps: ## install what tests, demo and benchmark need and this machine lacks
 	@.ci/deps test
-deps-demo deps-bench:
+deps-demo deps-bench deps-arch:
 	@.ci/deps $(@:deps-%=%)
 
 .PHONY: test
@@ -99,7 +99,7 @@ test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (emu
 	@.ci/check sctp
 
 .PHONY: test-arch
-test-arch: deps helper ## the Go tests on other architectures, under emulation of their processors
+test-arch: deps-arch helper ## Go tests and a node's suites on other architectures, under emulation
 	@.ci/check arch_all
 
 OTP23 ?=

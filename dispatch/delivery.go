@@ -186,7 +186,7 @@ func (s *Server) watch(x *Dispatcher, process []byte, on bool) {
 // chunk serves {chunk, Socket, Id, Offset, Data}.
 func (x *Dispatcher) chunk(d *etf.Decoder, _ int) {
 	socket, id, offset, data := d.Uint(), uint32(d.Uint()), d.Int(), d.Binary()
-	if d.Err() != nil {
+	if d.Err() != nil || offset != int64(int(offset)) {
 		return
 	}
 	y := x.server.home(socket)

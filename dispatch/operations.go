@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"time"
 
 	"gosocket/etf"
@@ -120,10 +121,8 @@ func (c *call) receive(kind socketcore.Kind) {
 	c.submit(s, o, v)
 }
 
-// size reads a size in bytes.
-func (c *call) size() int { return int(min(c.d.Uint(), maxSize)) }
-
-const maxSize = 1<<62 - 1
+// size reads a size in bytes; one that no int holds is as good as the largest.
+func (c *call) size() int { return int(min(c.d.Uint(), math.MaxInt)) }
 
 func (c *call) send() {
 	s, o := c.operation(socketcore.Send)
@@ -177,7 +176,10 @@ func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
 		v = bad
 	}
 	c.timing(o)
-	o.Total = int(c.d.Uint())
+	o.Total = c.size()
+	if o.Total == math.MaxInt {
+		c.d.Fail(errItem) // nobody has so much
+	}
 	o.Data = c.d.Binary()
 	if !c.good() {
 		return

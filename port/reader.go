@@ -10,7 +10,7 @@ import (
 const HeadSize = 4
 
 // A LimitError is a frame whose length is above the limit of the Reader.
-type LimitError struct{ Size, Limit int }
+type LimitError struct{ Size, Limit uint32 }
 
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("port: frame of %d bytes, the limit is %d", e.Size, e.Limit)
@@ -79,11 +79,11 @@ func (r *Reader) Next() ([]byte, error) {
 	if r.w-r.r < HeadSize {
 		return nil, nil
 	}
-	size := int(binary.BigEndian.Uint32(r.buf[r.r:]))
-	if size > r.limit {
-		return nil, &LimitError{size, r.limit}
+	size := binary.BigEndian.Uint32(r.buf[r.r:])
+	if uint64(size) > uint64(r.limit) {
+		return nil, &LimitError{size, uint32(r.limit)}
 	}
-	end := r.r + HeadSize + size
+	end := r.r + HeadSize + int(size)
 	if r.w < end {
 		return nil, nil
 	}

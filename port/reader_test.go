@@ -115,7 +115,7 @@ func TestFramesAboveTheLimitAreRefusedByTheirLength(t *testing.T) {
 		if errors.As(err, &le) == c.fits {
 			t.Errorf("length %d: %v", c.size, err)
 		}
-		if !c.fits && (le.Size != int(c.size) || le.Limit != limit) {
+		if !c.fits && (le.Size != c.size || le.Limit != limit) {
 			t.Errorf("length %d: %v", c.size, le)
 		}
 		if grown := m1.TotalAlloc - m0.TotalAlloc; grown > 1<<20 {

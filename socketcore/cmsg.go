@@ -30,12 +30,11 @@ var (
 		{Name: "ifindex", Type: int32Type}, {Name: "spec_dst", Offset: 4, Type: inetType}, {Name: "addr", Offset: 8, Type: inetType},
 	}}
 	inetAddr = &Type{Form: Address, Size: sizeInet}
-	timespec = &Type{Form: Struct, Size: 16, Fields: []Field{
-		{Name: "sec", Type: &Type{Form: Int, Size: 8}},
-		{Name: "nsec", Offset: 8, Type: &Type{Form: Int, Size: 8}},
+	timespec = &Type{Form: Struct, Size: 2 * unix.SizeofLong, Fields: []Field{
+		{Name: "sec", Type: long}, {Name: "nsec", Offset: unix.SizeofLong, Type: long},
 	}}
 	// By software, unused, by hardware (Linux, timestamping.rst); zeros are no time.
-	timespecs = &Type{Form: List, Size: 48, Elem: timespec}
+	timespecs = &Type{Form: List, Size: 6 * unix.SizeofLong, Elem: timespec}
 )
 
 // Sizes of struct sock_extended_err and of the address behind it (ip(7)).
@@ -105,14 +104,29 @@ func CmsgNamed(level int, name []byte) *Cmsg {
 }
 
 // cmsgAlign rounds up to where the next header may start (CMSG_ALIGN(3)).
-func cmsgAlign(n int) int { return (n + unix.SizeofPtr - 1) &^ (unix.SizeofPtr - 1) }
+func cmsgAlign(n int) int { return aligned(n) }
 
 // CmsgSpace returns how many bytes a control message of n bytes of data takes (CMSG_SPACE(3)).
 func CmsgSpace(n int) int { return cmsgAlign(unix.SizeofCmsghdr) + cmsgAlign(n) }
 
+// appendSize and sizeIn write and read a size_t.
+func appendSize(b []byte, n int) []byte {
+	if unix.SizeofPtr == 4 {
+		return binary.NativeEndian.AppendUint32(b, uint32(n))
+	}
+	return binary.NativeEndian.AppendUint64(b, uint64(n))
+}
+
+func sizeIn(b []byte) uint64 {
+	if unix.SizeofPtr == 4 {
+		return uint64(binary.NativeEndian.Uint32(b))
+	}
+	return binary.NativeEndian.Uint64(b)
+}
+
 // AppendCmsg appends a control message.
 func AppendCmsg(b []byte, level, typ int, data []byte) []byte {
-	b = binary.NativeEndian.AppendUint64(b, uint64(unix.SizeofCmsghdr+len(data)))
+	b = appendSize(b, unix.SizeofCmsghdr+len(data))
 	b = binary.NativeEndian.AppendUint32(b, uint32(level))
 	b = binary.NativeEndian.AppendUint32(b, uint32(typ))
 	b = append(b, data...)
@@ -128,12 +142,12 @@ func NextCmsg(control []byte) (level, typ int, data, rest []byte, ok bool) {
 	if len(control) < unix.SizeofCmsghdr {
 		return 0, 0, nil, nil, false
 	}
-	size := binary.NativeEndian.Uint64(control)
+	size := sizeIn(control)
 	if size < unix.SizeofCmsghdr || size > uint64(len(control)) {
 		return 0, 0, nil, nil, false
 	}
-	level = int(int32(binary.NativeEndian.Uint32(control[8:])))
-	typ = int(int32(binary.NativeEndian.Uint32(control[12:])))
+	level = int(int32(binary.NativeEndian.Uint32(control[unix.SizeofPtr:])))
+	typ = int(int32(binary.NativeEndian.Uint32(control[unix.SizeofPtr+4:])))
 	rest = control[min(cmsgAlign(int(size)), len(control)):]
 	return level, typ, control[unix.SizeofCmsghdr:size], rest, true
 }

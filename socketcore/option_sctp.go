@@ -202,15 +202,15 @@ var (
 	sctpStreamValue = &Type{Form: Struct, Size: 8, Fields: []Field{
 		assocID, {Name: "stream_id", Offset: 4, Type: uint16T}, {Name: "value", Offset: 6, Type: uint16T},
 	}}
-	sctpThlds   = &Type{Form: Struct, Size: 144, Fields: sctpThldFields[:4]}
-	sctpThldsV2 = &Type{Form: Struct, Size: 144, Fields: sctpThldFields}
+	sctpThlds   = &Type{Form: Struct, Size: aligned(storageEnd + 4), Fields: sctpThldFields[:4]}
+	sctpThldsV2 = &Type{Form: Struct, Size: aligned(storageEnd + 6), Fields: sctpThldFields}
 
 	sctpThldFields = []Field{
 		assocID,
-		{Name: "address", Offset: 8, Type: storage, Optional: true},
-		{Name: "pathmaxrxt", Offset: 136, Type: uint16T, Optional: true},
-		{Name: "pathpfthld", Offset: 138, Type: uint16T, Optional: true},
-		{Name: "pathcpthld", Offset: 140, Type: uint16T, Optional: true},
+		{Name: "address", Offset: storageAt, Type: storage, Optional: true},
+		{Name: "pathmaxrxt", Offset: storageEnd, Type: uint16T, Optional: true},
+		{Name: "pathpfthld", Offset: storageEnd + 2, Type: uint16T, Optional: true},
+		{Name: "pathcpthld", Offset: storageEnd + 4, Type: uint16T, Optional: true},
 	}
 	sctpPrinfoT = &Type{Form: Struct, Size: 12, Fields: []Field{ // struct sctp_default_prinfo
 		assocID, {Name: "value", Offset: 4, Type: uint32T}, {Name: "policy", Offset: 8, Type: prPolicy},
@@ -222,11 +222,11 @@ var (
 		{Name: "abandoned_unsent", Offset: 8, Type: uint64T},
 		{Name: "abandoned_sent", Offset: 16, Type: uint64T},
 	}}
-	sctpEncaps = &Type{Form: Struct, Size: 144, Fields: []Field{
-		assocID, {Name: "address", Offset: 8, Type: storage, Optional: true}, {Name: "port", Offset: 136, Type: &Type{Form: Network, Size: 2}},
+	sctpEncaps = &Type{Form: Struct, Size: aligned(storageEnd + 2), Fields: []Field{
+		assocID, {Name: "address", Offset: storageAt, Type: storage, Optional: true}, {Name: "port", Offset: storageEnd, Type: &Type{Form: Network, Size: 2}},
 	}}
-	sctpProbe = &Type{Form: Struct, Size: 144, Fields: []Field{
-		assocID, {Name: "address", Offset: 8, Type: storage, Optional: true}, {Name: "interval", Offset: 136, Type: uint32T},
+	sctpProbe = &Type{Form: Struct, Size: aligned(storageEnd + 4), Fields: []Field{
+		assocID, {Name: "address", Offset: storageAt, Type: storage, Optional: true}, {Name: "interval", Offset: storageEnd, Type: uint32T},
 	}}
 	sctpAssocIDs = &Type{Form: Struct, Size: 4, Short: "ids", Fields: []Field{
 		{Name: "ids", Offset: 4, Type: &Type{Form: List, Elem: int32Type, Count: Count{0, 4}}},
@@ -235,7 +235,7 @@ var (
 		assocID, {Name: "addrs", Offset: 8, Type: &Type{Form: Packed}},
 	}}
 	sctpStats = &Type{Form: Struct, Size: 256, Fields: append([]Field{
-		assocID, {Name: "obs_rto_ipaddr", Offset: 8, Type: storage},
+		assocID, {Name: "obs_rto_ipaddr", Offset: storageAt, Type: storage},
 	}, inOrder(136, []Field{
 		{Name: "maxrto", Type: uint64T},
 		{Name: "isacks", Type: uint64T},

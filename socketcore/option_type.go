@@ -94,6 +94,21 @@ func bitField(first, bits uint8) *Type {
 	return &Type{Form: Uint, Size: 1, Shift: first, Bits: bits}
 }
 
+// A struct sockaddr_storage is aligned as a pointer is: where it begins behind four bytes, and where it ends.
+const (
+	storageAt  = unix.SizeofPtr
+	storageEnd = storageAt + sizeAny
+)
+
+// aligned returns the size of a struct that has a pointer's alignment and n bytes of fields.
+func aligned(n int) int { return (n + unix.SizeofPtr - 1) &^ (unix.SizeofPtr - 1) }
+
+func timevalOf(integer *Type) *Type {
+	return &Type{Form: Struct, Size: 2 * integer.Size, Fields: []Field{
+		{Name: "sec", Type: integer}, {Name: "usec", Offset: integer.Size, Type: integer},
+	}}
+}
+
 // The types that many options share.
 var (
 	int32Type = &Type{Form: Int, Size: 4}
@@ -101,6 +116,8 @@ var (
 	uint16T   = &Type{Form: Uint, Size: 2}
 	uint32T   = &Type{Form: Uint, Size: 4}
 	uint64T   = &Type{Form: Uint, Size: 8}
+	long      = &Type{Form: Int, Size: unix.SizeofLong}
+	ulong     = &Type{Form: Uint, Size: unix.SizeofLong}
 	boolean   = &Type{Form: Bool, Size: 4}
 	boolean8  = &Type{Form: Bool, Size: 1}
 	natural   = &Type{Form: Int, Size: 4, High: math.MaxInt64} // a range of its own is the kernel's to judge
@@ -114,16 +131,19 @@ var (
 	storage   = &Type{Form: Address, Size: sizeAny}
 	ifname    = &Type{Form: Chars, Size: unix.IFNAMSIZ}
 
-	// The 64-bit form, which is the only one of 64-bit systems (socket(7)).
-	timeval = &Type{Form: Struct, Size: 16, Fields: []Field{
-		{Name: "sec", Type: &Type{Form: Int, Size: 8}},
-		{Name: "usec", Offset: 8, Type: &Type{Form: Int, Size: 8}},
-	}}
+	timeval = timevalOf(long)
+	// The options that are named _new have integers of 64 bits in theirs on every system.
+	timeval64 = func() *Type {
+		if unix.SizeofLong == 8 {
+			return timeval
+		}
+		return timevalOf(&Type{Form: Int, Size: 8})
+	}()
 	ucred = &Type{Form: Struct, Size: unix.SizeofUcred, Fields: []Field{
 		{Name: "pid", Type: int32Type}, {Name: "uid", Offset: 4, Type: uint32T}, {Name: "gid", Offset: 8, Type: uint32T},
 	}}
-	groupRequest = &Type{Form: Struct, Size: 136, Fields: []Field{ // struct group_req
-		{Name: "interface", Type: uint32T}, {Name: "group", Offset: 8, Type: storage},
+	groupRequest = &Type{Form: Struct, Size: storageEnd, Fields: []Field{ // struct group_req
+		{Name: "interface", Type: uint32T}, {Name: "group", Offset: storageAt, Type: storage},
 	}}
 
 	domains   = &Type{Form: Named, Size: 4, Names: Domains}

@@ -10,10 +10,10 @@ import (
 const (
 	directMax  = 64 << 10 // up to here a receive is tried straight into the reply
 	stepMax    = 256 << 10
-	moreSize   = 1 << 20 // a receive of more than this arrives in parts
-	messageMax = 8 << 20 // largest buffer of one message
-	sizeLimit  = 1 << 46 // more than this no address space holds
-	farParts   = 2       // parts of a far receive that may be under way
+	moreSize   = 1 << 20                           // a receive of more than this arrives in parts
+	messageMax = 8 << 20                           // largest buffer of one message
+	sizeLimit  = 1 << (30 + 16*(unix.SizeofPtr/8)) // more than this no address space holds
+	farParts   = 2                                 // parts of a far receive that may be under way
 )
 
 const specialFlags = unix.MSG_PEEK | unix.MSG_OOB | unix.MSG_ERRQUEUE

@@ -190,3 +190,18 @@ func TestTheFirstAnswersOfAWriteAreDeliveredBeforeTheOthers(t *testing.T) {
 		c.want(c.do(tuple("accept", l, 8, 0, none)), "{error,timeout}")
 	})
 }
+
+// A process may ask again before it has its answers. Of these some may be back while others are not yet.
+func TestWhatIsBackIsNotReadTogetherWithWhatIsBehindSomethingElse(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.pair()
+		c.want(c.do(send(a, 1, "abcdefghi")), "ok")
+		first := c.resultOf(c.call(recv(b, 7, 3, 1000)))
+		second := c.resultOf(c.call(recv(b, 7, 3, 1000)))
+		c.next++
+		third := append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(c.next)), recv(b, 7, 6, atom("infinity"))...)
+		c.write(tuple("handback", b, first), third, tuple("handback", b, second))
+		c.lost(7, b, c.resultOf(c.next))
+		c.want(c.do(recv(b, 8, 9, 1000)), `{ok,<<"abcdefghi">>}`)
+	})
+}

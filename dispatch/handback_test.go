@@ -63,10 +63,11 @@ func TestDataOfAPromisedSelectComesBackToo(t *testing.T) {
 	})
 }
 
-// The helper may hear of the death before the parts come back, or after: until then it gathers for the dead.
+// The helper may hear of the death before the parts come back, or after, or be about to: until then it gathers for
+// the dead.
 func TestPartsThatWentAheadComeBackBeforeWhatWasGathered(t *testing.T) {
 	everyLoops(t, func(t *testing.T, c *client) {
-		for _, diesFirst := range []bool{true, false} {
+		for _, hears := range []string{"before", "after", "later"} {
 			a, b := c.pair()
 			data := random(600 << 10)
 			c.call(recv(b, 7, 2<<20, atom("infinity")))
@@ -74,10 +75,13 @@ func TestPartsThatWentAheadComeBackBeforeWhatWasGathered(t *testing.T) {
 				c.want(c.do(send(a, 1, string(left[:min(50<<10, len(left))]))), "ok")
 			}
 			first := tuple("handback", b, etf.Append(etf.AppendVersion(nil), c.event("more")))
-			if diesFirst {
+			switch hears {
+			case "before":
 				c.write(tuple("died", 7), first)
-			} else {
+			case "after":
 				c.write(first, tuple("died", 7))
+			default:
+				c.write(first)
 			}
 			c.do(tuple("info", b)) // nothing goes ahead any more
 			for _, f := range c.kept {

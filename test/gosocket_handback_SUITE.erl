@@ -13,7 +13,8 @@
     peeked_data_are_not_handed_back/1,
     data_of_a_reader_that_ends_at_once_come_once/1,
     connection_of_an_acceptor_that_ends_at_once_comes_once/1,
-    connection_of_an_acceptor_that_ends_while_the_lane_is_busy_comes_once/1
+    connection_of_an_acceptor_that_ends_while_the_lane_is_busy_comes_once/1,
+    stream_keeps_its_order_while_readers_are_killed/1
 ]).
 
 -define(OURS, [
@@ -215,3 +216,109 @@ connection_of_an_acceptor_that_ends_while_the_lane_is_busy_comes_once(_) ->
      end || _ <- lists:seq(1, 3)],
     ?assertEqual({error, timeout}, ?S:accept(Listener, 0)),
     close(Listener).
+
+%% What a killed reader had got is lost with it, and nothing else: no byte comes twice, or behind those after it.
+-spec stream_keeps_its_order_while_readers_are_killed(config()) -> term().
+stream_keeps_its_order_while_readers_are_killed(_) ->
+    [begin
+         Seed = rand:uniform(1 bsl 30),
+         ct:log("~p, seed ~w", [Kind, Seed]),
+         rand:seed(exsss, Seed),
+         kill_readers(Kind, Size)
+     end || Kind <- stream_kinds(), Size <- [7000, 16 bsl 20]].
+
+-spec kill_readers(term(), pos_integer()) -> ok.
+kill_readers(Kind, Size) ->
+    {A, B} = pair(Kind),
+    Whole = numbered(Size),
+    Writer = start(fun() -> [ok = ?S:send(A, Slice) || Slice <- slices(Whole)], ?S:shutdown(A, write) end),
+    Readers = [reader(B) || _ <- lists:seq(1, 3)],
+    {Pieces, Kills} = reap(B, Readers, [], 0),
+    ok = result(Writer),
+    check(Whole, 0, lists:sort([{offset(Piece, Whole), Data} || {_, Data} = Piece <- Pieces]), Kills),
+    close({A, B}).
+
+%% Eight bytes of each eight tell where they are.
+-spec numbered(pos_integer()) -> binary().
+numbered(Size) ->
+    << <<16#ffffff:24, N:40>> || N <- lists:seq(0, Size div 8 - 1) >>.
+
+-spec slices(binary()) -> [binary()].
+slices(<<Slice:50000/binary, Rest/binary>>) -> [Slice | slices(Rest)];
+slices(Rest) -> [Rest].
+
+-spec reader(socket()) -> pid().
+reader(Socket) ->
+    Collector = self(),
+    Seed = rand:uniform(1 bsl 30),
+    spawn(fun() -> rand:seed(exsss, Seed), read(Socket, Collector) end).
+
+%% None but the last is so short that its place could not be told.
+-type piece() :: {piece | last, binary()}.
+
+-spec read(socket(), pid()) -> ok.
+read(Socket, Collector) ->
+    Length = lists:nth(rand:uniform(5), [16, 40, 5000, 300000, 2 bsl 20]),
+    case ?S:recv(Socket, Length) of
+        {ok, Data} ->
+            Collector ! {piece, Data},
+            read(Socket, Collector);
+        {error, {closed, Data}} ->
+            Collector ! {last, Data},
+            ok;
+        {error, closed} ->
+            ok
+    end.
+
+%% Kills one after the other until there was enough of it, and gathers what comes until the last one hears of the end.
+-spec reap(socket(), [pid()], [piece()], non_neg_integer()) -> {[piece()], non_neg_integer()}.
+reap(_Socket, [], Pieces, Kills) ->
+    {gathered(Pieces), Kills};
+reap(Socket, [Reader | Others], Pieces, Kills) when Kills < 150 ->
+    Monitor = monitor(process, Reader),
+    case rand:uniform(3) of
+        1 -> ok;
+        2 -> erlang:yield();
+        3 -> timer:sleep(1)
+    end,
+    exit(Reader, kill),
+    receive
+        {'DOWN', Monitor, process, _, killed} ->
+            reap(Socket, Others ++ [reader(Socket)], Pieces, Kills + 1);
+        {'DOWN', Monitor, process, _, _} ->
+            reap(Socket, Others, gathered(Pieces), Kills)
+    end;
+reap(Socket, [Reader | Others], Pieces, Kills) ->
+    Monitor = monitor(process, Reader),
+    receive
+        {'DOWN', Monitor, process, _, normal} -> reap(Socket, Others, Pieces, Kills);
+        {'DOWN', Monitor, process, _, noproc} -> reap(Socket, Others, Pieces, Kills)
+    after ?PATIENCE ->
+        ct:fail({reader_hears_of_no_end, ?S:info(Socket)})
+    end.
+
+-spec gathered([piece()]) -> [piece()].
+gathered(Pieces) ->
+    receive
+        {How, _} = Piece when How =:= piece; How =:= last -> gathered([Piece | Pieces])
+    after 0 ->
+        Pieces
+    end.
+
+-spec offset(piece(), Whole :: binary()) -> integer().
+offset({last, Data}, Whole) ->
+    byte_size(Whole) - byte_size(Data);
+offset({piece, Data}, _Whole) ->
+    {At, _} = binary:match(Data, <<16#ffffff00:32>>),
+    <<_:At/binary, 16#ffffff:24, N:40, _/binary>> = Data,
+    N * 8 - At.
+
+%% As many holes as kills, and nothing twice.
+-spec check(binary(), non_neg_integer(), [{integer(), binary()}], Holes :: integer()) -> ok.
+check(_Whole, _End, [], Holes) ->
+    ?assert(Holes >= 0),
+    ok;
+check(Whole, End, [{Offset, Data} | Rest], Holes) ->
+    ?assert(Offset >= End),
+    ?assertEqual(binary:part(Whole, Offset, byte_size(Data)), Data),
+    check(Whole, Offset + byte_size(Data), Rest, Holes - case Offset of End -> 0; _ -> 1 end).

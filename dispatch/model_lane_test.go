@@ -120,6 +120,9 @@ func (m *model) checkSource(r *request, source etf.Term) {
 	if r.of.from == 0 {
 		return
 	}
+	if _, ok := source.(etf.Map); !ok {
+		m.fatalf("a message of port %d comes from %s", r.of.from, text(source))
+	}
 	if port, _ := number(field(m.c.t, source, "port")); port != r.of.from {
 		m.fatalf("a message from %s, not from port %d", text(source), r.of.from)
 	}

@@ -29,13 +29,20 @@ start() ->
 %% @doc Called when a guardian is gone: returns when the aborts of its lanes are sent.
 -spec await() -> ok.
 await() ->
-    Monitor = monitor(process, ?MODULE),
-    _ = (catch ?MODULE ! {await, self(), Monitor}),
+    case whereis(?MODULE) of
+        undefined -> ok;
+        Heir -> await(Heir)
+    end.
+
+-spec await(pid()) -> ok.
+await(Heir) ->
+    Monitor = monitor(process, Heir),
+    Heir ! {await, self(), Monitor},
     receive
         {Monitor, done} ->
             demonitor(Monitor, [flush]),
             ok;
-        {'DOWN', Monitor, process, _, _} ->
+        {'DOWN', Monitor, process, Heir, _} ->
             ok
     end.
 

@@ -88,14 +88,17 @@ func writeSoon(fd uintptr, p unsafe.Pointer, n int32) int32 {
 
 //go:nosplit
 //go:norace
+//go:nocheckptr
 func hasRoom(fd uintptr) bool {
-	var now unix.Timespec
+	var now, wait [2]int // struct timespec
 	_, _, _ = unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&now)), 0)
-	at := now.Nano()
+	at := int64(now[0])*int64(time.Second) + int64(now[1])
 	if lastWordsEnd == 0 {
 		lastWordsEnd = at + lastWords
 	}
-	wait := unix.NsecToTimespec(max(0, lastWordsEnd-at))
+	if left := lastWordsEnd - at; left > 0 {
+		wait[1] = int(left)
+	}
 	poll := unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}
 	r, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&wait)), 0, 0, 0)
 	return r == 1

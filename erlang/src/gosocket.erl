@@ -369,11 +369,11 @@ shutdown(Socket, How) -> erlang:error(badarg, [Socket, How]).
           ok | {error, inet:posix() | closed | not_owner}.
 setopt({'$socket', S} = Socket, otp, controlling_process, Pid) when is_reference(S), is_pid(Pid) ->
     case node(Pid) =/= node() orelse is_process_alive(Pid) of
-        true -> gosocket_setting:set(S, {setopt, S, self(), otp, controlling_process, Pid});
+        true -> gosocket_setting:set({setopt, S, self(), otp, controlling_process, Pid});
         false -> gosocket_arg:give_to_dead(getopt(Socket, otp, controlling_process))
     end;
 setopt({'$socket', S}, otp, Key, Value) when is_reference(S) ->
-    gosocket_setting:set(S, {setopt, S, self(), otp, Key, Value});
+    gosocket_setting:set({setopt, S, self(), otp, Key, Value});
 setopt({'$socket', S}, Level, Key, Value) when is_reference(S) ->
     gosocket_wait:call(plain, [], {setopt, S, self(), Level, Key, Value});
 setopt(Socket, Level, Key, Value) ->
@@ -387,7 +387,7 @@ setopt(Socket, Level, Key, Value) ->
            | {Name :: atom(), Query :: map()}
            | {NativeOpt :: integer(), ValueSize :: int | bool | non_neg_integer()}.
 getopt({'$socket', S}, otp, Key) when is_reference(S) ->
-    gosocket_setting:get(S, Key);
+    gosocket_setting:get({getopt, S, otp, Key});
 getopt({'$socket', S}, Level, Key) when is_reference(S) ->
     gosocket_wait:call(plain, [], {getopt, S, Level, Key});
 getopt(Socket, Level, Key) ->

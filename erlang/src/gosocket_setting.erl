@@ -8,8 +8,8 @@
 -module(gosocket_setting).
 
 -export([new/0,
-         get/2,
-         set/2,
+         get/1,
+         set/1,
          answered/4,
          closed/2,
          debugged/1,
@@ -38,24 +38,23 @@ new() ->
     ets:new(gosocket_setting, [protected, {read_concurrency, true}]).
 
 %% @doc `getopt(Socket, otp, Key)'.
--spec get(gosocket_handle:handle(), Key :: term()) -> {ok, term()} | {error, term()}.
-get(Handle, Key) ->
-    Call = {getopt, Handle, otp, Key},
-    case position(Key) of
+-spec get(gosocket_wait:call()) -> {ok, term()} | {error, term()}.
+get(Call) ->
+    case position(element(4, Call)) of
         none ->
             gosocket_wait:call(plain, [], Call);
         Position ->
-            case copy(Handle, Position) of
-                none -> gosocket_wait:call({read, Position}, [], Call);
-                Copy -> Copy
+            case copy(element(2, Call), Position) of
+                {ok, Value} -> {ok, Value};
+                none -> gosocket_wait:call({read, Position}, [], Call)
             end
     end.
 
 %% @doc `setopt(Socket, otp, Key, Value)'. Those of other nodes are set in the same way at home.
--spec set(gosocket_handle:handle(), gosocket_wait:call()) -> ok | {error, term()}.
-set(Handle, {setopt, _, _, otp, Key, Value} = Call) ->
-    _ = Key =:= debug andalso Value =:= true andalso debugged(Handle),
-    case position(Key) of
+-spec set(gosocket_wait:call()) -> ok | {error, term()}.
+set(Call) ->
+    _ = element(5, Call) =:= debug andalso element(6, Call) =:= true andalso debugged(element(2, Call)),
+    case position(element(5, Call)) of
         none -> gosocket_wait:call(plain, [], Call);
         Position -> gosocket_wait:call({set, Position}, [], Call)
     end.
@@ -75,18 +74,16 @@ position(_) -> none.
 
 %% Only those of this node have copies here.
 -spec copy(gosocket_handle:handle(), position()) -> {ok, term()} | none.
-copy(Handle, Position) when node(Handle) =:= node() ->
+copy(Handle, Position) ->
     case gosocket_handle:find(Handle) of
         {#gosocket_lane{flags = Flags, settings = Table}, Socket} ->
             case atomics:get(Flags, ?NO_COPIES) of
                 0 -> look(Table, Socket, Position);
                 _ -> none
             end;
-        closed ->
+        _ ->
             none
-    end;
-copy(_Handle, _Position) ->
-    none.
+    end.
 
 -spec look(table(), non_neg_integer(), position()) -> {ok, term()} | none.
 look(Table, Socket, Position) ->

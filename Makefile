@@ -20,7 +20,7 @@ GO_SOURCES := go.mod go.sum $(shell find $(GO_DIRS) -type d) \
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What the helper is built for: this system, or what the environment tells the Go compiler.
 SYSTEM := $(or $(GOOS),$(shell uname -s))

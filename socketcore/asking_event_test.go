@@ -105,11 +105,7 @@ func (w *world) peerSends(n, flags int) {
 	for i := range p {
 		p[i] = w.sent + byte(i)
 	}
-	var to *Sockaddr
-	if w.kind.domain == unix.AF_PACKET {
-		to = w.to
-	}
-	n, e := sysSend(w.peer, p, flags, to)
+	n, e := sysSend(w.peer, p, flags, w.from)
 	if e != 0 {
 		return
 	}

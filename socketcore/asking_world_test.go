@@ -22,6 +22,7 @@ type world struct {
 	s        *Socket
 	peer     int       // -1 when it is closed, or there is none
 	to       *Sockaddr // where to send, of one that is not connected; and the name of a listener
+	from     *Sockaddr // where its peer sends then
 	others   []int     // further descriptors
 
 	parked            map[*queue][]*outcome // calls with infinity that wait
@@ -252,13 +253,14 @@ func (k *askedKind) connect(w *world) {
 func (k *askedKind) twoBound(w *world) {
 	a, mine := w.bound(k.domain, k.typ, k.proto)
 	b, its := w.bound(k.domain, k.typ, k.proto)
-	w.small(a, b)
 	if rapid.Bool().Draw(w.T, "connected") {
 		w.must(unix.Connect(a, its))
+		w.must(unix.Connect(b, mine))
+		w.small(a, b)
 	} else {
-		w.to = nameOf(w, b)
+		// A peer that is not connected to its sender may be full while the sender has room (unix(7)).
+		w.to, w.from = nameOf(w, b), nameOf(w, a)
 	}
-	w.must(unix.Connect(b, mine))
 	w.owns(a)
 	w.peer = b
 }
@@ -274,6 +276,7 @@ func (k *askedKind) packet(w *world) {
 	w.owns(ends[0])
 	w.peer = ends[1]
 	w.to = nameOf(w, w.peer)
+	w.from = w.to
 }
 
 func nameOf(w *world, fd int) *Sockaddr {

@@ -16,7 +16,8 @@
 -spec open() -> ok.
 open() ->
     _ = application:stop(?S),
-    _ = os:cmd("epmd -daemon"),
+    _ = os:cmd("epmd -daemon"), % returns before it listens
+    gosocket_test_lib:wait_until(fun() -> element(1, erl_epmd:names("localhost")) =:= ok end),
     %% starts a process that stays
     {ok, _} = inet:getaddr("localhost", inet),
     {ok, _} = net_kernel:start([name(), shortnames]),

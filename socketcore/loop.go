@@ -153,6 +153,7 @@ func (l *Loop) NewOp() *Op { return l.ops.get() }
 func (l *Loop) Shrink() {
 	l.ops = opPool{freed: l.cfg.Freed}
 	l.ctrl = nil
+	l.msg, l.iov = unix.Msghdr{}, unix.Iovec{} // they lead to the last buffers
 }
 
 // Index is the loop's number.

@@ -91,7 +91,7 @@ func TestALeastNumberOfBytesHidesNone(t *testing.T) {
 		c.want(c.do(recv(b, 1, 0, 0)), "{error,timeout}")
 		c.want(c.do(send(a, 1, "0123456789012345")), "ok")
 		c.want(c.do(recv(b, 1, 10, 500)), `{ok,<<"0123456789">>}`)
-		waiting := c.call(recv(b, 2, 20, atom("infinity")))
+		waiting := c.call(recv(b, 1, 20, atom("infinity")))
 		c.want(c.do(send(a, 1, "01234567890123")), "ok")
 		c.want(c.do(recv(b, 3, 0, 0)), "{error,timeout}") // its coming makes the first one ask
 		c.want(c.reply(waiting), `{ok,<<"01234501234567890123">>}`)

@@ -72,7 +72,7 @@ socket_calls() ->
      {sendto, [<<"x">>, Address, nowait]}, {sendto, [<<"x">>, Address, [], 10]}, {sendmsg, [#{iov => [<<"x">>]}]},
      {sendmsg, [#{iov => [<<"x">>]}, nowait]}, {sendmsg, [#{iov => [<<"x">>]}, [], 10]}, {shutdown, [write]}, {sockname, []},
      {peername, []}, {getopt, [otp, rcvbuf]}, {setopt, [otp, rcvbuf, 1]}, {setopt, [otp, controlling_process, self()]}, {info, []},
-     {cancel, [{select_info, recv, make_ref()}]}, {close, []}].
+     {cancel, [{select_info, recv, make_ref()}]}, {close_fd, [17]}, {close, []}].
 
 -spec answers() -> [{atom(), [term()], Got :: term(), Expected :: term()}].
 answers() ->

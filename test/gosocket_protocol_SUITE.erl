@@ -110,6 +110,7 @@ every_call_of_the_document_is_served(Config) ->
     {ok, {_, 2, 2, 17, Duplicate}} = ask(Port, {openfd, me, FD, #{}}),
     ?assertEqual(2 + FD, Duplicate),
     ?assertMatch({ok, {_, 2, 2, 17, 1}}, ask(Port, {openfd, me, FD, #{dup => false}})),
+    ?assertEqual({error, ebadf}, ask(Port, {closefd, Udp, FD})),
     {ok, Supports} = ask(Port, {supports}),
     ?assertMatch({options, [_ | _]}, lists:keyfind(options, 1, Supports)),
     ?assertEqual({ok, true}, ask(Port, {is_supported, options, socket, reuseaddr})),

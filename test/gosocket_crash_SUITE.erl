@@ -1,4 +1,4 @@
-%% Helper killed, helper stopped, lane killed, code loaded again: everybody who waits has an answer, and the next open works.
+%% Helper killed, helper stopped, lane killed: everybody who waits has an answer, and the next open works.
 -module(gosocket_crash_SUITE).
 
 -export([
@@ -22,10 +22,7 @@
     helper_ignores_the_signals_of_service_managers/1,
     killed_lane_leaves_no_helper_behind/1,
     killed_node_leaves_no_helper_behind/1,
-    node_stopped_for_seven_seconds_keeps_its_helper/1,
-    reload_of_the_waiting_code_kills_no_caller/1,
-    reload_of_the_lane_kills_nobody/1,
-    reload_of_all_modules_keeps_sockets_open/1
+    node_stopped_for_seven_seconds_keeps_its_helper/1
 ]).
 
 -define(OURS, []).
@@ -348,63 +345,3 @@ node_stopped_for_seven_seconds_keeps_its_helper(_) ->
     ok = signal("CONT", OsPid),
     {{returned, Result}, _} = gosocket_test_node:wait(Waiting, 30000),
     ?assertEqual({{error, timeout}, list_to_integer(Helper)}, Result).
-
-%% ---- code ----
-
-%% Twice: the second load ends whoever still runs the oldest code.
--spec reload_of_the_waiting_code_kills_no_caller(config()) -> term().
-reload_of_the_waiting_code_kills_no_caller(_) ->
-    reload_kills_nobody([gosocket_wait]).
-
--spec reload_of_the_lane_kills_nobody(config()) -> term().
-reload_of_the_lane_kills_nobody(_) ->
-    reload_kills_nobody([gosocket_lane]).
-
--spec reload_of_all_modules_keeps_sockets_open(config()) -> term().
-reload_of_all_modules_keeps_sockets_open(_) ->
-    {ok, Modules} = application:get_key(gosocket, modules),
-    reload_kills_nobody(Modules).
-
--spec reload_kills_nobody([module()]) -> ok.
-reload_kills_nobody(Modules) ->
-    Pairs = [pair({local, stream}) || _ <- lists:seq(1, 100)],
-    Readers = [start(fun() -> ?S:recv(B, 2) end) || {_, B} <- Pairs],
-    [await_parked(B, num_readers, 1) || {_, B} <- Pairs],
-    Lane = lane(),
-    Helper = helper_os_pid(),
-    {Talker, _} = Talking = start(fun() -> talk(pair({inet, stream})) end),
-    [[begin
-          code:purge(Module),
-          {module, Module} = code:load_file(Module),
-          ok = await_round(Talker)
-      end || Module <- Modules] || _ <- [1, 2, 3]],
-    [ok = ?S:send(A, <<"ok">>) || {A, _} <- Pairs],
-    ?assertEqual(lists:duplicate(100, {ok, <<"ok">>}), [result(Reader) || Reader <- Readers]),
-    Talker ! stop,
-    ?assertEqual(ok, result(Talking)),
-    ?assertEqual({Lane, Helper}, {lane(), helper_os_pid()}),
-    close([Socket || {A, B} <- Pairs, Socket <- [A, B]]).
-
-%% Calls that need not wait; whoever is in the middle of one has to be done before the code is purged.
--spec talk({socket(), socket()}) -> ok.
-talk({A, B} = Pair) ->
-    ok = ?S:send(A, <<"talk">>),
-    {ok, <<"talk">>} = ?S:recv(B, 4),
-    receive
-        stop ->
-            ok;
-        {round, From} ->
-            From ! round,
-            talk(Pair)
-    after 0 ->
-        talk(Pair)
-    end.
-
--spec await_round(pid()) -> ok.
-await_round(Talker) ->
-    Talker ! {round, self()},
-    receive
-        round -> ok
-    after ?PATIENCE ->
-        ct:fail({talker, erlang:process_info(Talker)})
-    end.

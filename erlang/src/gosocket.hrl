@@ -7,6 +7,8 @@
          window :: pos_integer(),
          %% rounds a caller polls for the answer of a call that never waits
          spin :: non_neg_integer(),
+         %% of gosocket_wait, while nobody is to enter that
+         loading = none :: none | gosocket_reload:loading(),
          %% whether os:perf_counter/1 is the helper's clock
          clock :: shared | apart,
          %% word 1 is 1 while so few processes call that spinning pays, word 2 when the helper is to see all calls

@@ -23,6 +23,8 @@
 %% A deadline is nanoseconds in 64 bits; who waits longer than a hundred years waits for ever.
 -define(LONGEST, (100 * 365 * 24 * 60 * 60 * 1000)).
 
+-include("gosocket_reload.hrl").
+
 %% @doc This node's reading, the only one.
 -spec nanoseconds() -> integer().
 nanoseconds() ->

@@ -52,6 +52,8 @@
 -type item() :: {handback, Socket :: non_neg_integer(), Frame :: binary()}
               | {arrived | drop, Socket :: non_neg_integer(), Id :: non_neg_integer()}.
 
+-include("gosocket_reload.hrl").
+
 -spec new() -> far().
 new() ->
     #far{}.

@@ -44,6 +44,8 @@
 %% The integers of `{ok, {Socket, Domain, Type, Protocol, CType}}': AF_*, SOCK_*, IPPROTO_*.
 -type kind() :: {non_neg_integer(), non_neg_integer(), non_neg_integer(), non_neg_integer()}.
 
+-include("gosocket_reload.hrl").
+
 -spec new(home(), Socket :: non_neg_integer(), kind()) -> handle().
 new({Lane, Incarnation}, Socket, {Domain, Type, Protocol, CType}) ->
     Handle = atomics:new(?WORDS, [{signed, false}]),

@@ -20,6 +20,8 @@
                    frame_limit := pos_integer(),
                    atom() => term()}.
 
+-include("gosocket_reload.hrl").
+
 -spec start() -> {ok, port()} | {error, atom()}.
 start() ->
     case [Wrong || {_, Value} = Wrong <- rounds(), not (is_integer(Value) andalso Value >= 0)] of

@@ -13,8 +13,6 @@
 -export([init/2,
          resume/1]).
 
--on_load(on_load/0).
-
 -export_type([lane/0, entry/0, path/0]).
 
 -include("gosocket.hrl").
@@ -40,12 +38,7 @@
 -type path() :: {Next :: non_neg_integer(), Frames :: pos_integer(), Lent :: non_neg_integer(), gosocket_outbox:outbox(),
                  gosocket_quiet:quiet(), lane()}.
 
--spec on_load() -> ok.
-on_load() ->
-    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
-        none -> ok;
-        _ -> gosocket_reload:on_load(?MODULE)
-    end.
+-include("gosocket_reload.hrl").
 
 %% @doc Returns when the helper is started, before its hello: opens wait for that in the mailbox.
 -spec start_link(Number :: non_neg_integer()) -> {ok, pid()} | {error, term()}.
@@ -156,7 +149,7 @@ spin(Rounds, Awaited, Next, Frames, Lent, Outbox, Quiet, Lane) ->
 
 -spec handle(Message :: term(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
              gosocket_quiet:quiet(), lane()) -> no_return().
-handle({call, Entry, Item}, Next, Frames, Lent, Outbox, Quiet, #lane{node = Node, ticking = true, loader = undefined} = Lane)
+handle({call, Entry, Item}, Next, Frames, Lent, Outbox, Quiet, #lane{node = Node, ticking = true, loading = none} = Lane)
   when Node =:= node() ->
     request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane);
 handle({Port, {data, Frame}}, Next, Frames, Lent, Outbox, Quiet, #lane{port = Port} = Lane) ->
@@ -309,8 +302,7 @@ rare({timeout, _Timer, tick}, {_, Frames, _, _, _, Lane} = Path) ->
 rare({system, From, Request}, {Next, Frames, Lent, Outbox, Quiet, #lane{parent = Parent} = Lane}) ->
     sys:handle_system_msg(Request, From, Parent, gosocket_lane_sys, [],
                           {Next, Frames, Lent, gosocket_outbox:flush(Outbox), Quiet, Lane});
-rare({reload, ?MODULE, Loader}, {Next, Frames, Lent, Outbox, Quiet, Lane}) ->
-    Loader ! {told, self(), 1},
-    gosocket_reload:leave(Loader, ?MODULE, resume, [{Next, Frames, Lent, gosocket_outbox:flush(Outbox), Quiet, Lane}]);
+rare({reload, Module, Loading}, {Next, Frames, Lent, Outbox, Quiet, Lane}) when Module =/= gosocket_wait ->
+    gosocket_reload:leave(Loading, {?MODULE, resume, [{Next, Frames, Lent, gosocket_outbox:flush(Outbox), Quiet, Lane}]});
 rare(Message, {_, _, _, _, _, Lane} = Path) ->
     told(gosocket_lane_life:message(Message, Lane), Path).

@@ -15,5 +15,5 @@
          %% whether processes died since the last tick, and calls of dead processes
          deaths = false :: boolean(),
          orphans = [] :: [non_neg_integer()],
-         loader = undefined :: pid() | undefined,
+         loading = none :: gosocket_reload:loading() | none,
          ticking = false :: boolean()}).

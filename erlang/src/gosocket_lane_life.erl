@@ -16,6 +16,8 @@
 
 -type told() :: {[tuple()], gosocket_lane:lane()}.
 
+-include("gosocket_reload.hrl").
+
 %% @doc A message that is neither a call nor from the helper.
 -spec message(term(), gosocket_lane:lane()) -> told().
 message({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
@@ -33,11 +35,14 @@ message({ask, Pid, Tag, sockets}, #lane{sockets = Sockets} = Lane) ->
 message({ask, Pid, Tag, helper}, #lane{hello = #{pid := OsPid}} = Lane) ->
     Pid ! {Tag, OsPid},
     {[], Lane};
-message({reload, _Module, Loader}, Lane) ->
-    gosocket_reload:tell(Loader, [{Pid, Tag} || {Pid, Tag, _, _, _} <- calls()]),
-    {[], Lane#lane{loader = Loader}};
-message({timeout, _Timer, {loaded, Loader}}, #lane{loader = Loader} = Lane) ->
-    {[], Lane#lane{loader = undefined}};
+message({reload, gosocket_wait, Loading}, Lane) ->
+    door(Loading, Lane),
+    gosocket_reload:tell(Loading, [{Pid, Tag} || {Pid, Tag, _, _, _} <- calls()]),
+    {[], Lane#lane{loading = Loading}};
+message({timeout, _Timer, {loaded, Loading}}, #lane{loading = Last} = Lane) ->
+    Now = gosocket_reload:again(Loading, Last),
+    door(Now, Lane),
+    {[], Lane#lane{loading = Now}};
 message(_Other, Lane) ->
     {[], Lane}.
 
@@ -135,10 +140,20 @@ gone(Reason, #lane{hello = #{pid := Pid}}) ->
 end_calls(Reason) ->
     lists:foreach(fun({Pid, Tag, _, _, _}) -> Pid ! {Tag, {gone, self(), Reason}} end, calls()).
 
-%% @doc Who calls while new code is about to become current waits in old code as well.
+%% ---- Code
+
+%% Shown to callers: closed while there is a loading.
+-spec door(gosocket_reload:loading() | none, gosocket_lane:lane()) -> ok.
+door(Loading, #lane{home = {Number, _}}) ->
+    case persistent_term:get(?LANE(Number)) of
+        #gosocket_lane{loading = Loading} -> ok;
+        Known -> persistent_term:put(?LANE(Number), Known#gosocket_lane{loading = Loading})
+    end.
+
+%% @doc Who has called in spite of the closed door waits in old code as well.
 -spec tell_leave(pid(), Tag :: term(), gosocket_lane:lane()) -> ok.
-tell_leave(_Pid, _Tag, #lane{loader = undefined}) ->
+tell_leave(_Pid, _Tag, #lane{loading = none}) ->
     ok;
-tell_leave(Pid, Tag, #lane{loader = Loader}) ->
-    Pid ! {Tag, {leave, Loader}},
+tell_leave(Pid, Tag, #lane{loading = Loading}) ->
+    Pid ! {Tag, {leave, Loading}},
     ok.

@@ -13,6 +13,8 @@
 %% `lent': the helper has to learn that the frame is delivered; `handback': the receiver was dead.
 -type outcome() :: {sent | lent | handback, gosocket_lane:lane()}.
 
+-include("gosocket_reload.hrl").
+
 %% @doc The last answer to a call.
 -spec answer(gosocket_lane:entry(), Frame :: binary(), Number :: pos_integer(), gosocket_lane:lane()) -> outcome().
 answer({_, _, open, _, Registered} = Entry, <<?ANSWER(_), ?OK_HEAD, _/binary>> = Frame, Number, Lane) ->

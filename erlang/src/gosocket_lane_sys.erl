@@ -8,6 +8,8 @@
          system_get_state/1,
          system_replace_state/2]).
 
+-include("gosocket_reload.hrl").
+
 -spec system_continue(pid(), [sys:dbg_opt()], gosocket_lane:path()) -> no_return().
 system_continue(_Parent, _Debug, Lane) ->
     gosocket_lane:resume(Lane).

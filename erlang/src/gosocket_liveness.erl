@@ -28,6 +28,8 @@
 
 -opaque liveness() :: #liveness{}.
 
+-include("gosocket_reload.hrl").
+
 -spec new() -> liveness().
 new() ->
     #liveness{}.

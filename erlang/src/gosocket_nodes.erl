@@ -26,6 +26,8 @@
 
 -type state() :: [].
 
+-include("gosocket_reload.hrl").
+
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
     gosocket_sup:succeed(fun() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) end).

@@ -44,6 +44,8 @@
 
 -opaque outbox() :: #outbox{}.
 
+-include("gosocket_reload.hrl").
+
 -spec new(port(), FrameLimit :: pos_integer()) -> outbox().
 new(Port, FrameLimit) ->
     #outbox{port = Port, frame_limit = FrameLimit}.

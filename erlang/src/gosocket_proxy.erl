@@ -175,9 +175,9 @@ gone(Lane, #proxy{lanes = Lanes, calls = Calls} = Proxy) ->
 %% ---- Answers
 
 -spec answer(reference(), Answer :: term(), state()) -> state().
-answer(_Tag, {leave, Loader}, Proxy) ->
+answer(_Tag, {leave, Loading}, Proxy) ->
     %% nobody waits in the code that is loaded again
-    Loader ! leaving,
+    gosocket_reload:decline(Loading),
     Proxy;
 answer(Tag, dropped, #proxy{calls = Calls} = Proxy) ->
     Proxy#proxy{calls = maps:remove(Tag, Calls)};

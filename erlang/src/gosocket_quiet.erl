@@ -37,6 +37,8 @@
 %% What is to come next: the answer to something that was written, or somebody's request.
 -type awaited() :: answer | request.
 
+-include("gosocket_reload.hrl").
+
 -spec new(Rounds :: non_neg_integer(), atomics:atomics_ref()) -> quiet().
 new(Rounds, Flags) ->
     #quiet{rounds = Rounds, flags = Flags}.

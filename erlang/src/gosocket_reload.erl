@@ -1,40 +1,84 @@
 %% @private
-%% @doc Loading a module twice kills whoever still runs its oldest code. Callers wait in
-%% {@link gosocket_wait}, lanes in {@link gosocket_lane}, for as long as it takes: before new code of
-%% these modules becomes current, everybody who waits in the old one goes through here into the new one.
+%% @doc Purging a module kills whoever is in its old code, and `l/1' in the shell or a release purges right before it loads:
+%% two loadings of a module in a row kill who is in its code when the first one makes it old. Callers wait in
+%% {@link gosocket_wait} for as long as it takes, and lanes run all the time. So before new code becomes current
+%%
+%% <ul><li>the lanes leave it, whichever of their modules it is;</li>
+%% <li>callers leave theirs, nobody enters it, and nobody is seen in it any more.</li></ul>
+%%
+%% Who has left waits in interpreted code, which no loading makes old.
 -module(gosocket_reload).
 
 -export([on_load/1,
          tell/2,
-         leave/4]).
+         again/2,
+         leave/2,
+         decline/1,
+         hold/2]).
+
+%% Called by interpreted code.
+-export([arrive/3]).
+
+%% The process that looks.
+-export([look/2]).
+
+-export_type([loading/0]).
 
 -include("gosocket.hrl").
 
 %% A process that is suspended cannot answer, and must not hold up the loading for ever.
--define(PATIENCE, 1000).
-%% Milliseconds in which code that was loaded is sure to have become current.
--define(RELOAD, 250).
-%% The next loading may purge what await_code/2 looks for.
+-define(PATIENCE, 5000).
+%% Processes that are looked at at the same time: each look waits for its turn to run.
+-define(LOOKS, 1000).
+%% Milliseconds between looks whether the new code is current, and how many looks at most.
 -define(POLL, 2).
--define(POLLS, 100).
+-define(POLLS, 1000).
 
-%% @doc For the -on_load functions of these two modules; the code becomes current when it returns.
+%% Waits for the end of the loading process. The code server has heard of that, too, before it answers, and makes the code
+%% current at once.
+-define(USHER,
+        "monitor(process, Loader),"
+        "(fun Look() ->"
+        "     timer:sleep(1),"
+        "     process_info(self(), message_queue_len) =:= {message_queue_len, 0} andalso Look()"
+        " end)(),"
+        "code:get_path(),"
+        "atomics:put(Over, 1, 1).").
+
+%% The process that loads, and a word that is 1 when the new code is current.
+-opaque loading() :: {Loader :: pid(), Over :: atomics:atomics_ref()}.
+
+%% @doc For the -on_load functions; the code becomes current when it returns.
 -spec on_load(module()) -> ok.
 on_load(Module) ->
+    process_flag(priority, high),
+    Loading = {self(), usher(self())},
     Lanes = [{Lane, monitor(process, Lane)} || Lane <- lanes(Module)],
-    lists:foreach(fun({Lane, _}) -> Lane ! {reload, Module, self()} end, Lanes),
+    lists:foreach(fun({Lane, _}) -> Lane ! {reload, Module, Loading} end, Lanes),
     Deadline = erlang:monotonic_time(millisecond) + ?PATIENCE,
-    lists:foreach(fun(Lane) -> await_lane(Lane, Deadline) end, Lanes).
+    lists:foreach(fun(Lane) -> await_lane(Lane, Deadline) end, Lanes),
+    Module =/= gosocket_wait orelse await_nobody(Module, Deadline),
+    ok.
 
-%% Calls to other nodes wait in the same code, on behalf of another process.
+%% Interpreted, too.
+-spec usher(Loader :: pid()) -> Over :: atomics:atomics_ref().
+usher(Loader) ->
+    Over = atomics:new(1, []),
+    {ok, Tokens, _} = erl_scan:string(?USHER),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    spawn(erl_eval, exprs, [Expressions, [{'Loader', Loader}, {'Over', Over}]]),
+    Over.
+
+%% Calls to other nodes wait in the same code, on behalf of another process. A lane that a release has suspended is in none.
 -spec lanes(module()) -> [pid()].
 lanes(gosocket_wait) -> lanes(gosocket_lane) ++ gosocket_nodes:remotes();
-lanes(_) -> [Lane || {?LANE(_), #gosocket_lane{pid = Lane}} <- persistent_term:get()].
+lanes(_) -> [Lane || {?LANE(_), #gosocket_lane{pid = Lane}} <- persistent_term:get(), not is_in(sys, Lane)].
 
 -spec await_lane({pid(), reference()}, integer()) -> ok.
 await_lane({Lane, Monitor}, Deadline) ->
     receive
         {told, Lane, Callers} -> await_callers(Callers, Deadline);
+        {leaving, Lane} -> ok;
         {'DOWN', Monitor, process, Lane, _} -> ok
     after left(Deadline) ->
         ok
@@ -45,42 +89,104 @@ await_callers(0, _Deadline) ->
     ok;
 await_callers(Callers, Deadline) ->
     receive
-        leaving -> await_callers(Callers - 1, Deadline)
+        {leaving, _Caller} -> await_callers(Callers - 1, Deadline)
     after left(Deadline) ->
         ok
+    end.
+
+%% Who had called, but had not been told.
+-spec await_nobody(module(), integer()) -> ok.
+await_nobody(Module, Deadline) ->
+    case is_empty(Module, processes() -- [self()]) orelse left(Deadline) =:= 0 of
+        true -> ok;
+        false -> receive after 1 -> await_nobody(Module, Deadline) end
+    end.
+
+-spec is_empty(module(), [pid()]) -> boolean().
+is_empty(_Module, []) ->
+    true;
+is_empty(Module, Pids) ->
+    {Some, Others} = lists:split(min(?LOOKS, length(Pids)), Pids),
+    Looks = [spawn_opt(?MODULE, look, [Module, Pid], [monitor, {priority, high}]) || Pid <- Some],
+    Are = [receive {'DOWN', Monitor, process, Look, Is} -> Is end || {Look, Monitor} <- Looks],
+    not lists:member(true, Are) andalso is_empty(Module, Others).
+
+-spec look(module(), pid()) -> no_return().
+look(Module, Pid) ->
+    exit(is_in(Module, Pid)).
+
+-spec is_in(module(), pid()) -> boolean().
+is_in(Module, Pid) ->
+    case erlang:process_info(Pid, current_stacktrace) of
+        {current_stacktrace, Calls} -> lists:keymember(Module, 1, Calls);
+        undefined -> false
     end.
 
 -spec left(integer()) -> non_neg_integer().
 left(Deadline) ->
     max(0, Deadline - erlang:monotonic_time(millisecond)).
 
-%% @doc Called by a lane: these callers wait in the code that is loaded again. The message `{timeout, _, {loaded, Loader}}'
-%% says that it is current; who calls before that waits in old code as well.
--spec tell(Loader :: pid(), [{pid(), Tag :: term()}]) -> ok.
-tell(Loader, Callers) ->
+%% @doc Called by a lane: these callers wait in the code that is loaded again. The message `{timeout, _, {loaded, Loading}}'
+%% says when to call again/2; who calls before that is over waits in old code as well.
+-spec tell(loading(), [{pid(), Tag :: term()}]) -> ok.
+tell({Loader, _} = Loading, Callers) ->
     Loader ! {told, self(), length(Callers)},
-    lists:foreach(fun({Pid, Tag}) -> Pid ! {Tag, {leave, Loader}} end, Callers),
-    erlang:start_timer(?RELOAD, self(), {loaded, Loader}),
+    lists:foreach(fun({Pid, Tag}) -> Pid ! {Tag, {leave, Loading}} end, Callers),
+    next_look(Loading).
+
+-spec next_look(loading()) -> ok.
+next_look(Loading) ->
+    erlang:start_timer(?POLL, self(), {loaded, Loading}),
     ok.
 
-%% @doc Called in place of waiting; goes on with the function when the new code is there.
--spec leave(Loader :: pid(), module(), atom(), [term()]) -> term().
-leave(Loader, Module, Function, Args) ->
-    Monitor = monitor(process, Loader),
-    Loader ! leaving,
-    receive
-        {'DOWN', Monitor, process, Loader, _} -> ok
-    end,
-    await_code(Module, ?POLLS),
-    apply(Module, Function, Args).
-
-%% The code server makes the code current a moment after the process of -on_load has ended; from then
-%% on there is old code.
--spec await_code(module(), non_neg_integer()) -> ok.
-await_code(Module, Rounds) ->
-    case Rounds =:= 0 orelse erlang:check_old_code(Module) of
+%% @doc The loading that is under way after a look at this one, of the last that there was.
+-spec again(loading(), Last :: loading() | none) -> loading() | none.
+again(Loading, Loading) ->
+    case is_over(Loading) of
         true ->
-            ok;
+            none;
         false ->
-            receive after ?POLL -> await_code(Module, Rounds - 1) end
+            next_look(Loading),
+            Loading
+    end;
+again(_Loading, Last) ->
+    Last.
+
+-spec is_over(loading()) -> boolean().
+is_over({_Loader, Over}) ->
+    atomics:get(Over, 1) =:= 1.
+
+%% @doc Called last, by who is in the module: goes on with the function when the new code is current.
+-spec leave(loading(), {module(), atom(), [term()]}) -> term().
+leave(Loading, Next) ->
+    decline(Loading),
+    hold(Loading, Next).
+
+%% @doc Called by who was told to leave and is not in the module.
+-spec decline(loading()) -> ok.
+decline({Loader, _}) ->
+    Loader ! {leaving, self()},
+    ok.
+
+%% @doc As leave/2, for who was not told but finds that there is a loading under way.
+-spec hold(loading(), {module(), atom(), [term()]}) -> term().
+hold(Loading, Next) ->
+    wait(Loading, Next, ?POLLS).
+
+%% timer:sleep(?POLL), gosocket_reload:arrive(Loading, Next, Polls)
+-spec wait(loading(), {module(), atom(), [term()]}, Polls :: non_neg_integer()) -> term().
+wait(Loading, Next, Polls) ->
+    Anno = erl_anno:new(1),
+    Call = fun(Module, Function, Args) ->
+                   {call, Anno, {remote, Anno, {atom, Anno, Module}, {atom, Anno, Function}}, Args}
+           end,
+    Block = {block, Anno, [Call(timer, sleep, [{integer, Anno, ?POLL}]),
+                           Call(?MODULE, arrive, [{var, Anno, 'Loading'}, {var, Anno, 'Next'}, {integer, Anno, Polls}])]},
+    erl_eval:expr(Block, [{'Loading', Loading}, {'Next', Next}], none, none, value).
+
+-spec arrive(loading(), {module(), atom(), [term()]}, Polls :: non_neg_integer()) -> term().
+arrive(Loading, {Module, Function, Args} = Next, Polls) ->
+    case Polls =:= 0 orelse is_over(Loading) of
+        true -> apply(Module, Function, Args);
+        false -> wait(Loading, Next, Polls - 1)
     end.

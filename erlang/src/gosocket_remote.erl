@@ -41,7 +41,7 @@
          urgent = false :: boolean(),
          lost = [] :: [pos_integer()],
          active = true :: boolean(),
-         loader = undefined :: pid() | undefined}).
+         loading = none :: gosocket_reload:loading() | none}).
 
 %% The other end is the door, then the proxy.
 -type session() :: {attaching | attached | detaching, Other :: pid() | {gosocket_nodes, node()}, Monitor :: reference()}.
@@ -100,10 +100,10 @@ handle_info({attached, Proxy}, #remote{session = {attaching, _, Monitor}, early 
 handle_info({timeout, _Timer, idle}, Remote) ->
     erlang:start_timer(?IDLE, self(), idle),
     next(idle(Remote));
-handle_info({timeout, _Timer, {loaded, Loader}}, #remote{loader = Loader} = Remote) ->
-    next(Remote#remote{loader = undefined});
-handle_info({reload, gosocket_wait, Loader}, Remote) ->
-    next(reload(Loader, Remote));
+handle_info({timeout, _Timer, {loaded, Loading}}, #remote{loading = Last} = Remote) ->
+    next(Remote#remote{loading = gosocket_reload:again(Loading, Last)});
+handle_info({reload, gosocket_wait, Loading}, Remote) ->
+    next(reload(Loading, Remote));
 handle_info({'DOWN', Monitor, process, _, {shutdown, detached}}, #remote{session = {detaching, _, Monitor}} = Remote) ->
     next(detached(Remote));
 handle_info({'DOWN', Monitor, process, _, _}, #remote{session = {_, _, Monitor}} = Remote) ->
@@ -284,14 +284,14 @@ detached(#remote{early = []} = Remote) -> Remote#remote{session = none};
 detached(Remote) -> attach(Remote).
 
 %% See gosocket_reload: callers wait in code of gosocket_wait.
--spec reload(Loader :: pid(), state()) -> state().
-reload(Loader, #remote{calls = Calls} = Remote) ->
-    gosocket_reload:tell(Loader, [{Pid, Tag} || {Tag, {Pid, _, _, _}} <- maps:to_list(Calls)]),
-    Remote#remote{loader = Loader}.
+-spec reload(gosocket_reload:loading(), state()) -> state().
+reload(Loading, #remote{calls = Calls} = Remote) ->
+    gosocket_reload:tell(Loading, [{Pid, Tag} || {Tag, {Pid, _, _, _}} <- maps:to_list(Calls)]),
+    Remote#remote{loading = Loading}.
 
 -spec tell_leave(pid(), reference(), state()) -> ok.
-tell_leave(_Pid, _Tag, #remote{loader = undefined}) ->
+tell_leave(_Pid, _Tag, #remote{loading = none}) ->
     ok;
-tell_leave(Pid, Tag, #remote{loader = Loader}) ->
-    Pid ! {Tag, {leave, Loader}},
+tell_leave(Pid, Tag, #remote{loading = Loading}) ->
+    Pid ! {Tag, {leave, Loading}},
     ok.

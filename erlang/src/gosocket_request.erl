@@ -20,6 +20,8 @@
 %% Where a process keeps its number in that format.
 -define(KEY, '$gosocket_process').
 
+-include("gosocket_reload.hrl").
+
 %% @doc The call with the helper's number of the socket in the place of its handle.
 -spec call(Clock :: shared | apart, Socket :: non_neg_integer(), gosocket_wait:call()) -> gosocket_term:item().
 call(_Clock, Socket, {recv, _, _, Length, [], infinity, []}) when Length =< ?INT32_MAX, Socket =< ?INT32_MAX ->

@@ -39,6 +39,8 @@
 -type row() :: {reference(), pid(), slot(), gosocket_handle:handle()}.
 -opaque selects() :: #selects{}.
 
+-include("gosocket_reload.hrl").
+
 %% @doc With an heir, who gets it with this when its owner ends.
 -spec new_table({heir, pid(), term()}) -> ets:table().
 new_table(Heir) ->

@@ -32,6 +32,8 @@
 %% Words of the lane's flags that are not the spin's.
 -define(NO_COPIES, 2).
 
+-include("gosocket_reload.hrl").
+
 %% @doc For a lane.
 -spec new() -> table().
 new() ->

@@ -32,6 +32,8 @@
 %% Up to this size copying a payload is cheaper than carrying it as a term of its own.
 -define(INLINE, 512).
 
+-include("gosocket_reload.hrl").
+
 -spec item(term()) -> binary().
 item(Term) ->
     <<?VERSION, Item/binary>> = term_to_binary(Term),

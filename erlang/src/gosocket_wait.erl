@@ -12,8 +12,6 @@
 %% For gosocket_reload.
 -export([await/3]).
 
--on_load(on_load/0).
-
 -include("gosocket.hrl").
 
 -export_type([class/0, call/0]).
@@ -57,25 +55,21 @@
 %% Bytes of a send that go to another node with the call; nobody here knows the window there.
 -define(REMOTE_WINDOW, (64 bsl 10)).
 
--spec on_load() -> ok.
-on_load() ->
-    %% in embedded mode other modules may not be there yet, but then nobody calls
-    case persistent_term:get(?LANE(?DEFAULT_LANE), none) =:= none andalso whereis(gosocket_nodes) =:= undefined of
-        true -> ok;
-        false -> gosocket_reload:on_load(?MODULE)
-    end.
+-include("gosocket_reload.hrl").
 
 %% @doc `Ref' is the select's for nowait calls, the cancelled one for cancel, else `[]'.
 -spec call(class(), Ref :: reference() | [], call()) -> term().
 call(Class, Ref, Call) ->
     case gosocket_handle:find(element(2, Call)) of
-        {#gosocket_lane{pid = Pid, clock = Clock} = Lane, Socket} ->
+        {#gosocket_lane{pid = Pid, clock = Clock, loading = none} = Lane, Socket} ->
             Tag = make_ref(),
             Pid ! {call, {self(), Tag, Class, Ref, Socket}, gosocket_request:call(Clock, Socket, Call)},
             case Class =:= plain andalso spin(Lane) of
                 false -> await(Tag, Pid, shape(Call));
                 Rounds -> poll(Tag, Pid, shape(Call), Rounds)
             end;
+        {#gosocket_lane{loading = Loading}, _Socket} ->
+            gosocket_reload:hold(Loading, {?MODULE, call, [Class, Ref, Call]});
         {remote, Node} ->
             remote(Node, Class, Ref, Call, none, fun(_Remote) -> shape(Call) end);
         closed ->
@@ -87,10 +81,12 @@ call(Class, Ref, Call) ->
 -spec send(Ref :: reference() | [], call(), Payload :: binary(), erlang:iovec() | undefined) -> term().
 send(Ref, Call, Payload, Iovec) ->
     case gosocket_handle:find(element(2, Call)) of
-        {#gosocket_lane{pid = Pid, window = Window, clock = Clock}, Socket} ->
+        {#gosocket_lane{pid = Pid, window = Window, clock = Clock, loading = none}, Socket} ->
             Tag = make_ref(),
             Pid ! {call, {self(), Tag, write, Ref, Socket}, gosocket_request:send(Clock, Socket, Call, first(Payload, Window))},
             await(Tag, Pid, send_shape({Pid, Socket}, Payload, Iovec));
+        {#gosocket_lane{loading = Loading}, _Socket} ->
+            gosocket_reload:hold(Loading, {?MODULE, send, [Ref, Call, Payload, Iovec]});
         {remote, Node} ->
             remote(Node, write, Ref, Call, first(Payload, ?REMOTE_WINDOW),
                    fun(Remote) -> send_shape({Remote, remote}, Payload, Iovec) end);
@@ -126,7 +122,8 @@ send_shape(Target, Payload, Iovec) -> {sendmsg, Target, Payload, Iovec}.
 open(Class, Call, Registered) ->
     Request = {Class, Call, Registered},
     case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
-        #gosocket_lane{pid = Lane} -> ask(Request, ?OPEN_ATTEMPTS, Lane);
+        #gosocket_lane{pid = Lane, loading = none} -> ask(Request, ?OPEN_ATTEMPTS, Lane);
+        #gosocket_lane{loading = Loading} -> gosocket_reload:hold(Loading, {?MODULE, open, [Class, Call, Registered]});
         none -> start(Request, ?OPEN_ATTEMPTS)
     end.
 
@@ -216,8 +213,8 @@ answer(Frame, Tag, Watch, Shape) when is_binary(Frame) ->
     {Target, Payload} = payload(Shape),
     chunk(Target, Tag, Id, Offset, binary_part(Payload, Offset, Bytes)),
     await(Tag, Watch, Shape);
-answer({leave, Loader}, Tag, Watch, Shape) ->
-    gosocket_reload:leave(Loader, ?MODULE, await, [Tag, Watch, Shape]);
+answer({leave, Loading}, Tag, Watch, Shape) ->
+    gosocket_reload:leave(Loading, {?MODULE, await, [Tag, Watch, Shape]});
 answer({gone, Lane, Reason}, _Tag, Watch, Shape) ->
     unwatch(Watch),
     down(Shape, Lane, Reason);

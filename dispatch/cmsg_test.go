@@ -247,16 +247,17 @@ func TestCutControlMessagesAreBytes(t *testing.T) {
 	e := udp(t, unix.AF_INET)
 	e.ask("ip", "pktinfo")
 	e.send("[]")
-	whole, flags, control := e.receive(28, 0)
+	const head = unix.SizeofCmsghdr
+	whole, flags, control := e.receive(head+12, 0)
 	if !strings.Contains(whole, "spec_dst") || flags != "[]" {
 		t.Errorf("with just enough room: %s %s", whole, flags)
 	}
-	for room := range 28 {
+	for room := range head + 12 {
 		e.send("[]")
 		ctrl, flags, _ := e.receive(room, 0)
 		want := "[]"
-		if room >= 16 {
-			want = "[#{data=><<" + showBytes(control[16:room]) + ">>,level=>ip,type=>pktinfo}]"
+		if room >= head {
+			want = "[#{data=><<" + showBytes(control[head:room]) + ">>,level=>ip,type=>pktinfo}]"
 		}
 		if ctrl != want || flags != "[ctrunc]" {
 			t.Errorf("%d bytes of room: %s %s, want %s", room, ctrl, flags, want)
@@ -323,7 +324,7 @@ func TestBadControlMessagesAreEinval(t *testing.T) {
 		"[#{level=>ip,type=>tos,data=>{a}}]", "[#{level=>ip,type=>8,data=>1}]", "[#{level=>socket,type=>rights,data=>1}]",
 		"[#{level=>ip,type=>pktinfo,data=><<0,0,0,0,0,0,0,0,0,0,0,0>>}]", "[#{level=>ipv6,type=>recverr,data=><<>>}]",
 		"[#{level=>ip,type=>ttl,data=>1 bsl 40}]", "[#{level=>1 bsl 40,type=>1,data=><<>>}]",
-		"[#{level=>ip,type=>ttl,data=>1}|foo]", "[#{level=>socket,type=>99,data=><<\"" + strings.Repeat("x", 1009) + "\">>}]",
+		"[#{level=>ip,type=>ttl,data=>1}|foo]", "[#{level=>socket,type=>99,data=><<\"" + strings.Repeat("x", 1024-unix.SizeofCmsghdr+1) + "\">>}]",
 	} {
 		if got := e.send(ctrl); got != "{error,einval}" {
 			t.Errorf("%.60s: %s", ctrl, got)
@@ -337,7 +338,7 @@ func TestBadControlMessagesAreEinval(t *testing.T) {
 			t.Errorf("%s: %s", ctrl, got)
 		}
 	}
-	if got := e.send("[#{level=>socket,type=>99,data=><<\"" + strings.Repeat("x", 1008) + "\">>}]"); got != "{kernel,invalid argument}" {
+	if got := e.send("[#{level=>socket,type=>99,data=><<\"" + strings.Repeat("x", 1024-unix.SizeofCmsghdr) + "\">>}]"); got != "{kernel,invalid argument}" {
 		t.Errorf("a list that fills the limit: %s", got)
 	}
 }

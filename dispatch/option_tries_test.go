@@ -1,11 +1,21 @@
 package dispatch
 
+import "golang.org/x/sys/unix"
+
 // Capabilities of capabilities(7) that values need.
 const (
 	admin  = "CAP_NET_ADMIN"
 	raw    = "CAP_NET_RAW"
 	either = admin + " or " + raw
 )
+
+// byWord chooses by the size of the kernel's long: of what is in one, or is as large as the kernel's own structures are.
+func byWord(of64, of32 string) string {
+	if unix.SizeofLong == 8 {
+		return of64
+	}
+	return of32
+}
 
 // optionTries are the values that the matrix sets and reads, for rows whose type alone
 // does not tell. Results are those of Linux; what differs from system to system is
@@ -23,11 +33,11 @@ var optionTries = map[string][]try{
 	"socket peercred":             {{back: anyValue}},
 	"socket priority":             {{value: "5"}, {value: "0"}, {value: "7", needs: either}},
 	"socket protocol":             {{back: "udp"}},
-	"socket rcvbuf":               {{value: "20000", back: "40000"}, {value: "0", back: "2304"}},
+	"socket rcvbuf":               {{value: "20000", back: "40000"}, {value: "0", back: byWord("2304", "2240")}},
 	"socket rcvbufforce":          {{value: "20000", needs: admin}},
 	"socket rcvlowat":             {{value: "10"}, {value: "0", back: "1"}},
 	"socket rcvtimeo":             {{value: "#{sec=>2,usec=>500000}"}, {value: "#{sec=>0,usec=>1000000}", back: "!edom"}, {value: "#{sec=>-1,usec=>0}", back: "#{sec=>0,usec=>0}"}},
-	"socket sndbuf":               {{value: "20000", back: "40000"}, {value: "0", back: "4608"}},
+	"socket sndbuf":               {{value: "20000", back: "40000"}, {value: "0", back: byWord("4608", "4480")}},
 	"socket sndbufforce":          {{value: "20000", needs: admin}},
 	"socket sndlowat":             {{back: "1"}, {value: "1", back: "!enoprotoopt"}},
 	"socket sndtimeo":             {{value: "#{usec=>0,sec=>3}"}},
@@ -40,7 +50,7 @@ var optionTries = map[string][]try{
 	"socket detach_filter":        {{value: "0", back: "!enoent"}},
 	"socket lock_filter":          {{value: "true"}, {value: "false", back: "!eperm"}},
 	"socket peersec":              {{back: "!enoprotoopt or *"}}, // a security module may label sockets
-	"socket max_pacing_rate":      {{value: "1000000"}, {value: "5000000000"}},
+	"socket max_pacing_rate":      {{value: "1000000"}, {value: byWord("5000000000", "4000000000")}},
 	"socket bpf_extensions":       {{back: anyValue}},
 	"socket incoming_cpu":         {{back: "-1"}, {value: "1"}},
 	"socket cnx_advice":           {{value: "1"}},

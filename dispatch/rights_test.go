@@ -93,7 +93,7 @@ func TestDescriptorsThatAreOnlyPeekedAtDoNotStay(t *testing.T) {
 func TestDescriptorsThatDoNotFitDoNotStay(t *testing.T) {
 	everyLoops(t, func(t *testing.T, c *client) {
 		b, target := c.passed(5)
-		const room = 16 + 2*4 // a header and two descriptors
+		const room = unix.SizeofCmsghdr + 2*4 // a header and two descriptors
 		result := c.replyTerm(c.call(recvmsg(b, 1, room)))
 		if got := rightsIn(t, result); len(got) != 2 {
 			t.Errorf("received %v", got)

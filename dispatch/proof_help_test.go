@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -240,8 +241,8 @@ func tap(t *testing.T, device int) wire {
 
 func tapOf(t *testing.T, device, typ int) wire {
 	t.Helper()
-	const everything = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8
-	fd := testSocket(t, unix.AF_PACKET, typ, everything)
+	everything := binary.NativeEndian.Uint16([]byte{0, unix.ETH_P_ALL}) // in network order
+	fd := testSocket(t, unix.AF_PACKET, typ, int(everything))
 	must(t, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: device}))
 	return wire{t, fd}
 }

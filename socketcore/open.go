@@ -1,8 +1,8 @@
 package socketcore
 
 import (
+	"encoding/binary"
 	"math"
-	"math/bits"
 	"runtime"
 	"strings"
 	"syscall"
@@ -25,9 +25,14 @@ func openSocket(domain, typ, proto int) (int, syscall.Errno) {
 		if proto > math.MaxUint16 {
 			return -1, unix.EINVAL // the kernel would take the low 16 bits
 		}
-		proto = int(bits.ReverseBytes16(uint16(proto)))
+		proto = networkOrder(uint16(proto))
 	}
 	return sysSocket(domain, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
+}
+
+// networkOrder wraps htons(3).
+func networkOrder(n uint16) int {
+	return int(binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n)))
 }
 
 func (l *Loop) opened(fd, domain, typ, proto int, owner []byte) *Socket {

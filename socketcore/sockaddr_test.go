@@ -179,3 +179,16 @@ func TestEveryErrnoNameLeadsBack(t *testing.T) {
 		t.Errorf("eopnotsupp is %d", int(e))
 	}
 }
+
+func TestPacketSocketsHaveTheEtherTypeOfTheirOpen(t *testing.T) {
+	for _, want := range []int{0x0806, 0x88b5, 3} {
+		fd, e := openSocket(unix.AF_PACKET, unix.SOCK_DGRAM, want)
+		if e != 0 {
+			t.Skipf("packet sockets need CAP_NET_RAW: %v", e)
+		}
+		if got := protocolOf(fd, unix.AF_PACKET, 0); got != want {
+			t.Errorf("opened with %#x, has %#x", want, got)
+		}
+		sysClose(fd)
+	}
+}

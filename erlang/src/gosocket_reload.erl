@@ -19,9 +19,6 @@
 %% Called by interpreted code.
 -export([arrive/3]).
 
-%% The process that looks.
--export([look/2]).
-
 -export_type([loading/0]).
 
 -include("gosocket.hrl").
@@ -29,10 +26,10 @@
 %% A process that is suspended cannot answer, and must not hold up the loading for ever.
 -define(PATIENCE, 5000).
 %% Processes that are looked at at the same time: each look waits for its turn to run.
--define(LOOKS, 1000).
+-define(AT_ONCE, 1000).
 %% Milliseconds between looks whether the new code is current, and how many looks at most.
 -define(POLL, 2).
--define(POLLS, 1000).
+-define(MOST_LOOKS, 1000).
 
 %% Waits for the end of the loading process. The code server has heard of that, too, before it answers, and makes the code
 %% current at once.
@@ -45,14 +42,18 @@
         "code:get_path(),"
         "atomics:put(Over, 1, 1).").
 
-%% The process that loads, and a word that is 1 when the new code is current.
--opaque loading() :: {Loader :: pid(), Over :: atomics:atomics_ref()}.
+%% How everybody else does.
+-define(WAIT, "begin timer:sleep(Poll), gosocket_reload:arrive(Loading, Next, Looks) end.").
+
+%% The process that loads, a word that is 1 when the new code is current, and how to wait for that.
+-opaque loading() :: {Loader :: pid(), Over :: atomics:atomics_ref(), Wait :: erl_parse:abstract_expr()}.
 
 %% @doc For the -on_load functions; the code becomes current when it returns.
 -spec on_load(module()) -> ok.
 on_load(Module) ->
     process_flag(priority, high),
-    Loading = {self(), usher(self())},
+    [Wait] = parse(?WAIT),
+    Loading = {self(), usher(self()), Wait},
     Lanes = [{Lane, monitor(process, Lane)} || Lane <- lanes(Module)],
     lists:foreach(fun({Lane, _}) -> Lane ! {reload, Module, Loading} end, Lanes),
     Deadline = erlang:monotonic_time(millisecond) + ?PATIENCE,
@@ -64,10 +65,14 @@ on_load(Module) ->
 -spec usher(Loader :: pid()) -> Over :: atomics:atomics_ref().
 usher(Loader) ->
     Over = atomics:new(1, []),
-    {ok, Tokens, _} = erl_scan:string(?USHER),
-    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
-    spawn(erl_eval, exprs, [Expressions, [{'Loader', Loader}, {'Over', Over}]]),
+    spawn(erl_eval, exprs, [parse(?USHER), orddict:from_list([{'Loader', Loader}, {'Over', Over}])]),
     Over.
+
+-spec parse(string()) -> [erl_parse:abstract_expr()].
+parse(Text) ->
+    {ok, Tokens, _} = erl_scan:string(Text),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    Expressions.
 
 %% Calls to other nodes wait in the same code, on behalf of another process. A lane that a release has suspended is in none.
 -spec lanes(module()) -> [pid()].
@@ -106,14 +111,12 @@ await_nobody(Module, Deadline) ->
 is_empty(_Module, []) ->
     true;
 is_empty(Module, Pids) ->
-    {Some, Others} = lists:split(min(?LOOKS, length(Pids)), Pids),
-    Looks = [spawn_opt(?MODULE, look, [Module, Pid], [monitor, {priority, high}]) || Pid <- Some],
-    Are = [receive {'DOWN', Monitor, process, Look, Is} -> Is end || {Look, Monitor} <- Looks],
+    {Some, Others} = lists:split(min(?AT_ONCE, length(Pids)), Pids),
+    Self = self(),
+    Tag = make_ref(),
+    lists:foreach(fun(Pid) -> spawn_opt(fun() -> Self ! {Tag, is_in(Module, Pid)} end, [{priority, high}]) end, Some),
+    Are = [receive {Tag, Is} -> Is end || _ <- Some],
     not lists:member(true, Are) andalso is_empty(Module, Others).
-
--spec look(module(), pid()) -> no_return().
-look(Module, Pid) ->
-    exit(is_in(Module, Pid)).
 
 -spec is_in(module(), pid()) -> boolean().
 is_in(Module, Pid) ->
@@ -129,7 +132,7 @@ left(Deadline) ->
 %% @doc Called by a lane: these callers wait in the code that is loaded again. The message `{timeout, _, {loaded, Loading}}'
 %% says when to call again/2; who calls before that is over waits in old code as well.
 -spec tell(loading(), [{pid(), Tag :: term()}]) -> ok.
-tell({Loader, _} = Loading, Callers) ->
+tell({Loader, _, _} = Loading, Callers) ->
     Loader ! {told, self(), length(Callers)},
     lists:foreach(fun({Pid, Tag}) -> Pid ! {Tag, {leave, Loading}} end, Callers),
     next_look(Loading).
@@ -153,7 +156,7 @@ again(_Loading, Last) ->
     Last.
 
 -spec is_over(loading()) -> boolean().
-is_over({_Loader, Over}) ->
+is_over({_Loader, Over, _Wait}) ->
     atomics:get(Over, 1) =:= 1.
 
 %% @doc Called last, by who is in the module: goes on with the function when the new code is current.
@@ -164,29 +167,23 @@ leave(Loading, Next) ->
 
 %% @doc Called by who was told to leave and is not in the module.
 -spec decline(loading()) -> ok.
-decline({Loader, _}) ->
+decline({Loader, _, _}) ->
     Loader ! {leaving, self()},
     ok.
 
 %% @doc As leave/2, for who was not told but finds that there is a loading under way.
 -spec hold(loading(), {module(), atom(), [term()]}) -> term().
 hold(Loading, Next) ->
-    wait(Loading, Next, ?POLLS).
+    wait(Loading, Next, ?MOST_LOOKS).
 
-%% timer:sleep(?POLL), gosocket_reload:arrive(Loading, Next, Polls)
--spec wait(loading(), {module(), atom(), [term()]}, Polls :: non_neg_integer()) -> term().
-wait(Loading, Next, Polls) ->
-    Anno = erl_anno:new(1),
-    Call = fun(Module, Function, Args) ->
-                   {call, Anno, {remote, Anno, {atom, Anno, Module}, {atom, Anno, Function}}, Args}
-           end,
-    Block = {block, Anno, [Call(timer, sleep, [{integer, Anno, ?POLL}]),
-                           Call(?MODULE, arrive, [{var, Anno, 'Loading'}, {var, Anno, 'Next'}, {integer, Anno, Polls}])]},
-    erl_eval:expr(Block, [{'Loading', Loading}, {'Next', Next}], none, none, value).
+-spec wait(loading(), {module(), atom(), [term()]}, Looks :: non_neg_integer()) -> term().
+wait({_Loader, _Over, Wait} = Loading, Next, Looks) ->
+    Bindings = orddict:from_list([{'Poll', ?POLL}, {'Loading', Loading}, {'Next', Next}, {'Looks', Looks}]),
+    erl_eval:expr(Wait, Bindings, none, none, value).
 
--spec arrive(loading(), {module(), atom(), [term()]}, Polls :: non_neg_integer()) -> term().
-arrive(Loading, {Module, Function, Args} = Next, Polls) ->
-    case Polls =:= 0 orelse is_over(Loading) of
+-spec arrive(loading(), {module(), atom(), [term()]}, Looks :: non_neg_integer()) -> term().
+arrive(Loading, {Module, Function, Args} = Next, Looks) ->
+    case Looks =:= 0 orelse is_over(Loading) of
         true -> apply(Module, Function, Args);
-        false -> wait(Loading, Next, Polls - 1)
+        false -> wait(Loading, Next, Looks - 1)
     end.

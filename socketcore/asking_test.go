@@ -344,6 +344,9 @@ func (w *world) ask(out *outcome) (int, unix.Errno) {
 	switch {
 	case out.kind == Accept:
 		n, e := sysAccept(fd)
+		for e == unix.EINTR { // as SCTP has it
+			n, e = sysAccept(fd)
+		}
 		if e == 0 {
 			_ = unix.Close(n)
 		}
@@ -369,6 +372,10 @@ func (w *world) failsLikewise(out *outcome) {
 	switch unix.Errno(out.code) {
 	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EPIPE, unix.ECONNABORTED, unix.ENOPROTOOPT:
 		return
+	case unix.ENOTCONN:
+		if w.s.SCTP() {
+			return // see abandoned
+		}
 	case unix.EBADF:
 		if len(out.ctrl) > 0 {
 			return // found before the kernel finds others

@@ -74,7 +74,8 @@ perf_counter(nanosecond) ->
 %% What callers are told.
 -spec relation() -> shared | apart.
 relation() ->
-    [Clock] = [element(6, Lane) || {{gosocket_lane, _}, Lane} <- persistent_term:get()],
+    [Clock] = [Field || {{gosocket_lane, _}, Lane} <- persistent_term:get(), Field <- tuple_to_list(Lane),
+                        Field =:= shared orelse Field =:= apart],
     Clock.
 
 %% ---- in fresh nodes ----

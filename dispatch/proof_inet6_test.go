@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -84,7 +85,7 @@ func proveFlowinfo(t *testing.T) {
 	tx := open(t, socketcore.UDP6)
 	sets(t, tx, "ipv6 flowinfo_send true", "ipv6 flowlabel_mgr #{dst=>{0,0,0,0,0,0,0,1},label=>74565,action=>get,share=>excl,flags=>[create]}")
 	wants(t, proc(t, "ip6_flowlabel"), "12345")
-	joins(t, tx, portOf(name), 0x45230100) // the label in network order
+	joins(t, tx, portOf(name), binary.NativeEndian.Uint32([]byte{0, 1, 0x23, 0x45})) // the label in network order
 	says(t, tx, "x")
 	wants(t, carried(t, rx), "#{data=><<0,1,35,69>>,level=>ipv6,type=>11}")
 }
@@ -116,7 +117,7 @@ func provePathmtu(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	ctrl, _, _ := receive(t, e.tx.fd, 1024, 0)
-	wants(t, ctrl, ",220,5,0,0>>,level=>ipv6,type=>61}") // 1500 is 220 + 5 * 256
+	wants(t, ctrl, ","+showBytes(binary.NativeEndian.AppendUint32(nil, 1500))+">>,level=>ipv6,type=>61}")
 	wants(t, get(t, e.tx, "ipv6", "pathmtu"), "mtu=>1500")
 }
 

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 	"time"
@@ -184,7 +185,8 @@ func proveOrigdstaddr(t *testing.T) {
 		says(t, e.tx, "x")
 		want := fmt.Sprintf("#{data=>#{addr=>{127,0,0,1},family=>inet,port=>%d},level=>ip,type=>origdstaddr}", port)
 		if l.family == unix.AF_INET6 {
-			want = fmt.Sprintf("#{data=><<10,0,%d,%d,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0,0>>,level=>ipv6,type=>74}", port>>8, port&255)
+			family := showBytes(binary.NativeEndian.AppendUint16(nil, unix.AF_INET6))
+			want = fmt.Sprintf("#{data=><<%s,%d,%d,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0,0>>,level=>ipv6,type=>74}", family, port>>8, port&255)
 		}
 		wants(t, carried(t, e.rx), want)
 	}

@@ -142,7 +142,7 @@ func proveRcvlowat(t *testing.T) {
 	sets(t, e.rx, "socket rcvlowat 5")
 	says(t, e.tx, "abc")
 	eventually(t, "three bytes are there", func() bool {
-		n, err := unix.IoctlGetInt(e.rx.fd, unix.TIOCINQ)
+		n, err := unix.IoctlGetUint32(e.rx.fd, unix.TIOCINQ)
 		return err == nil && n == 3
 	})
 	if ready(t, e.rx.fd, unix.POLLIN, 0) {

@@ -78,8 +78,8 @@ type question struct {
 
 // state changes with all that comes and goes; where softirqs have threads of their own it may at any time.
 func (w *world) state() [3]int {
-	unsent, _ := unix.IoctlGetInt(w.s.fd, unix.SIOCOUTQ)
-	return [3]int{sysInq(w.s.fd), unsent, int(sysReady(w.s.fd, pollIn|unix.POLLOUT))}
+	unsent, _ := unix.IoctlGetUint32(w.s.fd, unix.SIOCOUTQ)
+	return [3]int{sysInq(w.s.fd), int(unsent), int(sysReady(w.s.fd, pollIn|unix.POLLOUT))}
 }
 
 func (w *world) outcomeOf(o *Op) *outcome { return w.outcomes[o.ID] }

@@ -20,10 +20,7 @@ func (w *world) checkData(out *outcome) {
 	if out.kind >= Accept {
 		return
 	}
-	flags := out.flags
-	if w.kind.domain == unix.AF_UNIX {
-		flags &^= unix.MSG_ERRQUEUE // it ignores the flag
-	}
+	flags := out.flags &^ w.s.ignoredFlags()
 	if whole := out.kind == Recv && w.kind.stream && out.length > 0 && out.code == 0 && !out.armed; whole &&
 		len(out.data) < out.length && out.flags&^unix.MSG_PEEK == 0 {
 		w.Fatalf("%v: %d bytes as if they were all", out.request, len(out.data))

@@ -319,6 +319,9 @@ func (w *world) judge(out *outcome) {
 // blocks fails unless the kernel would have the caller wait, too. What has come since the loop asked it, in
 // time, is nothing that the loop could know.
 func (w *world) blocks(out *outcome) {
+	if c := w.s.abandoned(); out.kind < Accept && c != Again {
+		w.Fatalf("%v waits for an association that is gone: %d", out.request, c)
+	}
 	before := w.asked
 	changed := before.state != w.state() && before.at >= out.due
 	if n, e := w.ask(out); e != unix.EAGAIN && !w.isPart(out, n, e) && !changed {

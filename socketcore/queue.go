@@ -11,8 +11,8 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		l.finish(o, Closed)
 		return
 	}
-	if s.domain == unix.AF_UNIX && o.Kind < Accept {
-		o.Flags &^= unix.MSG_ERRQUEUE // a Unix socket has none and reads on, so that the flag means nothing
+	if o.Kind < Accept {
+		o.Flags &^= s.ignoredFlags()
 	}
 	if c := s.conflict(o.Kind); c != 0 {
 		l.finish(o, c)

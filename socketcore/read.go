@@ -21,6 +21,18 @@ const specialFlags = unix.MSG_PEEK | unix.MSG_OOB | unix.MSG_ERRQUEUE
 // consumes tells whether the operation takes something that is lost with its reader.
 func (o *Op) consumes() bool { return o.Kind < Accept && o.Flags&specialFlags == 0 }
 
+// ignoredFlags are those that the kernel does not look at in a receive on this socket: what it reads then is the
+// next data, as without them.
+func (s *Socket) ignoredFlags() int {
+	switch {
+	case s.domain == unix.AF_UNIX:
+		return unix.MSG_ERRQUEUE
+	case s.SCTP(), s.proto == unix.IPPROTO_UDP && s.typ == unix.SOCK_DGRAM:
+		return unix.MSG_OOB
+	}
+	return 0
+}
+
 // wantsErrors tells whether the operation looks at the error queue, where data that wait are
 // nothing to it.
 func (o *Op) wantsErrors() bool { return o.Flags&unix.MSG_ERRQUEUE != 0 }

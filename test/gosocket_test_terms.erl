@@ -5,11 +5,14 @@
 
 -type place() :: fun((Hostile :: term()) -> Arguments :: [term()]).
 
--export_type([place/0]).
+%% Large ones take milliseconds to encode: of some of these few will do.
+-type size() :: small | large | few.
+-type hostile() :: {Name :: atom(), size(), fun(() -> term())}.
 
-%% Small ones, and large ones, which take milliseconds to encode: of some of these few will do. They are made by who uses
-%% them: to send one to another process is itself work.
--spec hostile() -> [{Name :: atom(), small | large | few, fun(() -> term())}].
+-export_type([place/0, size/0, hostile/0]).
+
+%% They are made by who uses them: to send one to another process is itself work.
+-spec hostile() -> [hostile()].
 hostile() ->
     [{improper_list, small, fun() -> [a, b | c] end},
      {improper_bytes, small, fun() -> [1, 2 | <<3>>] end},

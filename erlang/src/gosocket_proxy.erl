@@ -18,9 +18,10 @@
 
 %% Bytes under way that the other node has not confirmed.
 -define(WINDOW, (2 bsl 20)).
-%% Bytes that wait for that. A call has one result, or two parts of one: it takes many calls that nobody at
-%% the other node takes the results of. Such a node counts as gone.
+%% A call has one result, or two parts of one, so that many bytes wait for that when many calls have large results. A node
+%% that confirms nothing for so many milliseconds while more than this waits counts as gone.
 -define(QUEUE_LIMIT, (64 bsl 20)).
+-define(STALLED, 5000).
 %% What a message takes besides its payload.
 -define(MESSAGE_SIZE, 200).
 
@@ -34,6 +35,8 @@
          flying = queue:new() :: queue:queue({pos_integer(), result()}),
          unconfirmed = 0 :: non_neg_integer(),
          confirmed = -1 :: integer(),
+         %% a timer looks whether it confirms anything
+         watched = false :: boolean(),
          %% a process that is suspended until the connection takes more
          probe = none :: none | {pid(), reference()}}).
 
@@ -93,15 +96,20 @@ handle_info({gone, Lane}, Proxy) ->
 handle_info({sync, Lane, Process}, Proxy) ->
     Lane ! {far, {synced, self(), Process}},
     next(Proxy);
+handle_info({stalled, Confirmed}, #proxy{confirmed = Confirmed, queued = Queued, remote = Remote} = Proxy) when Queued > ?QUEUE_LIMIT ->
+    logger:warning("gosocket: ~tp does not take its results, ~w bytes wait: its calls end", [node(Remote), Queued]),
+    {stop, {shutdown, too_slow}, Proxy};
+handle_info({stalled, _}, Proxy) ->
+    next(Proxy#proxy{watched = false});
 handle_info({detach}, Proxy) ->
     {stop, {shutdown, detached}, Proxy};
 handle_info(_Other, Proxy) ->
     next(Proxy).
 
 -spec next(state()) -> next().
-next(#proxy{queued = Queued, remote = Remote} = Proxy) when Queued > ?QUEUE_LIMIT ->
-    logger:warning("gosocket: ~tp does not take its results, ~w bytes wait: its calls end", [node(Remote), Queued]),
-    {stop, {shutdown, too_slow}, Proxy};
+next(#proxy{queued = Queued, watched = false, confirmed = Confirmed} = Proxy) when Queued > ?QUEUE_LIMIT ->
+    _ = erlang:send_after(?STALLED, self(), {stalled, Confirmed}),
+    {noreply, Proxy#proxy{watched = true}};
 next(Proxy) ->
     {noreply, Proxy}.
 

@@ -121,8 +121,12 @@ demo: deps-demo compile ## two nodes exchange data through the helper, with a re
 	@examples/run demo
 
 .PHONY: bench
-bench: deps-bench compile ## CASES="pingpong latency" ROUNDS=7 ROUND_SECONDS=0.4 LOADS="idle busy"; all optional
+bench: deps-bench compile ## all of it, some 15 minutes; CASES="pingpong call" ROUNDS=7 ROUND_SECONDS=0.4 LOADS="idle busy threads" CHART=docs/bench.svg, all optional
 	@bench/run main
+
+.PHONY: bench-short
+bench-short: deps-bench compile ## what has an aim, in fewer and shorter rounds: below 3 minutes
+	@SHORT=1 bench/run main
 
 .PHONY: bench-profile
 bench-profile: deps-bench compile ## where the time of a call goes, hop by hop

@@ -2,14 +2,14 @@
 %% gen_tcp comes twice, asking for its data and having it sent.
 -module(bench_api).
 
--export([listen/1, port/1, accept/1, connect/2, connect/3,
-         send/2, recv/2, recv_select/2, recv_some/2, close/1,
+-export([listen/1, port/1, accept/1, connect/2, connect/3, connect_buffered/3,
+         send/2, recv/2, recv_select/2, recv_some/2, recv_any/1, close/1,
          udp/1, sendto/3, recvfrom/1,
          getopt/3]).
 
 -export_type([api/0, socket/0]).
 
--type api() :: gosocket | socket | gen_tcp | gen_tcp_active.
+-type api() :: gosocket | socket | gen_tcp | gen_tcp_active | none.
 -type socket() :: {api(), term()}.
 
 -define(LOOPBACK, {127, 0, 0, 1}).
@@ -71,6 +71,22 @@ connect(Api, Port, Linger) ->
     ok = Api:connect(S, #{family => inet, addr => loopback, port => Port}),
     {Api, S}.
 
+%% @doc For recv_any/1, whose buffer is what nobody has set, or of this size.
+-spec connect_buffered(api(), inet:port_number(), default | pos_integer()) -> socket().
+connect_buffered(gen_tcp, Port, default) ->
+    {ok, S} = gen_tcp:connect(?LOOPBACK, Port, [binary, {active, false}]),
+    {gen_tcp, S};
+connect_buffered(Api, Port, default) ->
+    connect(Api, Port);
+connect_buffered(socket, Port, Size) ->
+    {socket, S} = Socket = connect(socket, Port),
+    ok = socket:setopt(S, {otp, rcvbuf}, Size),
+    Socket;
+connect_buffered(gosocket, Port, Size) ->
+    {gosocket, S} = Socket = connect(gosocket, Port),
+    ok = gosocket:setopt(S, otp, rcvbuf, Size),
+    Socket.
+
 -spec send(socket(), binary()) -> ok | {error, term()}.
 send({Api, S}, Data) when Api =:= gen_tcp; Api =:= gen_tcp_active -> gen_tcp:send(S, Data);
 send({Api, S}, Data) -> Api:send(S, Data).
@@ -120,6 +136,14 @@ recv_some({gen_tcp_active, S}, _Length) ->
 recv_some(Socket, Length) ->
     case recv(Socket, Length) of
         ok -> {ok, Length};
+        Error -> Error
+    end.
+
+%% @doc Bytes received of what there is.
+-spec recv_any(socket()) -> {ok, pos_integer()} | {error, term()}.
+recv_any({Api, S}) ->
+    case Api:recv(S, 0) of
+        {ok, Data} -> {ok, byte_size(Data)};
         Error -> Error
     end.
 

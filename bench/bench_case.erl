@@ -2,40 +2,28 @@
 %% while, measures, and leaves nothing behind.
 -module(bench_case).
 
--export([latency/4, calls/5, pingpong/4, pingpong_select/4, bulk_send/4, bulk_recv/4, udp/4, acceptors/4]).
+-export([pingpong/4, pingpong_select/4, pingpong_udp/4, udp/4, acceptors/4]).
 
--import(bench_api, [listen/1, port/1, accept/1, connect/2, connect/3, send/2, recv/2, recv_select/2, recv_some/2,
-                    close/1]).
+%% For other cases.
+-export([serve/3]).
+
+-import(bench_api, [listen/1, port/1, accept/1, connect/2, connect/3, send/2, recv/2, recv_select/2, close/1]).
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 
-%% @doc One process calls getopt.
--spec latency(socket | gosocket, atom(), atom(), float()) -> bench_run:latency().
-latency(Api, Level, Key, Seconds) ->
-    bench_run:latency(fun() -> counted(bench_api:getopt(Api, Level, Key)) end, Seconds).
-
-%% @doc This many processes call getopt, each on its own socket.
--spec calls(socket | gosocket, atom(), atom(), pos_integer(), float()) -> bench_run:rate().
-calls(Api, Level, Key, Callers, Seconds) ->
-    Prepare = fun() -> counted(bench_api:getopt(Api, Level, Key)) end,
-    bench_run:rate(lists:duplicate(Callers, Prepare), Seconds, fun() -> ok end).
-
--spec counted(fun(() -> term())) -> bench_run:step().
-counted(Call) -> fun() -> _ = Call(), 1 end.
-
 %% @doc Pairs of processes exchange small messages over TCP; counts round trips.
--spec pingpong(bench_api:api(), pos_integer(), pos_integer(), float()) -> bench_run:rate().
+-spec pingpong(bench_api:api(), pos_integer(), pos_integer(), float()) -> bench_run:result().
 pingpong(Api, Pairs, Size, Seconds) ->
     exchange(Api, fun(S) -> recv(S, Size) end, Pairs, binary:copy(<<"x">>, Size), Seconds).
 
 %% @doc The same with nowait calls and select messages.
--spec pingpong_select(socket | gosocket, pos_integer(), pos_integer(), float()) -> bench_run:rate().
+-spec pingpong_select(socket | gosocket, pos_integer(), pos_integer(), float()) -> bench_run:result().
 pingpong_select(Api, Pairs, Size, Seconds) ->
     exchange(Api, fun(S) -> recv_select(S, Size) end, Pairs, binary:copy(<<"x">>, Size), Seconds).
 
 -type receiver() :: fun((bench_api:socket()) -> ok | {error, term()}).
 
--spec exchange(bench_api:api(), receiver(), pos_integer(), binary(), float()) -> bench_run:rate().
+-spec exchange(bench_api:api(), receiver(), pos_integer(), binary(), float()) -> bench_run:result().
 exchange(Api, Receive, Pairs, Message, Seconds) ->
     {Port, Stop} = serve(Api, Pairs, fun(S) -> echo(S, Receive, Message) end),
     Prepare = fun() ->
@@ -56,42 +44,33 @@ echo(S, Receive, Message) ->
             Error
     end.
 
-%% @doc One process sends; gen_tcp, always the same, takes it in.
--spec bulk_send(bench_api:api(), gen_tcp, pos_integer(), float()) -> bench_run:rate().
-bulk_send(Api, Peer, Size, Seconds) ->
-    Block = binary:copy(<<"x">>, Size),
-    {Port, Stop} = serve(Peer, 1, fun(S) -> drain(S, 65536) end),
-    bench_run:rate([fun() ->
-                            S = connect(Api, Port),
-                            fun() -> ok = send(S, Block), Size end
-                    end], Seconds, Stop).
+%% @doc Pairs of processes exchange small messages over UDP, each process with a socket of its own.
+-spec pingpong_udp(socket | gosocket, pos_integer(), pos_integer(), float()) -> bench_run:result().
+pingpong_udp(Api, Pairs, Size, Seconds) ->
+    Message = binary:copy(<<"x">>, Size),
+    Parent = self(),
+    Stop = bench_run:server(
+             fun() ->
+                     accept_with(Pairs, fun() ->
+                                                Server = bench_api:udp(Api),
+                                                Parent ! {bound, port(Server)},
+                                                answer(Server)
+                                        end)
+             end),
+    Ports = [receive {bound, Port} -> Port end || _ <- lists:seq(1, Pairs)],
+    bench_run:rate([fun() -> asker(bench_api:udp(Api), Port, Message) end || Port <- Ports], Seconds, Stop).
 
--spec drain(bench_api:socket(), pos_integer()) -> term().
-drain(S, Size) ->
-    case recv(S, Size) of
-        ok -> drain(S, Size);
-        Error -> Error
-    end.
-
-%% @doc One process receives what gen_tcp, always the same, sends.
--spec bulk_recv(bench_api:api(), gen_tcp, pos_integer(), float()) -> bench_run:rate().
-bulk_recv(Api, Peer, Size, Seconds) ->
-    Block = binary:copy(<<"x">>, 1 bsl 18),
-    {Port, Stop} = serve(Peer, 1, fun(S) -> flood(S, Block) end),
-    bench_run:rate([fun() ->
-                            S = connect(Api, Port),
-                            fun() -> {ok, Received} = recv_some(S, Size), Received end
-                    end], Seconds, Stop).
-
--spec flood(bench_api:socket(), binary()) -> term().
-flood(S, Block) ->
-    case send(S, Block) of
-        ok -> flood(S, Block);
-        Error -> Error
+-spec asker(bench_api:socket(), inet:port_number(), binary()) -> bench_run:step().
+asker(Client, Port, Message) ->
+    To = #{family => inet, addr => ?LOOPBACK, port => Port},
+    fun() ->
+            ok = bench_api:sendto(Client, Message, To),
+            {ok, {_, _}} = bench_api:recvfrom(Client),
+            1
     end.
 
 %% @doc This many processes receive from one UDP socket and answer; as many clients wait for one answer each.
--spec udp(socket | gosocket, pos_integer(), pos_integer(), float()) -> bench_run:rate().
+-spec udp(socket | gosocket, pos_integer(), pos_integer(), float()) -> bench_run:result().
 udp(Api, Receivers, Size, Seconds) ->
     Message = binary:copy(<<"x">>, Size),
     Parent = self(),
@@ -103,15 +82,7 @@ udp(Api, Receivers, Size, Seconds) ->
                      answer(Server)
              end),
     Port = receive {_, P} -> P end,
-    Prepare = fun() ->
-                      S = bench_api:udp(Api),
-                      To = #{family => inet, addr => ?LOOPBACK, port => Port},
-                      fun() ->
-                              ok = bench_api:sendto(S, Message, To),
-                              {ok, {_, _}} = bench_api:recvfrom(S),
-                              1
-                      end
-              end,
+    Prepare = fun() -> asker(bench_api:udp(Api), Port, Message) end,
     bench_run:rate(lists:duplicate(Receivers, Prepare), Seconds, Stop).
 
 -spec answer(bench_api:socket()) -> term().
@@ -125,7 +96,7 @@ answer(Server) ->
     end.
 
 %% @doc This many processes accept on one listener; as many clients connect, read one byte and hang up.
--spec acceptors(bench_api:api(), pos_integer(), pos_integer(), float()) -> bench_run:rate().
+-spec acceptors(bench_api:api(), pos_integer(), pos_integer(), float()) -> bench_run:result().
 acceptors(Api, Acceptors, Clients, Seconds) ->
     {Port, Stop} = listen_with(Api, fun(L) -> accept_with(Acceptors, fun() -> greet(L) end) end),
     Connect = fun() ->
@@ -143,7 +114,7 @@ greet(L) ->
     ok = close(S),
     greet(L).
 
-%% A listener and a process for each connection.
+%% @doc A listener and a process for each connection.
 -spec serve(bench_api:api(), pos_integer(), fun((bench_api:socket()) -> term())) ->
           {inet:port_number(), Stop :: fun(() -> ok)}.
 serve(Api, Connections, Serve) ->

@@ -26,35 +26,30 @@ profile_call(Spin) ->
     io:format("One call, everything that may spin: ~s. Microseconds, median (min - max) of the rounds:~n", [Spin]),
     [row(Text, [proplists:get_value(Name, Round) || Round <- Rounds])
      || {Name, Text} <- [{message, "caller -> process -> caller, watched by a monitor"},
-                         {bare, "process -> pipe -> C -> pipe -> process"},
-                         {echo, "getopt(S, otp, rcvbuf), the C echo port for helper"},
-                         {call, "getopt(S, otp, rcvbuf)"},
-                         {system_call, "getopt(S, socket, type)"}]],
+                         {bare, "process -> pipe -> C -> pipe -> process, 60 bytes"},
+                         {echo, "sockname, the C echo port for helper"},
+                         {call, "sockname"}]],
     io:format("  by hop:~n"),
     [row(Text, [Difference(fun(Name) -> proplists:get_value(Name, Round) end) || Round <- Rounds])
      || {Text, Difference} <-
             [{"caller to lane and back", fun(T) -> T(message) end},
              {"pipe, wake-up, C's reading and writing, pipe, wake-up", fun(T) -> T(bare) end},
              {"lane: encoding, batching, routing", fun(T) -> T(echo) - T(message) - T(bare) end},
-             {"helper: what its loop, decoding and encoding take more than C", fun(T) -> T(call) - T(echo) end},
-             {"one system call", fun(T) -> T(system_call) - T(call) end}]],
+             {"helper: its loop, decoding, encoding and getsockname(2), beyond C", fun(T) -> T(call) - T(echo) end}]],
     io:nl().
 
 -spec trips(on | off) -> [trip()].
 trips(Spin) ->
-    {Echo, Helper, Micros} = case Spin of
-                                 on -> {echo, gosocket, bench_setup:spin_us()};
-                                 off -> {echo_off, gosocket_off, 0}
-                             end,
+    {Echo, Helper} = case Spin of
+                         on -> {echo, gosocket};
+                         off -> {echo_off, gosocket_off}
+                     end,
     Settings = fun(Contender) -> maps:get(settings, bench_setup:contender(Contender)) end,
-    Getopt = fun(Level, Key) ->
-                     fun() -> Call = bench_api:getopt(gosocket, Level, Key), fun() -> _ = Call(), 1 end end
-             end,
+    Sockname = fun() -> bench_call:sockname(gosocket) end,
     [{message, none, fun message/0},
-     {bare, none, fun() -> bare(Micros) end},
-     {echo, Settings(Echo), Getopt(otp, rcvbuf)},
-     {call, Settings(Helper), Getopt(otp, rcvbuf)},
-     {system_call, Settings(Helper), Getopt(socket, type)}].
+     {bare, none, fun() -> bench_call:bare(Spin) end},
+     {echo, Settings(Echo), Sockname},
+     {call, Settings(Helper), Sockname}].
 
 -spec round_trip(trip()) -> float().
 round_trip({_Name, Settings, Prepare}) ->
@@ -77,18 +72,6 @@ message() ->
 answer() ->
     receive {From, Monitor} -> From ! {Monitor, ok} end,
     answer().
-
-%% The process owns the port: no lane.
--spec bare(non_neg_integer()) -> bench_run:step().
-bare(SpinMicros) ->
-    Port = open_port({spawn_executable, bench_setup:echo_port()},
-                     [{packet, 4}, binary, {args, ["-spin-us", integer_to_list(SpinMicros)]}]),
-    receive {Port, {data, _Hello}} -> ok end,
-    Request = term_to_binary({1, {getopt, 1, otp, rcvbuf}}),
-    fun() ->
-            port_command(Port, Request),
-            receive {Port, {data, _}} -> 1 end
-    end.
 
 -spec row(string(), [float()]) -> ok.
 row(Text, Micros) ->

@@ -8,14 +8,14 @@
 
 -define(START_MS, 10000).
 
-%% @doc One process calls getopt.
--spec call(bench_api:api(), float()) -> bench_run:latency().
+%% @doc One process calls sockname.
+-spec call(bench_api:api(), float()) -> bench_run:result().
 call(_Api, Seconds) ->
     {_Server, Socket} = other(),
-    bench_run:latency(fun() -> fun() -> {ok, _} = gosocket:getopt(Socket, otp, rcvbuf), 1 end end, Seconds).
+    bench_run:latency(fun() -> fun() -> {ok, _} = gosocket:sockname(Socket), 1 end end, Seconds).
 
 %% @doc One process asks a process of the other node, watched as a call would be: what no call can be faster than.
--spec message(bench_api:api(), float()) -> bench_run:latency().
+-spec message(bench_api:api(), float()) -> bench_run:result().
 message(_Api, Seconds) ->
     {Server, _Socket} = other(),
     bench_run:latency(fun() ->

@@ -3,18 +3,20 @@
 
 -export([rate/3,
          latency/2,
+         batches/2,
          server/1]).
 
--export_type([step/0, rate/0, latency/0]).
+-export_type([step/0, result/0]).
 
 %% One operation; tells how much it was: calls, or bytes.
 -type step() :: fun(() -> non_neg_integer()).
 
-%% CPU: seconds of processor time for each unit, of the VM and the helper together.
--type rate() :: #{rate := float(), cpu := float()}.
-
-%% Nanoseconds.
--type latency() :: #{mean := float(), p50 := float(), p99 := float(), cpu := float()}.
+%% What was measured. Units: all that were counted, those of the warm run as well. CPU: seconds of processor time for each unit,
+%% of the VM and all programs below it together, and of the VM alone. Times are in nanoseconds. Other keys are a case's own.
+-type result() :: #{units := non_neg_integer(), cpu => float(), vm_cpu => float(),
+                    rate => float(),
+                    mean => float(), p50 => float(), p99 => float(),
+                    atom() => number()}.
 
 -define(WARM_MS, 150).
 
@@ -26,24 +28,47 @@
 -define(BUCKETS, 40000).
 
 %% @doc How many units per second do these workers do together, once warm? Each prepares in its own process.
--spec rate(Workers :: [fun(() -> step())], Seconds :: float(), bench_api:cleanup()) -> rate().
+-spec rate(Workers :: [fun(() -> step())], Seconds :: float(), fun(() -> ok)) -> result().
 rate(Workers, Seconds, Cleanup) ->
     Done = counters:new(1, [write_concurrency]),
     Stop = atomics:new(1, []),
-    Pids = [spawn_monitor(quiet(fun() -> work(Prepare(), Done, Stop) end)) || Prepare <- Workers],
+    Parent = self(),
+    Pids = [spawn_monitor(quiet(fun() -> start(Prepare(), Done, Stop, Parent) end)) || Prepare <- Workers],
+    Started = [started(Pid) || Pid <- Pids],
     timer:sleep(?WARM_MS),
     [First, Last] = [{counters:get(Done, 1), erlang:monotonic_time(), bench_machine:cpu_time()}
                      || Wait <- [0, round(Seconds * 1000)], ok =:= timer:sleep(Wait)],
     atomics:put(Stop, 1, 1),
     Deadline = erlang:monotonic_time(millisecond) + ?PATIENCE_MS,
-    Failures = lists:usort(lists:append([join(Pid, Deadline) || Pid <- Pids])),
+    Failures = lists:usort(lists:append([join(Pid, Deadline) || Pid <- Started])),
     Cleanup(),
     Failures =:= [] orelse error({workers_failed, Failures}),
     {Units0, Time0, Cpu0} = First,
     {Units1, Time1, Cpu1} = Last,
     Units = max(Units1 - Units0, 1),
-    #{rate => Units * 1.0e9 / erlang:convert_time_unit(Time1 - Time0, native, nanosecond),
-      cpu => (Cpu1 - Cpu0) / Units}.
+    (cpu(Units, Cpu0, Cpu1))#{units => counters:get(Done, 1),
+                              rate => Units * 1.0e9 / erlang:convert_time_unit(Time1 - Time0, native, nanosecond)}.
+
+-spec cpu(pos_integer(), {float(), float()}, {float(), float()}) -> #{cpu := float(), vm_cpu := float()}.
+cpu(Units, {Vm0, Below0}, {Vm1, Below1}) ->
+    #{cpu => (Vm1 - Vm0 + Below1 - Below0) / Units, vm_cpu => (Vm1 - Vm0) / Units}.
+
+%% The clock starts when all have done a first operation.
+-spec start(step(), counters:counters_ref(), atomics:atomics_ref(), pid()) -> ok.
+start(Step, Done, Stop, Parent) ->
+    counters:add(Done, 1, Step()),
+    Parent ! {started, self()},
+    work(Step, Done, Stop).
+
+%% Who fails before that has failed for `join/2' as well.
+-spec started({pid(), reference()}) -> {pid(), reference()}.
+started({Pid, Monitor} = Worker) ->
+    receive
+        {started, Pid} -> Worker;
+        {'DOWN', Monitor, process, Pid, Reason} ->
+            self() ! {'DOWN', Monitor, process, Pid, Reason},
+            Worker
+    end.
 
 -spec work(step(), counters:counters_ref(), atomics:atomics_ref()) -> ok.
 work(Step, Done, Stop) ->
@@ -76,23 +101,17 @@ join({Pid, Monitor}, Deadline) ->
     end.
 
 %% @doc How long does one operation take a single process? Everything happens in that process.
--spec latency(Prepare :: fun(() -> step()), Seconds :: float()) -> latency().
+-spec latency(Prepare :: fun(() -> step()), Seconds :: float()) -> result().
 latency(Prepare, Seconds) ->
-    Parent = self(),
-    {Pid, Monitor} =
-        spawn_monitor(quiet(fun() -> Parent ! {self(), measure(Prepare(), Seconds)} end)),
-    receive
-        {Pid, Latency} -> demonitor(Monitor, [flush]), Latency;
-        {'DOWN', Monitor, process, Pid, Reason} -> error({worker_failed, Reason})
-    end.
+    alone(fun() -> measure(Prepare(), Seconds) end).
 
--spec measure(step(), float()) -> latency().
+-spec measure(step(), float()) -> result().
 measure(Step, Seconds) ->
-    _ = histogram(Step, ?WARM_MS / 1000),
+    {_, Warm, _} = histogram(Step, ?WARM_MS / 1000),
     Cpu = bench_machine:cpu_time(),
     {Histogram, Count, Elapsed} = histogram(Step, Seconds),
     [P50, P99] = [percentile(Histogram, round(Count * P), 1) || P <- [0.5, 0.99]],
-    #{mean => Elapsed / Count, p50 => P50, p99 => P99, cpu => (bench_machine:cpu_time() - Cpu) / Count}.
+    (cpu(Count, Cpu, bench_machine:cpu_time()))#{units => Warm + Count, mean => Elapsed / Count, p50 => P50, p99 => P99}.
 
 -spec histogram(step(), float()) -> {counters:counters_ref(), pos_integer(), pos_integer()}.
 histogram(Step, Seconds) ->
@@ -116,6 +135,44 @@ percentile(Histogram, Rank, Bucket) ->
     case Rank - counters:get(Histogram, Bucket) of
         Rest when Rest =< 0; Bucket =:= ?BUCKETS -> (Bucket - 0.5) * ?BUCKET;
         Rest -> percentile(Histogram, Rest, Bucket + 1)
+    end.
+
+%% @doc How long do batches of operations take, without what has to be done before and after each? Everything happens in one
+%% process: the fun prepares the next batch and gives what is to be timed, how many units that is, and what comes after.
+-spec batches(Prepare :: fun(() -> Batch), Seconds :: float()) -> result() when
+      Batch :: fun(() -> {Units :: pos_integer(), Timed :: fun(() -> T), After :: fun((T) -> ok)}).
+batches(Prepare, Seconds) ->
+    alone(fun() ->
+                  Batch = Prepare(),
+                  {Warm, _, _, _} = batch(Batch(), {0, 0, 0.0, 0.0}),
+                  {Units, Elapsed, Vm, Below} = repeat(Batch, round(Seconds * 1.0e9), {0, 0, 0.0, 0.0}),
+                  (cpu(Units, {0.0, 0.0}, {Vm, Below}))#{units => Warm + Units, rate => Units * 1.0e9 / Elapsed}
+          end).
+
+-type batched() :: {Units :: non_neg_integer(), Nanoseconds :: non_neg_integer(), Vm :: float(), Below :: float()}.
+
+-spec repeat(fun(() -> term()), pos_integer(), batched()) -> batched().
+repeat(_Batch, Nanoseconds, {_, Elapsed, _, _} = Done) when Elapsed >= Nanoseconds -> Done;
+repeat(Batch, Nanoseconds, Done) -> repeat(Batch, Nanoseconds, batch(Batch(), Done)).
+
+-spec batch({pos_integer(), fun(() -> T), fun((T) -> ok)}, batched()) -> batched().
+batch({More, Timed, After}, {Units, Elapsed, Vm, Below}) ->
+    {Vm0, Below0} = bench_machine:cpu_time(),
+    Begin = os:perf_counter(nanosecond),
+    Result = Timed(),
+    End = os:perf_counter(nanosecond),
+    {Vm1, Below1} = bench_machine:cpu_time(),
+    ok = After(Result),
+    {Units + More, Elapsed + End - Begin, Vm + Vm1 - Vm0, Below + Below1 - Below0}.
+
+%% In a process of its own.
+-spec alone(fun(() -> T)) -> T.
+alone(Measure) ->
+    Parent = self(),
+    {Pid, Monitor} = spawn_monitor(quiet(fun() -> Parent ! {self(), Measure()} end)),
+    receive
+        {Pid, Result} -> demonitor(Monitor, [flush]), Result;
+        {'DOWN', Monitor, process, Pid, Reason} -> error({worker_failed, Reason})
     end.
 
 %% @doc A process that serves until what it serves is closed; the result ends it.

@@ -2,15 +2,16 @@
 %% program its lane drives.
 -module(bench_setup).
 
--export([use/1, spin_us/0, echo_port/0, contender/1]).
+-export([use/1, fresh/1, spin_us/0, program/1, contender/1]).
 
 -export_type([contender/0, settings/0]).
 
 -type settings() :: none | [{Variable :: atom(), term()}].
 
--type contender() :: #{api := bench_api:api(), settings := settings()}.
+%% Served: by the helper, which can then be asked how much it was (`bench_served').
+-type contender() :: #{api := bench_api:api(), settings := settings(), served => true}.
 
-%% What the echo port gets where the helper has its default.
+%% What the port programs get where the helper has its default.
 -define(SPIN_US, 60).
 
 -spec spin_us() -> pos_integer().
@@ -21,17 +22,19 @@ spin_us() -> ?SPIN_US.
 off() -> [{spin_us, 0}, {lane_spin, 0}, {caller_spin, 0}].
 
 -spec contender(atom()) -> contender().
-contender(gosocket) -> #{api => gosocket, settings => []};
-contender(node_message) -> contender(gosocket);
-contender(gosocket_off) -> #{api => gosocket, settings => off()};
-contender(echo) -> #{api => gosocket, settings => [{helper, echo_port()}, {spin_us, ?SPIN_US}]};
-contender(echo_off) -> #{api => gosocket, settings => [{helper, echo_port()} | off()]};
+contender(gosocket) -> #{api => gosocket, settings => [], served => true};
+contender(gosocket_off) -> #{api => gosocket, settings => off(), served => true};
+contender(echo) -> #{api => gosocket, settings => [{helper, program("echo_port")}, {spin_us, ?SPIN_US}]};
+contender(echo_off) -> #{api => gosocket, settings => [{helper, program("echo_port")} | off()]};
 contender(nif) -> #{api => socket, settings => none};
+%% who needs neither: a bare port program, another node
+contender(none) -> #{api => none, settings => none};
 contender(gen_tcp) -> #{api => gen_tcp, settings => none};
 contender(gen_tcp_active) -> #{api => gen_tcp_active, settings => none}.
 
--spec echo_port() -> file:filename().
-echo_port() -> filename:join(filename:dirname(code:which(?MODULE)), "echo_port").
+%% @doc One of the programs in C, which bench/run puts beside the modules.
+-spec program(string()) -> file:filename().
+program(Name) -> filename:join(filename:dirname(code:which(?MODULE)), Name).
 
 %% @doc Restarts the application when it does not run with these settings.
 -spec use(settings()) -> ok.
@@ -40,11 +43,14 @@ use(none) ->
 use(Settings) ->
     case get(?MODULE) of
         Settings -> ok;
-        _ -> restart(Settings)
+        _ -> fresh(Settings)
     end.
 
--spec restart(settings()) -> ok.
-restart(Settings) ->
+%% @doc Restarts it in any case.
+-spec fresh(settings()) -> ok.
+fresh(none) ->
+    ok;
+fresh(Settings) ->
     _ = application:stop(gosocket),
     _ = application:load(gosocket),
     [application:unset_env(gosocket, Variable) || Variable <- [helper, spin_us, lane_spin, caller_spin]],

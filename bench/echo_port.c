@@ -1,26 +1,15 @@
 /*
  * The opponent of the helper in `make bench`: a port program that speaks the helper's protocol
- * (docs/protocol.md) but does no work. It answers open with a made-up socket and every other call with
- * {ok, 8192}, byte for byte as long as the helper's own answer to getopt(S, otp, rcvbuf). So the same
- * callers and the same lane drive both, and the difference is the helper's.
+ * (docs/protocol.md) but does no work. It answers open with a made-up socket, sockname with a made-up address, byte
+ * for byte as long as the helper's own answer, and every other call with {ok, 8192}. So the same callers and
+ * the same lane drive both, and the difference is the helper's.
  *
- * Batched: one read takes what is there, one write carries all replies. Between activity and sleep it
- * polls its input for -spin-us microseconds (0: blocks at once), as the helper does. It ignores the
- * helper's other flags.
+ * One read takes what is there, one write carries all replies; each is a frame of its own.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include "port.h"
 
-enum { BUFFER = 1 << 20, REPLY_MAX = 128, PIPE_SIZE = 1 << 20, CONSUMED_STEP = 256 << 10 };
+enum { REPLY_MAX = 128, CONSUMED_STEP = 256 << 10 };
 
 enum tag {
     SMALL_INTEGER = 97,
@@ -40,20 +29,8 @@ enum tag {
     VERSION = 131
 };
 
-static uint8_t in[BUFFER], out[BUFFER];
-static size_t in_used, out_used, consumed;
+static size_t consumed;
 static uint32_t next_socket = 1;
-
-static void die(const char *what)
-{
-    fprintf(stderr, "echo_port: %s\n", what);
-    exit(1);
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 static uint32_t be16(const uint8_t *p)
 {
@@ -99,19 +76,7 @@ static int is_atom(const uint8_t *p, const char *name)
     return *p == ATOM_LATIN1 && be16(p + 1) == length && memcmp(p + 3, name, length) == 0;
 }
 
-static void put_bytes(const void *bytes, size_t size)
-{
-    memcpy(out + out_used, bytes, size);
-    out_used += size;
-}
-
 static void put_byte(uint8_t byte) { out[out_used++] = byte; }
-
-static void put_be32(uint32_t value)
-{
-    value = htonl(value);
-    put_bytes(&value, 4);
-}
 
 static void put_integer(uint32_t value)
 {
@@ -162,6 +127,20 @@ static void put_closed(uint32_t socket)
     end_frame(frame);
 }
 
+/* 127.0.0.1, port 4711 */
+static void put_address(void)
+{
+    put_byte(MAP);
+    put_be32(3);
+    put_atom("family");
+    put_atom("inet");
+    put_atom("port");
+    put_integer(4711);
+    put_atom("addr");
+    put_tuple(4);
+    put_bytes("\x61\x7f\x61\x00\x61\x00\x61\x01", 8);
+}
+
 static void put_result(const uint8_t *call)
 {
     const uint8_t *name = call + 2;
@@ -175,6 +154,8 @@ static void put_result(const uint8_t *call)
         put_tuple(5);
         put_integer(next_socket++);
         put_bytes("\x61\x02\x61\x01\x61\x06\x61\x00", 8); /* AF_INET, SOCK_STREAM, IPPROTO_TCP, 0 */
+    } else if (is_atom(name, "sockname")) {
+        put_address();
     } else {
         put_integer(8192);
     }
@@ -205,20 +186,6 @@ static const uint8_t *answer(const uint8_t *item)
         end_frame(frame);
     }
     return end;
-}
-
-static void flush(void)
-{
-    for (size_t done = 0; done < out_used;) {
-        ssize_t n = write(STDOUT_FILENO, out + done, out_used - done);
-        if (n > 0)
-            done += (size_t)n;
-        else if (n < 0 && errno == EAGAIN)
-            poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
-        else if (n < 0 && errno != EINTR)
-            exit(0);
-    }
-    out_used = 0;
 }
 
 static void answer_frame(const uint8_t *p)
@@ -264,30 +231,6 @@ static void answer_frames(void)
     flush();
 }
 
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* Reads what is there; polls for a while before it sleeps. */
-static void fill(int64_t spin)
-{
-    int64_t deadline = spin > 0 ? now() + spin : 0;
-    for (;;) {
-        ssize_t n = read(STDIN_FILENO, in + in_used, BUFFER - in_used);
-        if (n > 0) {
-            in_used += (size_t)n;
-            return;
-        }
-        if (n == 0 || (errno != EAGAIN && errno != EINTR))
-            exit(0);
-        if (spin == 0 || now() >= deadline)
-            poll(&(struct pollfd){.fd = STDIN_FILENO, .events = POLLIN}, 1, -1);
-    }
-}
-
 static void put_hello(void)
 {
     static const struct { const char *name; uint32_t value; } facts[] = {
@@ -313,14 +256,7 @@ static void put_hello(void)
 
 int main(int argc, char **argv)
 {
-    int64_t spin_ns = 0;
-    for (int i = 1; i + 1 < argc; i += 2)
-        if (strcmp(argv[i], "-spin-us") == 0)
-            spin_ns = (int64_t)atoi(argv[i + 1]) * 1000;
-    for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++) {
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
-    }
+    int64_t spin_ns = begin(argc, argv);
     put_hello();
     for (;;) {
         fill(spin_ns);

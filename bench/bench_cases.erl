@@ -1,0 +1,235 @@
+%% @doc What is measured, between whom, and what shall come out.
+-module(bench_cases).
+
+-export([all/0, with_aims/0]).
+
+-export_type([kase/0, entry/0, row/0, metric/0, aim/0]).
+
+-type kase() :: #{name := string(),
+                  unit := per_second | mib_per_second,
+                  %% beside what its aims are for
+                  loads := [bench_machine:load()],
+                  entries := [entry()],
+                  rows := [row()],
+                  rounds => pos_integer(),
+                  %% at least so many for one measurement
+                  seconds => float()}.
+
+%% Answer: how many bytes of the helper's answers a unit needs, for `bench_served'; where there is none the helper is not asked.
+%% Fresh: in a helper that has just started.
+-type entry() :: #{label := atom(), contender := atom(), answer := none | number(), fresh => true,
+                   run := fun((bench_api:api(), Seconds :: float()) -> bench_run:result())}.
+
+%% A row of the table: one figure of one contender, to that of another or as it is.
+-type row() :: #{work := string(), metric := metric(), ours := atom(), theirs := atom() | none, aim := aim()}.
+
+-type metric() :: rate | cpu | vm_cpu | mean | p50 | growth | kib | switches.
+
+-type aim() :: none | {at_least | at_most, number()}.
+
+-define(SMALL, 100).
+
+-spec all() -> [kase()].
+all() ->
+    lists:append([calls(), pingpongs(), bulk(), connections(), waiters(), spins(), [remote()]]).
+
+%% @doc Only rows that have an aim, and who is needed for them; but none that are close to their aim, which take many rounds.
+-spec with_aims() -> [kase()].
+with_aims() ->
+    [Case#{entries := [Entry || #{label := Label} = Entry <- Entries, is_needed(Label, Aimed)], rows := Aimed}
+     || #{entries := Entries, rows := Rows} = Case <- all(), not is_map_key(rounds, Case),
+        (Aimed = [Row || #{aim := Aim} = Row <- Rows, Aim =/= none]) =/= []].
+
+-spec is_needed(atom(), [row()]) -> boolean().
+is_needed(Label, Rows) ->
+    lists:any(fun(#{ours := Ours, theirs := Theirs}) -> Label =:= Ours orelse Label =:= Theirs end, Rows).
+
+%% ---- Calls that do not wait
+
+-spec calls() -> [kase()].
+calls() ->
+    Answer = bench_call:answer(),
+    Latency = fun bench_call:latency/2,
+    Pipe = fun(Spin) -> fun(_Api, Seconds) -> bench_call:pipe_latency(Spin, Seconds) end end,
+    Paced = fun bench_call:paced/2,
+    Option = fun bench_call:option/2,
+    [kase("call-1",
+          [entry(pipe, none, Pipe(on)), served(gosocket, Answer, Latency), entry(echo, Latency), entry(nif, Latency)],
+          [row("sockname, one caller: p50", p50, pipe, {at_most, 1.5}),
+           row("sockname, one caller: mean", mean, pipe, {at_most, 1.8}),
+           row("sockname, one caller: mean", mean, echo, none),
+           row("sockname, one caller: mean", mean, nif, none)]),
+     kase("call-1-off",
+          [entry(pipe_off, none, Pipe(off)), served(gosocket_off, Answer, Latency)],
+          [(row("sockname, one caller, no spins: mean", mean, pipe_off, none))#{ours := gosocket_off}])]
+        ++ [kase("calls-" ++ integer_to_list(N),
+                 [entry(lane, none, fun(_Api, Seconds) -> bench_call:lane_rate(on, N, Seconds) end),
+                  served(gosocket, Answer, rate(N)), entry(echo, rate(N)), entry(nif, rate(N))],
+                 [row(text("sockname, ~b callers", [N]), rate, lane, {at_least, Aim}),
+                  row(text("sockname, ~b callers", [N]), rate, echo, none),
+                  row(text("sockname, ~b callers", [N]), rate, nif, none)])
+            || {N, Aim} <- [{8, 0.45}, {64, 0.5}, {1000, 0.65}]]
+        ++ [(kase("call-paced",
+                  [entry(pipe_off, none, fun(_Api, Seconds) -> bench_call:pipe_paced(off, Seconds) end),
+                   served(gosocket, Answer, Paced), served(gosocket_off, Answer, Paced)],
+                  [row("sockname every 1 to 2 ms: CPU of the VM", vm_cpu, pipe_off, {at_most, 1.5}),
+                   row("sockname every 1 to 2 ms: CPU", cpu, pipe_off, none),
+                   row("sockname every 1 to 2 ms: CPU", cpu, gosocket_off, none)]))#{seconds => 1.0},
+            (kase("call-busy",
+                  [entry(pipe_off, none, Pipe(off)), served(gosocket, Answer, Latency)],
+                  [row("sockname beside 2 busy Erlang processes: p50", p50, pipe_off, {at_most, 1.1})]))#{loads := [busy]},
+            (kase("call-threads",
+                  [entry(pipe_off, none, Pipe(off)), served(gosocket, Answer, Latency)],
+                  [row("sockname beside 2 busy threads: mean", mean, pipe_off, {at_most, 2.0})]))#{loads := [threads]},
+            %% the VM answers this one itself
+            kase("option",
+                 [entry(nif, Option), entry(gosocket, Option)],
+                 [row("getopt(S, otp, rcvbuf)", mean, nif, {at_most, 5.0})])].
+
+-spec rate(pos_integer()) -> fun((bench_api:api(), float()) -> bench_run:result()).
+rate(Callers) -> fun(Api, Seconds) -> bench_call:rate(Api, Callers, Seconds) end.
+
+%% ---- Ping-pong
+
+%% Two sends and two receives a round trip.
+-spec pingpongs() -> [kase()].
+pingpongs() ->
+    Answer = 2 * bench_served:answer_size([ok, {ok, binary:copy(<<"x">>, ?SMALL)}]),
+    Datagram = 2 * bench_served:answer_size([ok, {ok, {#{family => inet, port => 4711, addr => {127, 0, 0, 1}},
+                                                 binary:copy(<<"x">>, ?SMALL)}}]),
+    [kase(text("pingpong-~b", [N]),
+          [entry(nif, tcp(N)), served(gosocket, Answer, tcp(N)), entry(gen_tcp, tcp(N)), entry(gen_tcp_active, tcp(N))],
+          [row(text("TCP ping-pong, ~s", [pairs(N)]), rate, nif, {at_least, Rate})]
+          ++ [row(text("TCP ping-pong, ~s: CPU", [pairs(N)]), cpu, nif, {at_most, 0.75}) || N > 1]
+          ++ [row(text("TCP ping-pong, ~s", [pairs(N)]), rate, Other, none) || Other <- [gen_tcp, gen_tcp_active]])
+     || {N, Rate} <- [{1, 1.0}, {8, 1.3}, {64, 1.25}, {512, 1.2}]]
+        ++ [kase(text("udp-~b", [N]),
+                 [entry(nif, udp(N)), served(gosocket, Datagram, udp(N))],
+                 [row(text("UDP ping-pong, ~s", [pairs(N)]), rate, nif, {at_least, Rate}),
+                  row(text("UDP ping-pong, ~s: CPU", [pairs(N)]), cpu, nif, none)])
+            || {N, Rate} <- [{1, 1.0}, {64, 1.2}]]
+        ++ [kase(text("select-~b", [N]),
+                 [entry(nif, select(N)), served(gosocket, Answer, select(N))],
+                 [row(text("TCP ping-pong by nowait and select, ~s", [pairs(N)]), rate, nif, {at_least, 0.8})])
+            || N <- [1, 64]]
+        ++ [kase("udp-shared-8",
+                 [entry(nif, shared()), served(gosocket, Datagram, shared())],
+                 [row("8 receivers on one UDP socket", rate, nif, none)])].
+
+-spec tcp(pos_integer()) -> fun((bench_api:api(), float()) -> bench_run:result()).
+tcp(Pairs) -> fun(Api, Seconds) -> bench_case:pingpong(Api, Pairs, ?SMALL, Seconds) end.
+
+-spec udp(pos_integer()) -> fun((bench_api:api(), float()) -> bench_run:result()).
+udp(Pairs) -> fun(Api, Seconds) -> bench_case:pingpong_udp(Api, Pairs, ?SMALL, Seconds) end.
+
+-spec select(pos_integer()) -> fun((bench_api:api(), float()) -> bench_run:result()).
+select(Pairs) -> fun(Api, Seconds) -> bench_case:pingpong_select(Api, Pairs, ?SMALL, Seconds) end.
+
+-spec shared() -> fun((bench_api:api(), float()) -> bench_run:result()).
+shared() -> fun(Api, Seconds) -> bench_case:udp(Api, 8, ?SMALL, Seconds) end.
+
+%% ---- Many bytes
+
+-spec bulk() -> [kase()].
+bulk() ->
+    Send = fun(Size) -> fun(Api, Seconds) -> bench_bulk:send(Api, Size, Seconds) end end,
+    Recv = fun(Size) -> fun(Api, Seconds) -> bench_bulk:recv(Api, Size, Seconds) end end,
+    Any = fun(Buffer) -> fun(Api, Seconds) -> bench_bulk:recv_any(Api, Buffer, Seconds) end end,
+    Sizes = [{"64 KiB", 1 bsl 16}, {"256 KiB", 1 bsl 18}, {"1 MiB", 1 bsl 20}, {"16 MiB", 1 bsl 24}],
+    [(kase(text("~s-~b", [Name, Size]),
+           [entry(pipe, none, fun(_Api, Seconds) -> Pipe(on, Size, Seconds) end), served(gosocket, Answer(Size), Run(Size)),
+            entry(nif, Run(Size)), entry(gen_tcp, Run(Size))],
+           [row(text(Work, [Text]), rate, pipe, {at_least, 0.9}),
+            row(text(Work, [Text]), rate, nif, none),
+            row(text(Work, [Text]), rate, gen_tcp, none)]))#{unit := mib_per_second}
+     || {Name, Work, Pipe, Run, Answer} <-
+            [{"send", "send of ~s", fun bench_bulk:pipe_send/3, Send, fun(Size) -> bench_served:answer_size([ok]) / Size end},
+             {"recv", "recv of ~s", fun bench_bulk:pipe_recv/3, Recv, fun(_Size) -> 1 end}],
+        {Text, Size} <- Sizes]
+        ++ [(kase("recv-0",
+                  [entry(gen_tcp, Any(default)), served(gosocket, 1, Any(default))],
+                  [row("recv(S, 0), rcvbuf as it is", rate, gen_tcp, {at_least, 0.9})]))#{unit := mib_per_second},
+            (kase("recv-0-65536",
+                  [entry(nif, Any(1 bsl 16)), served(gosocket, 1, Any(1 bsl 16))],
+                  [row("recv(S, 0), rcvbuf 64 KiB", rate, nif, {at_least, 0.3})]))#{unit := mib_per_second}].
+
+%% ---- Connections
+
+-spec connections() -> [kase()].
+connections() ->
+    Accepted = bench_served:answer_size([{ok, {16#1000000, 2, 1, 6, 0}}, ok]),
+    Connected = bench_served:answer_size([{ok, {16#1000000, 2, 1, 6, 0}}, ok, ok]),
+    Acceptors = fun(Api, Seconds) -> bench_case:acceptors(Api, 8, 8, Seconds) end,
+    [kase("accept",
+          [entry(nif, fun bench_connect:accept/2), served(gosocket, Accepted, fun bench_connect:accept/2)],
+          [row("accept and close", rate, nif, {at_least, 0.9}),
+           row("accept and close: CPU", cpu, nif, none)]),
+     kase("connect",
+          [entry(nif, fun bench_connect:connect/2), served(gosocket, Connected, fun bench_connect:connect/2)],
+          [row("open, connect and close", rate, nif, {at_least, 0.9}),
+           row("open, connect and close: CPU", cpu, nif, none)]),
+     kase("accept-8",
+          [entry(nif, Acceptors), served(gosocket, Accepted + Connected, Acceptors), entry(gen_tcp, Acceptors)],
+          [row("8 acceptors, 8 clients", rate, nif, none),
+           row("8 acceptors, 8 clients", rate, gen_tcp, none)])].
+
+%% ---- Those who wait
+
+-spec waiters() -> [kase()].
+waiters() ->
+    Growth = fun(Api, _Seconds) -> bench_waiters:growth(Api, 10000) end,
+    Woken = bench_served:answer_size([{ok, {#{family => inet, port => 4711, addr => {127, 0, 0, 1}}, <<"x">>}}]),
+    [kase("waiters",
+          [entry(nif, Growth), (served(gosocket, Woken, Growth))#{fresh => true}],
+          [row("10,000 blocked receivers: KiB of the helper, each", kib, none, {at_most, 1.8}),
+           row("10,000 blocked receivers: growth of a wake-up from that with 10", growth, nif, {at_most, 1.1})]),
+     (kase("idle",
+           [(served(gosocket, 0, fun(_Api, Seconds) -> bench_waiters:idle(1000, Seconds) end))#{fresh => true}],
+           [row("1,000 blocked receivers: context switches of the helper", switches, none, {at_most, 3})]))#{seconds => 5.0}].
+
+%% ---- Spins, and other nodes
+
+%% What spins must not cost those who are not alone.
+-spec spins() -> [kase()].
+spins() ->
+    Answer = 2 * bench_served:answer_size([ok, {ok, binary:copy(<<"x">>, ?SMALL)}]),
+    [(kase(text("spin-~s-~s", [Name, Load]),
+           [served(gosocket_off, Served, Run), served(gosocket, Served, Run)],
+           [row(Work ++ Beside, rate, gosocket_off, {at_least, 0.95})]))#{loads := [Load], rounds => 15}
+     || {Load, Beside} <- [{idle, ""}, {busy, ", beside 2 busy Erlang processes"}],
+        {Name, Work, Served, Run} <-
+            [{"call", "sockname, one caller, spins on", bench_call:answer(), rate(1)}]
+            ++ [{text("pingpong-~b", [N]), text("TCP ping-pong, ~s, spins on", [pairs(N)]), Answer, tcp(N)} || N <- [1, 8, 64]]].
+
+%% The other node is on this machine: what is compared is the way, not the network. It makes this VM a node, which it stays.
+-spec remote() -> kase().
+remote() ->
+    kase("remote",
+         [entry(gosocket, fun bench_remote:call/2), entry(node_message, none, fun bench_remote:message/2)],
+         [row("sockname with another node's handle, of a message there and back: mean", mean, node_message, none)]).
+
+%% ---- Rows and entries
+
+-spec kase(string(), [entry()], [row()]) -> kase().
+kase(Name, Entries, Rows) ->
+    #{name => Name, unit => per_second, loads => [idle], entries => Entries, rows => Rows}.
+
+-spec row(string(), metric(), atom(), aim()) -> row().
+row(Work, Metric, Theirs, Aim) ->
+    #{work => Work, metric => Metric, ours => gosocket, theirs => Theirs, aim => Aim}.
+
+-spec entry(atom(), fun((bench_api:api(), float()) -> bench_run:result())) -> entry().
+entry(Contender, Run) -> entry(Contender, Contender, Run).
+
+-spec entry(atom(), atom(), fun((bench_api:api(), float()) -> bench_run:result())) -> entry().
+entry(Label, Contender, Run) -> #{label => Label, contender => Contender, answer => none, run => Run}.
+
+-spec served(atom(), number(), fun((bench_api:api(), float()) -> bench_run:result())) -> entry().
+served(Contender, Answer, Run) -> (entry(Contender, Run))#{answer := Answer}.
+
+-spec pairs(pos_integer()) -> string().
+pairs(1) -> "1 pair";
+pairs(Pairs) -> text("~b pairs", [Pairs]).
+
+-spec text(string(), [term()]) -> string().
+text(Format, Arguments) -> lists:flatten(io_lib:format(Format, Arguments)).

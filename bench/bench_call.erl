@@ -2,7 +2,7 @@
 %% which the VM has a copy, and what stands for the floor of a call: a port program that gives back what it gets.
 -module(bench_call).
 
--export([latency/2, rate/3, paced/2, option/2, answer/0]).
+-export([latency/2, rate/3, rested/3, paced/2, option/2, answer/0]).
 -export([pipe_latency/2, pipe_paced/2, lane_rate/3]).
 
 %% For bench_profile.
@@ -31,10 +31,18 @@ latency(Api, Seconds) ->
 rate(Api, Callers, Seconds) ->
     bench_run:rate(lists:duplicate(Callers, fun() -> sockname(Api) end), Seconds, fun() -> ok end).
 
-%% @doc One process calls sockname, and rests for 1 to 2 ms before each call.
+%% @doc One process calls sockname, and rests for so many microseconds before each call; the rest is not in its times.
+-spec rested(socket | gosocket, Micros :: pos_integer(), float()) -> bench_run:result().
+rested(Api, Micros, Seconds) ->
+    bench_run:latency(fun() ->
+                              Port = bench_pipe:open(off),
+                              {fun() -> bench_pipe:rest(Port, Micros) end, sockname(Api)}
+                      end, Seconds).
+
+%% @doc One process calls sockname, and rests for 1 to 2 ms before each call by a timer of the VM.
 -spec paced(socket | gosocket, float()) -> bench_run:result().
 paced(Api, Seconds) ->
-    bench_run:rate([fun() -> rested(sockname(Api)) end], Seconds, fun() -> ok end).
+    bench_run:rate([fun() -> paced(sockname(Api)) end], Seconds, fun() -> ok end).
 
 %% @doc How long one process's getopt of the option takes of which the VM knows the answer.
 -spec option(socket | gosocket, float()) -> bench_run:result().
@@ -56,8 +64,8 @@ sockname(Api) ->
     {_, Socket} = bench_api:udp(Api),
     fun() -> {ok, _} = Api:sockname(Socket), 1 end.
 
--spec rested(bench_run:step()) -> bench_run:step().
-rested(Step) ->
+-spec paced(bench_run:step()) -> bench_run:step().
+paced(Step) ->
     fun() ->
             receive after 1 -> ok end,
             Step()
@@ -72,7 +80,7 @@ pipe_latency(Spin, Seconds) ->
 
 -spec pipe_paced(spin(), float()) -> bench_run:result().
 pipe_paced(Spin, Seconds) ->
-    bench_run:rate([fun() -> rested(bare(Spin)) end], Seconds, fun() -> ok end).
+    bench_run:rate([fun() -> paced(bare(Spin)) end], Seconds, fun() -> ok end).
 
 -spec bare(spin()) -> bench_run:step().
 bare(Spin) ->

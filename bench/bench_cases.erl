@@ -196,17 +196,24 @@ spins() ->
     [(kase(text("spin-~s-~s", [Name, Load]),
            [served(gosocket_off, Served, Run), served(gosocket, Served, Run)],
            [row(Work ++ Beside, rate, gosocket_off, {at_least, 0.95})]))#{loads := [Load], rounds => 15}
-     || {Load, Beside} <- [{idle, ""}, {busy, ", beside 2 busy Erlang processes"}],
+     || {Load, Beside} <- [{idle, ""}, {busy, ", beside 2 busy Erlang processes"}, {threads, ", beside 2 busy threads"}],
         {Name, Work, Served, Run} <-
             [{"call", "sockname, one caller, spins on", bench_call:answer(), rate(1)}]
-            ++ [{text("pingpong-~b", [N]), text("TCP ping-pong, ~s, spins on", [pairs(N)]), Answer, tcp(N)} || N <- [1, 8, 64]]].
+            ++ [{text("pingpong-~b", [N]), text("TCP ping-pong, ~s, spins on", [pairs(N)]), Answer, tcp(N)} || N <- [1, 8, 64]]]
+        ++ [(kase("spin-gap-" ++ Gap,
+                  [served(Contender, bench_call:answer(), fun(Api, Seconds) -> bench_call:rested(Api, Micros, Seconds) end)
+                   || Contender <- [gosocket_off, gosocket]],
+                  [row(text("sockname after ~s ms, spins on: mean", [Gap]), mean, gosocket_off, {at_most, 1.05}),
+                   row(text("sockname after ~s ms, spins on: CPU (unless time is won)", [Gap]), cpu, gosocket_off, {at_most, 1.5})]))
+            #{rounds => 9, seconds => 1.0}
+            || {Gap, Micros} <- [{"0.1", 100}, {"0.3", 300}, {"1", 1000}, {"5", 5000}]].
 
 %% The other node is on this machine: what is compared is the way, not the network. It makes this VM a node, which it stays.
 -spec remote() -> kase().
 remote() ->
     kase("remote",
          [entry(gosocket, fun bench_remote:call/2), entry(node_message, none, fun bench_remote:message/2)],
-         [row("sockname with another node's handle, of a message there and back: mean", mean, node_message, none)]).
+         [row("sockname with another node's handle: mean", mean, node_message, none)]).
 
 %% ---- Rows and entries
 

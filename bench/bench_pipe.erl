@@ -1,7 +1,7 @@
 %% @doc The bare port program (bench/pipe_port.c), and the least lane there can be: a process in front of it.
 -module(bench_pipe).
 
--export([open/1, send/2, recv/2]).
+-export([open/1, send/2, recv/2, rest/2]).
 -export([lane/1, call/1]).
 
 -define(ELEMENT_BYTES, 60).
@@ -27,6 +27,12 @@ send(Port, Block) ->
 recv(Port, Size) ->
     true = port_command(Port, <<$r, Size:32>>),
     receive {Port, {data, Block}} -> Block end.
+
+%% @doc Waits for so long, in steps finer than the VM's timers have.
+-spec rest(port(), Micros :: pos_integer()) -> ok.
+rest(Port, Micros) ->
+    true = port_command(Port, <<$t, Micros:32>>),
+    receive {Port, {data, _}} -> ok end.
 
 %% @doc The lane, and what ends it. A call under way stands in its process dictionary.
 -spec lane(on | off) -> {pid(), Stop :: fun(() -> ok)}.

@@ -11,7 +11,7 @@
 %% What each round has given, by the contenders' labels.
 -type rounds() :: [#{atom() => bench_run:result()}].
 
--define(FORMAT, "~-21s~-8s~-64s~13s  ~-37s~-22s~-9s~s~n").
+-define(FORMAT, "~-25s~-8s~-68s~13s  ~-37s~-23s~-9s~s~n").
 
 -spec head() -> ok.
 head() ->
@@ -45,7 +45,7 @@ name(pipe_off) -> <<"C port that sleeps">>;
 name(lane) -> <<"batched C port">>;
 name(echo) -> <<"C port, our lane">>;
 name(gosocket_off) -> <<"without spins">>;
-name(node_message) -> <<"message">>.
+name(node_message) -> <<"a message there and back">>.
 
 -spec value(bench_cases:metric(), bench_run:result()) -> number().
 value(switches, #{rate := Rate}) -> Rate;

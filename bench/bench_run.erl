@@ -20,8 +20,8 @@
 
 -define(WARM_MS, 150).
 
-%% For a worker to end the operation that it is in.
--define(PATIENCE_MS, 10000).
+%% For a worker to end the operation that it is in: beside 511 pairs, one of OTP's socket may take seconds.
+-define(PATIENCE_MS, 30000).
 
 %% A histogram of nanoseconds: 50 of them a bucket, the last one for all that is longer.
 -define(BUCKET, 50).
@@ -35,6 +35,7 @@ rate(Workers, Seconds, Cleanup) ->
     Parent = self(),
     Pids = [spawn_monitor(quiet(fun() -> start(Prepare(), Done, Stop, Parent) end)) || Prepare <- Workers],
     Started = [started(Pid) || Pid <- Pids],
+    [Pid ! go || {Pid, _} <- Started],
     timer:sleep(?WARM_MS),
     [First, Last] = [{counters:get(Done, 1), erlang:monotonic_time(), bench_machine:cpu_time()}
                      || Wait <- [0, round(Seconds * 1000)], ok =:= timer:sleep(Wait)],
@@ -53,14 +54,14 @@ rate(Workers, Seconds, Cleanup) ->
 cpu(Units, {Vm0, Below0}, {Vm1, Below1}) ->
     #{cpu => (Vm1 - Vm0 + Below1 - Below0) / Units, vm_cpu => (Vm1 - Vm0) / Units}.
 
-%% The clock starts when all have done a first operation.
+%% All have done a first operation before one does a second: they would take the processors from those who connect.
 -spec start(step(), counters:counters_ref(), atomics:atomics_ref(), pid()) -> ok.
 start(Step, Done, Stop, Parent) ->
     counters:add(Done, 1, Step()),
     Parent ! {started, self()},
-    work(Step, Done, Stop).
+    receive go -> work(Step, Done, Stop) end.
 
-%% Who fails before that has failed for `join/2' as well.
+%% Who fails before that, or is stuck, is so for `join/2' as well.
 -spec started({pid(), reference()}) -> {pid(), reference()}.
 started({Pid, Monitor} = Worker) ->
     receive
@@ -68,6 +69,8 @@ started({Pid, Monitor} = Worker) ->
         {'DOWN', Monitor, process, Pid, Reason} ->
             self() ! {'DOWN', Monitor, process, Pid, Reason},
             Worker
+    after ?PATIENCE_MS ->
+        Worker
     end.
 
 -spec work(step(), counters:counters_ref(), atomics:atomics_ref()) -> ok.
@@ -100,34 +103,45 @@ join({Pid, Monitor}, Deadline) ->
         [{stuck, Stuck}]
     end.
 
-%% @doc How long does one operation take a single process? Everything happens in that process.
--spec latency(Prepare :: fun(() -> step()), Seconds :: float()) -> result().
+%% @doc How long does one operation take a single process? Everything happens in that process. What it does before each
+%% operation is not counted.
+-spec latency(Prepare :: fun(() -> step() | {Before :: fun(() -> ok), step()}), Seconds :: float()) -> result().
 latency(Prepare, Seconds) ->
-    alone(fun() -> measure(Prepare(), Seconds) end).
+    alone(fun() ->
+                  case Prepare() of
+                      {Before, Step} -> measure(fun(_Now) -> ok = Before(), os:perf_counter(nanosecond) end, Step, Seconds);
+                      Step -> measure(fun(Now) -> Now end, Step, Seconds)
+                  end
+          end).
 
--spec measure(step(), float()) -> result().
-measure(Step, Seconds) ->
-    {_, Warm, _} = histogram(Step, ?WARM_MS / 1000),
+%% When an operation begins, from when the one before has ended.
+-type beginning() :: fun((integer()) -> integer()).
+
+-spec measure(beginning(), step(), float()) -> result().
+measure(Beginning, Step, Seconds) ->
+    {_, Warm, _} = histogram(Beginning, Step, ?WARM_MS / 1000),
     Cpu = bench_machine:cpu_time(),
-    {Histogram, Count, Elapsed} = histogram(Step, Seconds),
+    {Histogram, Count, Elapsed} = histogram(Beginning, Step, Seconds),
     [P50, P99] = [percentile(Histogram, round(Count * P), 1) || P <- [0.5, 0.99]],
     (cpu(Count, Cpu, bench_machine:cpu_time()))#{units => Warm + Count, mean => Elapsed / Count, p50 => P50, p99 => P99}.
 
--spec histogram(step(), float()) -> {counters:counters_ref(), pos_integer(), pos_integer()}.
-histogram(Step, Seconds) ->
+-spec histogram(beginning(), step(), float()) -> {counters:counters_ref(), pos_integer(), pos_integer()}.
+histogram(Beginning, Step, Seconds) ->
     Histogram = counters:new(?BUCKETS, []),
-    Begin = os:perf_counter(nanosecond),
-    {Count, End} = fill(Step, Histogram, Begin + round(Seconds * 1.0e9), Begin, 0),
-    {Histogram, Count, End - Begin}.
+    Now = os:perf_counter(nanosecond),
+    {Count, Elapsed} = fill(Beginning, Step, Histogram, Now + round(Seconds * 1.0e9), Now, {0, 0}),
+    {Histogram, Count, Elapsed}.
 
--spec fill(step(), counters:counters_ref(), integer(), integer(), non_neg_integer()) ->
-          {pos_integer(), integer()}.
-fill(Step, Histogram, End, Before, Count) ->
+-spec fill(beginning(), step(), counters:counters_ref(), integer(), integer(), {non_neg_integer(), non_neg_integer()}) ->
+          {pos_integer(), pos_integer()}.
+fill(Beginning, Step, Histogram, End, Before, {Count, Elapsed}) ->
+    Begin = Beginning(Before),
     _ = Step(),
     Now = os:perf_counter(nanosecond),
-    counters:add(Histogram, min((Now - Before) div ?BUCKET, ?BUCKETS - 1) + 1, 1),
-    if Now < End -> fill(Step, Histogram, End, Now, Count + 1);
-       true -> {Count + 1, Now}
+    counters:add(Histogram, min((Now - Begin) div ?BUCKET, ?BUCKETS - 1) + 1, 1),
+    Filled = {Count + 1, Elapsed + Now - Begin},
+    if Now < End -> fill(Beginning, Step, Histogram, End, Now, Filled);
+       true -> Filled
     end.
 
 -spec percentile(counters:counters_ref(), integer(), pos_integer()) -> float().

@@ -5,6 +5,7 @@
  *     e  the frame itself
  *     s  one byte, once the whole frame has been read
  *     r  a frame of as many bytes as the four bytes behind the r say
+ *     t  one byte, after as many microseconds of sleep as the four bytes behind the t say
  */
 #define _GNU_SOURCE
 #include "port.h"
@@ -28,6 +29,13 @@ static void answer_bytes(uint32_t size)
         write_all(block, part);
         left -= part;
     }
+}
+
+static void answer_later(uint32_t micros)
+{
+    flush();
+    nanosleep(&(struct timespec){.tv_sec = micros / 1000000, .tv_nsec = micros % 1000000 * 1000L}, NULL);
+    answer((const uint8_t *)"t", 1);
 }
 
 /* Bytes of a frame that is read without being kept; what the last read holds of it is at `in`. */
@@ -56,6 +64,8 @@ static size_t answer_frame(const uint8_t *at, size_t left)
         return 0;
     if (at[4] == 'r' && size == 5)
         answer_bytes(be32(at + 5));
+    else if (at[4] == 't' && size == 5)
+        answer_later(be32(at + 5));
     else
         answer(at + 4, (uint32_t)size);
     return 4 + size;

@@ -20,6 +20,7 @@
     end_of_file_is_closed_on_a_stream_socket/1,
     shutdown_write_lets_the_peer_read_to_the_end/1,
     an_aborted_association_is_a_reset/1,
+    every_receive_after_a_reset_was_told_answers_at_once/1,
     a_sender_waits_for_a_slow_receiver/1,
     one_socket_talks_to_many_peers/1,
     one_to_many_sockets_have_no_peer/1,
@@ -273,6 +274,32 @@ an_aborted_association_is_a_reset(_) ->
     ok = ?S:setopt(Client, socket, linger, {true, 0}),
     close(Client),
     ?assertEqual({error, econnreset}, result(Reader)),
+    close(Server).
+
+%% The kernel says EAGAIN there to those who do not wait in it.
+-spec every_receive_after_a_reset_was_told_answers_at_once(config()) -> term().
+every_receive_after_a_reset_was_told_answers_at_once(_) ->
+    Receives = [fun(S, T) -> ?S:recv(S, 0, T) end, fun(S, T) -> ?S:recv(S, 10, T) end,
+                fun(S, T) -> ?S:recv(S, 0, [peek], T) end, fun(S, T) -> ?S:recvfrom(S, 0, T) end, fun ?S:recvmsg/2],
+    [begin
+         {Client, Server} = sctp_pair(Domain),
+         Told = start(fun() -> First(Server, ?PATIENCE) end),
+         await_parked(Server, num_readers, 1),
+         ok = ?S:setopt(Client, socket, linger, {true, 0}),
+         close(Client),
+         ?assertEqual({error, econnreset}, result(Told)),
+         [?assertEqual({Domain, Timeout, {error, enotconn}}, {Domain, Timeout, result(start(fun() -> Again(Server, Timeout) end), 2000)})
+          || Again <- Receives, Timeout <- [0, 60000, nowait, infinity]],
+         close(Server)
+     end || Domain <- domains(), First <- Receives],
+    %% The same for one who was told of it by a message.
+    {Client, Server} = sctp_pair(inet),
+    {select, Info} = ?S:recv(Server, 0, nowait),
+    ok = ?S:setopt(Client, socket, linger, {true, 0}),
+    close(Client),
+    await_select(Server, Info),
+    ?assertEqual({error, econnreset}, ?S:recv(Server, 0, nowait)),
+    ?assertEqual({error, enotconn}, result(start(fun() -> ?S:recvmsg(Server) end), 2000)),
     close(Server).
 
 -spec a_sender_waits_for_a_slow_receiver(config()) -> term().

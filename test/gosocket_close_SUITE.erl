@@ -18,6 +18,7 @@
     shutdown_read_leaves_a_timed_datagram_recv_waiting/1,
     linger_holds_close_until_its_time_is_over/1,
     linger_of_one_socket_holds_nobody_else/1,
+    stuck_lingering_closes_take_no_thread_and_hold_no_other_close/1,
     linger_0_resets_the_peer/1,
     close_with_unread_data_resets_the_peer/1,
     reset_ends_every_blocking_call_of_the_peer/1,
@@ -33,6 +34,7 @@
 
 -define(OURS, [
     linger_of_one_socket_holds_nobody_else,
+    stuck_lingering_closes_take_no_thread_and_hold_no_other_close,
     shutdown_read_leaves_a_timed_datagram_recv_waiting % the reference is a millisecond early
 ]).
 -include("gosocket_test.hrl").
@@ -210,6 +212,34 @@ linger_of_one_socket_holds_nobody_else(_) ->
     {LingerTime, ok} = result(Closer),
     ?assert(LingerTime >= 2900),
     close({B, C, D}).
+
+%% Threads are counted, and of two closes it is said which ends first: how long one takes says nothing on a busy machine.
+-spec stuck_lingering_closes_take_no_thread_and_hold_no_other_close(config()) -> term().
+stuck_lingering_closes_take_no_thread_and_hold_no_other_close(_) ->
+    Stuck = [lingering(small_pair({inet, stream})) || _ <- lists:seq(1, 300)],
+    _ = [fill(A) || {A, _} <- Stuck],
+    Others = [[lingering(Pair) || _ <- lists:seq(1, 60), Pair <- [pair({inet, stream}), pair({local, stream})]],
+              [pair(Kind) || _ <- lists:seq(1, 60), Kind <- [{inet, stream}, {inet, dgram}, {local, dgram}]]],
+    Threads = threads(),
+    Closers = [start(fun() -> ?S:close(A) end) || {A, _} <- Stuck],
+    [wait_until(fun() -> ?S:recv(A, 0, 0) =:= {error, closed} end) || {A, _} <- Stuck],
+    Waiting = threads(),
+    _ = [begin ok = ?S:send(A, <<"x">>), ok = ?S:close(A) end || {A, _} <- lists:append(Others)],
+    ?assertEqual([], [Closer || {Closer, _} <- Closers, not is_process_alive(Closer)]),
+    ct:log("~b threads, ~b when 300 closes wait, ~b when 300 more are done", [Threads, Waiting, threads()]),
+    ?assert(max(Waiting, threads()) < Threads + 10),
+    close([B || {_, B} <- Stuck ++ lists:append(Others)]),
+    ?assertEqual([ok], lists:usort([result(Closer) || Closer <- Closers])).
+
+-spec lingering({socket(), socket()}) -> {socket(), socket()}.
+lingering({A, _} = Pair) ->
+    ok = ?S:setopt(A, socket, linger, {true, 300}),
+    Pair.
+
+-spec threads() -> pos_integer().
+threads() ->
+    {ok, Threads} = file:list_dir("/proc/" ++ integer_to_list(helper_os_pid()) ++ "/task"),
+    length(Threads).
 
 -spec unsent_data() -> {socket(), socket()}.
 unsent_data() ->

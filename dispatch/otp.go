@@ -175,8 +175,9 @@ func getMeta(b []byte, s *socketcore.Socket) []byte {
 	return etf.AppendRaw(b, s.Meta)
 }
 
-func setMeta(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
+func setMeta(c *call, s *socketcore.Socket, value []byte) (bool, verdict) {
 	if s != nil {
+		c.server.memory.add(len(s.Meta))
 		s.Meta = bytes.Clone(value)
 	}
 	return true, accept

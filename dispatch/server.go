@@ -211,6 +211,9 @@ func (s *Server) readable(uint32) {
 		if frame == nil {
 			break
 		}
+		if len(frame) > port.ReaderKeeps {
+			s.memory.add(len(frame))
+		}
 		s.frame(x, frame)
 	}
 	if !x.loop.Quiet() {

@@ -19,6 +19,9 @@ func (e *LimitError) Error() string {
 // readSize is the smallest room for a read; with it one read takes a batch of requests.
 const readSize = 256 << 10
 
+// ReaderKeeps is the size of a Reader's buffer when no frame needs a larger one.
+const ReaderKeeps = 2 * readSize
+
 // A Reader takes frames from a descriptor, many with one read. Frames lie in its buffer and
 // are valid until the next Fill.
 type Reader struct {
@@ -30,7 +33,7 @@ type Reader struct {
 
 // NewReader reads frames of at most limit bytes from fd.
 func NewReader(fd, limit int) *Reader {
-	return &Reader{fd: fd, limit: limit, buf: make([]byte, 2*readSize)}
+	return &Reader{fd: fd, limit: limit, buf: make([]byte, ReaderKeeps)}
 }
 
 // Fill does one read. It returns the bytes read: 0 when nothing is there now, io.EOF at the
@@ -53,11 +56,7 @@ func (r *Reader) Fill() (int, error) {
 // makeRoom moves what is left to the front when the buffer has too little room behind it, and
 // lets the buffer grow with a large frame as its bytes arrive, never ahead of them.
 func (r *Reader) makeRoom() {
-	if r.r == r.w {
-		r.r, r.w = 0, 0
-		if len(r.buf) > 2*readSize {
-			r.buf = make([]byte, 2*readSize)
-		}
+	if r.Shrink() {
 		return
 	}
 	if len(r.buf)-r.w >= readSize {
@@ -72,6 +71,18 @@ func (r *Reader) makeRoom() {
 		copy(grown, r.buf[:r.w])
 		r.buf = grown
 	}
+}
+
+// Shrink lets go of the room that a large frame took when all frames are out, and tells whether they are.
+func (r *Reader) Shrink() bool {
+	if r.r < r.w {
+		return false
+	}
+	r.r, r.w = 0, 0
+	if len(r.buf) > ReaderKeeps {
+		r.buf = make([]byte, ReaderKeeps)
+	}
+	return true
 }
 
 // Next returns the next whole frame, nil when there is none yet. A *LimitError is final.

@@ -125,30 +125,46 @@ func TestFramesAboveTheLimitAreRefusedByTheirLength(t *testing.T) {
 }
 
 func TestTheBufferGrowsWithTheBytesAndShrinksAgain(t *testing.T) {
-	const size = 3 << 20
-	in, out := pipe(t)
-	r := NewReader(in, 4<<20)
-	start := len(r.buf)
-	body := make([]byte, size)
-	rand.New(rand.NewSource(1)).Read(body)
-	stream := frame(body)
-	var got [][]byte
-	for sent := 0; sent < len(stream); {
-		n := min(64<<10, len(stream)-sent)
-		put(t, out, stream[sent:sent+n])
-		sent += n
-		got = append(got, fill(t, r)...)
-		if limit := max(start, 2*(sent+readSize)); len(r.buf) > limit {
-			t.Fatalf("a buffer of %d bytes when %d have come", len(r.buf), sent)
-		}
-	}
-	if len(got) != 1 || !bytes.Equal(got[0], body) {
-		t.Fatal("the frame came otherwise than it was sent")
-	}
-	put(t, out, frame([]byte("small")))
-	fill(t, r)
-	if len(r.buf) != start {
-		t.Errorf("a buffer of %d bytes after the large frame, %d before", len(r.buf), start)
+	for name, shrink := range map[string]func(t *testing.T, r *Reader, out int){
+		"with the next read": func(t *testing.T, r *Reader, out int) {
+			put(t, out, frame([]byte("small")))
+			fill(t, r)
+		},
+		"when asked to": func(t *testing.T, r *Reader, _ int) {
+			if !r.Shrink() {
+				t.Error("frames are left")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const size = 3 << 20
+			in, out := pipe(t)
+			r := NewReader(in, 4<<20)
+			start := len(r.buf)
+			body := make([]byte, size)
+			rand.New(rand.NewSource(1)).Read(body)
+			stream := frame(body)
+			var got [][]byte
+			for sent := 0; sent < len(stream); {
+				n := min(64<<10, len(stream)-sent)
+				put(t, out, stream[sent:sent+n])
+				sent += n
+				got = append(got, fill(t, r)...)
+				if limit := max(start, 2*(sent+readSize)); len(r.buf) > limit {
+					t.Fatalf("a buffer of %d bytes when %d have come", len(r.buf), sent)
+				}
+				if sent < len(stream) && r.Shrink() {
+					t.Fatal("a part of the frame was let go of")
+				}
+			}
+			if len(got) != 1 || !bytes.Equal(got[0], body) {
+				t.Fatal("the frame came otherwise than it was sent")
+			}
+			shrink(t, r, out)
+			if len(r.buf) != start {
+				t.Errorf("a buffer of %d bytes after the large frame, %d before", len(r.buf), start)
+			}
+		})
 	}
 }
 

@@ -103,6 +103,7 @@ func (l *Loop) readBack(o *Op) Code {
 			if n < len(p.Data) {
 				in.cut(i, n)
 			} else {
+				l.cfg.Freed(len(p.Data))
 				in.remove(i)
 			}
 		}
@@ -126,6 +127,7 @@ func (l *Loop) readBack(o *Op) Code {
 		}
 		o.InFlags |= unix.MSG_TRUNC
 	}
+	l.cfg.Freed(len(p.Data))
 	in.remove(i)
 	return 0
 }

@@ -123,6 +123,14 @@ func (g *ledger) isTidy() bool {
 	return i < 0 || i == g.out
 }
 
+// weight is how many bytes have come back and are to be read.
+func (g *ledger) weight() (n int) {
+	for i := range g.pieces {
+		n += len(g.pieces[i].Data)
+	}
+	return n
+}
+
 // next is the place of what is taken next.
 func (g *ledger) next() uint64 {
 	if i := g.firstBack(); i >= 0 {

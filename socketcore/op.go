@@ -226,6 +226,9 @@ func (p *opPool) put(o *Op) {
 		p.freed(cap(got))
 		got = nil
 	}
+	if cap(o.Ctrl) > keepBuffer {
+		p.freed(cap(o.Ctrl))
+	}
 	if len(p.free) == keepOps {
 		p.freed(int(unsafe.Sizeof(*o)))
 		return

@@ -319,6 +319,7 @@ func (l *Loop) recvMessage(o *Op, p []byte) Code {
 		size = min(size, messageMax)
 		if cap(l.ctrl) < size {
 			l.ctrl = make([]byte, size)
+			l.cfg.Freed(size) // it is for this call alone, if it is large
 		}
 		ctrl = l.ctrl[:size]
 	}

@@ -330,6 +330,7 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	for len(s.connections) > 0 {
 		l.closeSocket(s.connections[0], nil, nil)
 	}
+	weight := int(unsafe.Sizeof(*s)) + len(s.Meta) + s.input.weight()
 	s.input = ledger{}
 	// A duplicate elsewhere would keep events of a closed descriptor coming.
 	if s.events != 0 {
@@ -348,7 +349,7 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	}
 	l.release(l.lookup(s.lastReader))
 	s.dropReceived()
-	l.cfg.Freed(int(unsafe.Sizeof(*s)))
+	l.cfg.Freed(weight)
 	l.closeDescriptor(s, done)
 }
 

@@ -3,6 +3,7 @@
 
 -export([
     memory_of_a_suspended_lane_under_load_is_returned/1,
+    memory_of_large_arguments_is_returned/1,
     memory_of_receives_that_trickled_in_is_returned/1,
     memory_of_stuck_senders_is_returned/1,
     memory_of_large_messages_is_returned/1,
@@ -11,6 +12,7 @@
 
 -define(OURS, [
     memory_of_a_suspended_lane_under_load_is_returned,
+    memory_of_large_arguments_is_returned,
     memory_of_receives_that_trickled_in_is_returned,
     memory_of_stuck_senders_is_returned,
     memory_of_large_messages_is_returned,
@@ -94,6 +96,19 @@ memory_of_large_messages_is_returned(_) ->
     _ = [{result(Writer), result(Reader)} || {Writer, Reader, _, _} <- Stuck],
     Peak = resident_kib(),
     [close({Socket, Peer}) || {_, _, Socket, Peer} <- Stuck],
+    returned(Peak).
+
+-spec memory_of_large_arguments_is_returned(config()) -> term().
+memory_of_large_arguments_is_returned(_) ->
+    Term = random(3 * ?MIB),
+    Sockets = [begin
+         Socket = unconnected({inet, dgram}),
+         ok = ?S:setopt(Socket, otp, meta, Term),
+         _ = outcome(fun() -> ?S:bind(Socket, #{family => inet, addr => Term}) end),
+         Socket
+     end || _ <- lists:seq(1, 40)],
+    Peak = resident_kib(),
+    close(Sockets),
     returned(Peak).
 
 -spec memory_of_ten_thousand_calls_and_sockets_is_returned(config()) -> term().

@@ -64,7 +64,8 @@ type call struct {
 	id   uint32
 	args int
 	far  bool
-	term []byte
+	term []byte // all of it; nil when it is read once only
+	read bool   // all of its arguments have been read
 }
 
 var errItem = errors.New("no item of the protocol")
@@ -124,7 +125,7 @@ func init() {
 
 // request serves {Id, Call}, of which the decoder stands at Call.
 func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
-	if d.Err() != nil {
+	if d.Err() != nil || x.requestOnce(d, id) {
 		return
 	}
 	term := d.Raw()
@@ -135,7 +136,7 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	args.Reset(term)
 	name, n, far := callHead(args)
 	row, ok := calls[string(name)]
-	x.cur = call{x, args, id, n, far, term}
+	x.cur = call{x, args, id, n, far, term, false}
 	c := &x.cur
 	if args.Err() != nil || !ok || c.args < row.least || c.args > row.most {
 		c.raise("badarg")
@@ -155,6 +156,34 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	if args.Err() != nil && len(x.out) == start && x.frames == frames {
 		c.raise("badarg")
 	}
+}
+
+// requestOnce serves a call of every day without reading it twice, first to its end and then its arguments. It tells
+// whether it has; if not, nothing was done.
+func (x *Dispatcher) requestOnce(d *etf.Decoder, id uint32) bool {
+	if len(x.server.dispatchers) > 1 || x.tracing() {
+		return false
+	}
+	args := &x.args
+	*args = *d
+	name, n, far := callHead(args)
+	row := everyDay(name)
+	if far || row == nil || n != row.least {
+		return false
+	}
+	x.cur = call{x, args, id, n, far, nil, false}
+	start, frames := len(x.out), x.frames
+	row.serve(&x.cur)
+	if x.cur.read {
+		*d = *args
+		return true
+	}
+	// A bad argument is this call's alone. What is no term at all is the frame's.
+	d.Skip()
+	if d.Err() == nil && len(x.out) == start && x.frames == frames {
+		x.cur.raise("badarg")
+	}
+	return true
 }
 
 // callHead reads what a call begins with: its name, and how many arguments follow.

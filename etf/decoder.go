@@ -155,6 +155,9 @@ func (d *Decoder) Version() {
 // Kind returns the class of the next term and consumes nothing. It is KindInvalid at
 // the end, after an error, and for terms that are refused; reading them says why.
 func (d *Decoder) Kind() Kind {
+	if d.off < len(d.buf) && d.buf[d.off] != tagList {
+		return shapes[d.buf[d.off]].kind
+	}
 	ahead := *d
 	return shapes[ahead.peek()].kind
 }
@@ -214,6 +217,10 @@ func (d *Decoder) Int() int64 {
 // Uint consumes an integer that is not negative, in whatever size it is sent.
 // [ErrRange] says that it does not fit.
 func (d *Decoder) Uint() uint64 {
+	if b := d.buf[d.off:]; len(b) >= 5 && b[0] == tagInteger && b[1] < 1<<7 {
+		d.off += 5
+		return uint64(binary.BigEndian.Uint32(b[1:]))
+	}
 	start := d.off
 	negative, n, fits := d.integer()
 	if fits && (!negative || n == 0) {
@@ -386,6 +393,12 @@ func latin1ToUTF8(b []byte) []byte {
 
 // Binary consumes a binary. A bit string is none, even one of whole bytes.
 func (d *Decoder) Binary() []byte {
+	if b := d.buf[d.off:]; len(b) >= 5 && b[0] == tagBinary {
+		if n := uint(binary.BigEndian.Uint32(b[1:])); n <= uint(len(b)-5) {
+			d.off += 5 + int(n)
+			return b[5 : 5+n : 5+n]
+		}
+	}
 	if d.peek() != tagBinary {
 		d.mismatch()
 		return nil

@@ -106,28 +106,38 @@ func hasRoom(fd uintptr) bool {
 
 func rawRead(fd int, p []byte) (int, error) {
 	for {
-		n, err := unix.Read(fd, p)
+		n, err := transfer(unix.SYS_READ, fd, p)
 		switch err {
 		case unix.EINTR:
 		case unix.ECONNRESET:
 			return 0, nil
+		case 0:
+			return n, nil
 		default:
-			return n, err
+			return 0, err
 		}
 	}
 }
 
 func rawWrite(fd int, p []byte) (int, error) {
 	for {
-		n, err := unix.Write(fd, p)
+		n, err := transfer(unix.SYS_WRITE, fd, p)
 		switch err {
 		case unix.EINTR:
 		case unix.EPIPE, unix.ECONNRESET:
 			return 0, io.ErrClosedPipe
+		case 0:
+			return n, nil
 		default:
-			return n, err
+			return 0, err
 		}
 	}
+}
+
+// transfer is a read or write that never waits: the Go runtime need not be told of it.
+func transfer(trap uintptr, fd int, p []byte) (int, unix.Errno) {
+	n, _, err := unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	return int(n), err
 }
 
 // rawSplice moves n bytes from one pipe to another and returns how many it could. Why it could not

@@ -96,11 +96,11 @@ func (l *Loop) readBack(o *Op) Code {
 	}
 	if o.Kind == Recv && s.stream {
 		for i := in.firstBack(); i >= 0 && o.Taken < limit; i = in.firstBack() {
-			p := &in.pieces[i]
-			n := min(len(p.Data), limit-o.Taken)
-			o.got = append(o.got, p.Data[:n]...)
+			data := in.pieces[i].back.Data
+			n := min(len(data), limit-o.Taken)
+			o.got = append(o.got, data[:n]...)
 			o.Taken += n
-			if n < len(p.Data) {
+			if n < len(data) {
 				in.cut(i, n)
 			} else {
 				l.cfg.Freed(len(p.Data))
@@ -114,7 +114,7 @@ func (l *Loop) readBack(o *Op) Code {
 		return 0
 	}
 	i := in.firstBack()
-	p := &in.pieces[i]
+	p := in.pieces[i].back
 	o.Result, o.From, o.Extra, o.InFlags = p.Data, p.From, p.Extra, p.Flags
 	if len(o.Result) > limit {
 		o.Result = o.Result[:limit]
@@ -135,7 +135,7 @@ func (l *Loop) readBack(o *Op) Code {
 // peekBack shows what came back and leaves it there.
 func (o *Op) peekBack() {
 	s := o.sock
-	p := &s.input.pieces[s.input.firstBack()]
+	p := s.input.pieces[s.input.firstBack()].back
 	limit := o.Length
 	if limit == 0 {
 		limit = s.RcvBuf
@@ -155,12 +155,14 @@ func (l *Loop) given(o *Op, size int, part bool) {
 	if s == nil || !l.gating || !o.consumes() || size == 0 && s.stream {
 		return
 	}
-	p := piece{lease: lease{o.ID, l.handler.Mark(), o.Far, true}, place: o.place, size: size}
-	p.Part = part
+	p := piece{lease: lease{o.ID, l.handler.Mark(), o.Far, true}, part: part, place: o.place, size: size}
 	if o.Kind == Recv && !s.stream && o.From != nil {
-		p.source = *o.From
+		p.source = makeSource(o.From)
 	}
 	s.input.add(&p)
+	if s.lastReader == nil {
+		s.lastReader = s.readerRoom[:0]
+	}
 	s.lastReader = append(s.lastReader[:0], o.Process...)
 	o.place = s.input.end
 }
@@ -170,8 +172,7 @@ func (l *Loop) putBack(o *Op) {
 	if o.Kind != Recv || len(o.got) == 0 || !o.consumes() {
 		return
 	}
-	p := piece{place: o.place, size: len(o.got)}
-	p.Data = bytes.Clone(o.got)
+	p := piece{place: o.place, size: len(o.got), back: &Returned{Data: bytes.Clone(o.got)}}
 	o.sock.input.add(&p)
 	o.Taken -= len(o.got)
 	o.got, o.parts = o.got[:0], 0

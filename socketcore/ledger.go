@@ -17,10 +17,37 @@ func (p *lease) isOut(delivered uint64) bool { return p.out && (p.far || p.mark 
 // come back and is the next one's to read; one that has arrived is no piece any more.
 type piece struct {
 	lease
-	Returned          // what has come back
-	place    uint64   // in all that the socket has given
-	size     int      // bytes
-	source   Sockaddr // of a message whose answer does not tell it
+	part   bool      // it went ahead of the answer
+	back   *Returned // what has come back, nil while it is out
+	place  uint64    // in all that the socket has given
+	size   int       // bytes
+	source source    // of a message whose answer does not tell it
+}
+
+// A source is an address that is kept for each message: those of the internet lie in place.
+type source struct {
+	raw  [sizeInet6]byte
+	size int
+	long *Sockaddr // what does not fit
+}
+
+func makeSource(from *Sockaddr) (s source) {
+	if from.size > len(s.raw) {
+		long := *from
+		return source{long: &long}
+	}
+	s.size = copy(s.raw[:], from.Bytes())
+	return s
+}
+
+// address returns it; nil when there is none.
+func (s *source) address() *Sockaddr {
+	if s.size == 0 {
+		return s.long
+	}
+	sa := new(Sockaddr)
+	sa.SetBytes(s.raw[:s.size])
+	return sa
 }
 
 // A ledger holds the pieces of a socket in the order of their places. What the kernel has comes behind them.
@@ -70,20 +97,27 @@ func (g *ledger) settle(delivered uint64) {
 	if g.out == g.far {
 		return
 	}
-	g.pieces = slices.DeleteFunc(g.pieces, func(p piece) bool {
-		arrived := p.out && !p.isOut(delivered)
-		if arrived {
-			g.count(&p, -1)
+	kept := 0
+	for i := range g.pieces {
+		p := &g.pieces[i]
+		if p.out && !p.isOut(delivered) {
+			g.count(p, -1)
+			continue
 		}
-		return arrived
-	})
+		if kept < i {
+			g.pieces[kept] = *p
+		}
+		kept++
+	}
+	clear(g.pieces[kept:])
+	g.pieces = g.pieces[:kept]
 }
 
 // find returns the place in pieces of what is out of this request, is a part or the whole result, and has
 // this size; -1 when there is none. The parts of one request come back in order.
 func (g *ledger) find(id uint32, part bool, size int) int {
 	return slices.IndexFunc(g.pieces, func(p piece) bool {
-		return p.out && p.id == id && p.Part == part && p.size == size
+		return p.out && p.id == id && p.part == part && p.size == size
 	})
 }
 
@@ -101,11 +135,11 @@ func (g *ledger) takeBack(i int, r *Returned) {
 	p := &g.pieces[i]
 	g.count(p, -1)
 	p.out = false
-	p.Returned = *r
-	if p.From == nil && p.source.size > 0 {
-		source := p.source
-		p.From = &source
+	back := *r
+	if back.From == nil {
+		back.From = p.source.address()
 	}
+	p.back = &back
 }
 
 // firstBack returns the place in pieces of the first one to be read; -1 when there is none.
@@ -142,7 +176,7 @@ func (g *ledger) next() uint64 {
 // cut takes n bytes off the front of a piece to be read; what is left of it keeps its place.
 func (g *ledger) cut(i, n int) {
 	p := &g.pieces[i]
-	p.Data = p.Data[n:]
+	p.back.Data = p.back.Data[n:]
 	p.place += uint64(n)
 	p.size -= n
 }
@@ -150,8 +184,9 @@ func (g *ledger) cut(i, n int) {
 // appendBack appends the first of these bytes, at most limit.
 func (g *ledger) appendBack(b []byte, limit int) []byte {
 	for i := range g.pieces {
-		data := g.pieces[i].Data
-		b = append(b, data[:min(len(data), limit-len(b))]...)
+		if back := g.pieces[i].back; back != nil {
+			b = append(b, back.Data[:min(len(back.Data), limit-len(b))]...)
+		}
 	}
 	return b
 }

@@ -83,6 +83,7 @@ type Loop struct {
 	sent      bool // bytes since the last look
 	spinner   spinner
 	recent    activity
+	rest      rest
 
 	mu    sync.Mutex
 	shut  bool
@@ -282,6 +283,7 @@ func (l *Loop) Free() {
 		fds.retire(fd)
 		fds.closed(fd)
 	}
+	l.endRest()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.shut = true
@@ -346,16 +348,7 @@ func (l *Loop) poll(sleep int) int {
 	if sleep == 0 {
 		return l.pollNow()
 	}
-	for {
-		n, err := unix.EpollWait(l.epfd, l.events[:], sleep)
-		if err == nil {
-			return n
-		}
-		if err != unix.EINTR {
-			panic("socketcore: epoll_wait: " + err.Error())
-		}
-		sleep = l.sleepTime()
-	}
+	return l.wait(sleep)
 }
 
 func (l *Loop) pollNow() int {

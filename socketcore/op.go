@@ -118,7 +118,7 @@ type Op struct {
 	hungry  bool // waits for bytes that were asked for, not for the kernel
 	listed  bool // in Loop.asking
 	kept    bool // Data lies in got and counts as parked
-	to      Sockaddr
+	ownTo   bool // To is a copy of its own
 	waited  bool
 	goesOn  bool   // a nowait receive in parts that keeps its turn
 	place   uint64 // of what was gathered, see ledger

@@ -24,6 +24,14 @@ func (l *Loop) intern(key []byte) *process {
 	return p
 }
 
+// internFor is intern for a process that has something to do with s: it owns it, as a rule, and is found there.
+func (l *Loop) internFor(s *Socket, key []byte) *process {
+	if p := s.owner; p != nil && p.key == string(key) {
+		return p
+	}
+	return l.intern(key)
+}
+
 // release forgets a process that has nothing here any more. It is called when a
 // socket goes, not when an operation ends: the next operation is likely to come.
 func (l *Loop) release(p *process) {

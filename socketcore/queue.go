@@ -147,15 +147,15 @@ func (l *Loop) park(q *queue, o *Op, st state, front bool) {
 
 // keepArguments copies what a waiting operation has in the caller's buffers.
 func (l *Loop) keepArguments(o *Op) {
-	p := l.intern(o.Process)
+	p := l.internFor(o.sock, o.Process)
 	p.add(o)
 	o.Process = p.keyBytes
 	if o.Mode == Select {
 		o.setRef(o.Ref)
 	}
-	if o.To != nil && o.To != &o.to {
-		o.to = *o.To
-		o.To = &o.to
+	if o.To != nil && !o.ownTo {
+		to := *o.To
+		o.To, o.ownTo = &to, true
 	}
 	if len(o.Ctrl) > 0 {
 		o.Ctrl = append([]byte(nil), o.Ctrl...)

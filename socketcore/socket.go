@@ -54,19 +54,12 @@ type Settings struct {
 // DefaultSettings are those of a socket as opened.
 var DefaultSettings = Settings{RcvBuf: 8192, RcvCtrlBuf: 1024, SndCtrlBuf: 1024, MaxReceivedFDs: 253, UseRegistry: true}
 
-// A Socket is a descriptor with the operations that wait for it.
+// A Socket is a descriptor with the operations that wait for it. What each call looks at stands together: with many
+// sockets it is the memory that a call waits for.
 type Socket struct {
-	Settings
-	ID       uint64
-	Counters [NumCounters]uint64
-	CType    int // 0: opened here, 1: made of a descriptor, 2+FD: duplicate of FD
-
-	loop                *Loop
+	ID                  uint64
 	slot, gen           uint32
 	fd                  int
-	private             int  // duplicate for epoll, -1 for none
-	received            bool // it has got descriptors with messages
-	domain, typ, proto  int
 	stream, tcp         bool
 	whole               bool // takes messages, which must not be sent in parts
 	many                bool // one SCTP socket with many associations
@@ -77,18 +70,27 @@ type Socket struct {
 	plain, drained      bool // see emptied
 	shutRead, shutWrite bool
 	events              uint32
+	readers, writers    queue
+	owner               *process
+	input               ledger
+	lastReader          []byte
+	readerRoom          [80]byte // for most of them
+	Counters            [NumCounters]uint64
+	Settings
 
-	readers, writers, acceptors queue
-	connector                   *Op
-	owner                       *process
-	ownedPrev, ownedNext        *Socket
-	listener                    *Socket   // that accepted it
-	lease                       lease     // of the answer that told of it
-	place                       uint64    // among what that has accepted
-	accepted                    uint64    // how many it has accepted itself
-	connections                 []*Socket // those that came back
-	input                       ledger
-	lastReader                  []byte
+	acceptors            queue
+	connector            *Op
+	loop                 *Loop
+	domain, typ, proto   int
+	private              int  // duplicate for epoll, -1 for none
+	received             bool // it has got descriptors with messages
+	CType                int  // 0: opened here, 1: made of a descriptor, 2+FD: duplicate of FD
+	ownedPrev, ownedNext *Socket
+	listener             *Socket   // that accepted it
+	lease                lease     // of the answer that told of it
+	place                uint64    // among what that has accepted
+	accepted             uint64    // how many it has accepted itself
+	connections          []*Socket // those that came back
 }
 
 // FD is the descriptor.

@@ -5,6 +5,7 @@
     nothing_pending_makes_no_system_calls/1,
     a_thousand_parked_receives_make_no_more_calls_than_the_pings/1,
     a_thousand_armed_selects_make_no_more_calls_than_the_pings/1,
+    a_thousand_parked_receives_wake_threads_for_pings_only/1,
     parked_timeouts_make_no_calls_before_they_are_due/1
 ]).
 
@@ -13,14 +14,17 @@
     nothing_pending_makes_no_system_calls,
     a_thousand_parked_receives_make_no_more_calls_than_the_pings,
     a_thousand_armed_selects_make_no_more_calls_than_the_pings,
+    a_thousand_parked_receives_wake_threads_for_pings_only,
     parked_timeouts_make_no_calls_before_they_are_due
 ]).
 -include("gosocket_test.hrl").
 
 -define(SECONDS, 2).
 -define(LONG_SECONDS, 10).
-%% A ping is read, answered and waited for again.
--define(CALLS_PER_PING, 4).
+%% A ping is looked for, read and answered; then the loop looks once more, and so does the Go runtime before it waits.
+-define(CALLS_PER_PING, 6).
+%% Of all threads of the helper together.
+-define(SWITCHES_PER_SECOND, 3).
 
 -type calls() :: #{binary() => pos_integer()}.
 
@@ -56,6 +60,34 @@ a_thousand_armed_selects_make_no_more_calls_than_the_pings(_) ->
     ?assert(total(traced(?SECONDS)) =< pings(?SECONDS)),
     [ok = ?S:cancel(Socket, SelectInfo) || {Socket, SelectInfo} <- Selects],
     close([Socket || {Socket, _} <- Selects]).
+
+-spec a_thousand_parked_receives_wake_threads_for_pings_only(config()) -> term().
+a_thousand_parked_receives_wake_threads_for_pings_only(_) ->
+    {Sockets, Calls} = lists:unzip([parked(infinity) || _ <- lists:seq(1, 1000)]),
+    wait_until(fun() -> switches_in(2) =< 2 * ?SWITCHES_PER_SECOND end, 10), % what was used before is returned first
+    ?assert(switches_in(?LONG_SECONDS) =< ?LONG_SECONDS * ?SWITCHES_PER_SECOND),
+    close(Sockets),
+    ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls]).
+
+-spec switches_in(Seconds :: pos_integer()) -> non_neg_integer().
+switches_in(Seconds) ->
+    Before = switches(),
+    receive
+    after Seconds * 1000 -> ok
+    end,
+    After = switches(),
+    ct:log("~b context switches in ~b s", [After - Before, Seconds]),
+    After - Before.
+
+%% Of the threads that there are: some may have ended, whose switches do not count any more.
+-spec switches() -> non_neg_integer().
+switches() ->
+    Files = filelib:wildcard(lists:concat(["/proc/", helper_os_pid(), "/task/*/status"])),
+    lists:sum([binary_to_integer(Count)
+               || File <- Files, {ok, Status} <- [file:read_file(File)],
+                  {match, Counts} <- [re:run(Status, "^(?:non)?voluntary_ctxt_switches:\\s*(\\d+)$",
+                                             [global, multiline, {capture, all_but_first, binary}])],
+                  [Count] <- Counts]).
 
 -spec parked_timeouts_make_no_calls_before_they_are_due(config()) -> term().
 parked_timeouts_make_no_calls_before_they_are_due(_) ->

@@ -115,14 +115,17 @@ a_process_is_who_it_is_whatever_its_dictionary_says(_) ->
 
 -spec a_request_for_a_recv_is_small_whatever_the_name_of_the_node(config()) -> term().
 a_request_for_a_recv_is_small_whatever_the_name_of_the_node(_) ->
-    Recv = gosocket_request:call(shared, 16#1ffffff, {recv, make_ref(), self(), 100, [], infinity, []}),
-    [Send | <<"data">>] = gosocket_request:send(shared, 16#1ffffff, {send, make_ref(), self(), [], infinity, [], 4}, <<"data">>),
+    Pid = term_to_binary(self()),
+    <<Process:64>> = binary_part(Pid, byte_size(Pid) - 12, 8),
+    {'$socket', Handle} = Socket = bound({inet, dgram}),
+    {_, Number, _, _, _, _} = gosocket_near:find(Handle),
+    close(Socket),
+    Recv = gosocket_request:recv(Number, 16#1ffffff, 100),
+    [Send | <<"data">>] = gosocket_request:send(Number, 16#1ffffff, 4, <<"data">>),
     [begin
          ?assert(byte_size(Request) =< 64),
          %% OTP 27 counts the bits of a binary on the heap.
          ?assert(lists:member(binary:referenced_byte_size(Request), [byte_size(Request), bit_size(Request)]))
      end || Request <- [Recv, Send]],
-    Pid = term_to_binary(self()),
-    <<Process:64>> = binary_part(Pid, byte_size(Pid) - 12, 8),
     ?assertEqual({recv, 16#1ffffff, Process, 100, [], infinity, []}, binary_to_term(<<131, Recv/binary>>)),
     ?assertEqual({send, 16#1ffffff, Process, [], infinity, [], 4, <<"data">>}, binary_to_term(<<131, Send/binary, "data">>)).

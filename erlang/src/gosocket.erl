@@ -174,6 +174,8 @@ send(Socket, Data, Timeout) -> send(Socket, Data, [], Timeout).
 %% that could send only a part says what is left: send that after the select message.
 -spec send(socket(), iodata(), send_flags(), timeout()) -> sent(timed_reason());
           (socket(), iodata(), send_flags(), nowait) -> sent(reason()) | sent_part() | select().
+send({'$socket', S}, Data, [], infinity) when is_reference(S) ->
+    gosocket_wait:send(S, iolist_to_binary(Data));
 send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Payload = iolist_to_binary(Data),
     Ref = gosocket_arg:select_ref(Timeout),
@@ -259,6 +261,8 @@ recv(Socket, Length, Timeout) -> recv(Socket, Length, [], Timeout).
 -spec recv(socket(), Length :: non_neg_integer(), recv_flags(), timeout()) -> received(timed_reason());
           (socket(), Length :: non_neg_integer(), recv_flags(), nowait) ->
           received(reason()) | received_part() | select().
+recv({'$socket', S}, Length, [], infinity) when is_reference(S), ?IS_LENGTH(Length) ->
+    gosocket_wait:recv(S, Length);
 recv({'$socket', S}, Length, Flags, Timeout)
   when is_reference(S), ?IS_LENGTH(Length), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
     Ref = gosocket_arg:select_ref(Timeout),

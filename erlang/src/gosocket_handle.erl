@@ -9,6 +9,7 @@
 
 -export([new/3,
          find/1,
+         place/1,
          close/3,
          kind/1,
          final_info/1]).
@@ -66,15 +67,20 @@ new({Lane, Incarnation}, Socket, {Domain, Type, Protocol, CType}) ->
 find(Handle) when node(Handle) =/= node() ->
     {remote, node(Handle)};
 find(Handle) ->
-    Home = home(Handle),
-    Incarnation = Home band (1 bsl ?INCARNATION_BITS - 1),
-    Number = (Home bsr ?INCARNATION_BITS) band (1 bsl ?LANE_BITS - 1),
-    case persistent_term:get(?LANE(Number), none) of
-        #gosocket_lane{incarnation = Incarnation} = Lane ->
-            {Lane, atomics:get(Handle, ?SOCKET)};
-        _ ->
-            closed
+    {Key, Incarnation, Socket} = place(Handle),
+    case persistent_term:get(Key, none) of
+        #gosocket_lane{incarnation = Incarnation} = Lane -> {Lane, Socket};
+        _ -> closed
     end.
+
+%% @doc The persistent term of its lane, the run of that, and the socket's number there: they never change.
+-spec place(handle()) -> {Lane :: term(), Incarnation :: pos_integer(), Socket :: non_neg_integer()} | {remote, node()}.
+place(Handle) when node(Handle) =/= node() ->
+    {remote, node(Handle)};
+place(Handle) ->
+    Home = home(Handle),
+    {?LANE((Home bsr ?INCARNATION_BITS) band (1 bsl ?LANE_BITS - 1)), Home band (1 bsl ?INCARNATION_BITS - 1),
+     atomics:get(Handle, ?SOCKET)}.
 
 -spec home(handle()) -> non_neg_integer().
 home(Handle) ->

@@ -124,9 +124,9 @@ drain(Next, Frames, Lent, Outbox, Quiet, Lane) ->
 idle(Next, Frames, Lent, Outbox, Quiet, Lane) when Lent >= ?UNCONFIRMED ->
     idle(Next, Frames, 0, deliver(Frames, Outbox), Quiet, Lane);
 idle(Next, Frames, Lent, Outbox, Quiet, Lane) ->
-    Awaited = case gosocket_outbox:is_empty(Outbox) of
-                  true -> request;
-                  false -> answer
+    Awaited = case gosocket_outbox:count(Outbox) of
+                  0 -> request;
+                  _ -> answer
               end,
     Flushed = gosocket_outbox:flush(Outbox),
     case gosocket_quiet:rounds(Awaited, Quiet) of
@@ -177,12 +177,19 @@ request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
                     element(1, Entry) ! {element(2, Entry), {failed, emsgsize}},
                     drain(Next, Frames, Lent, Outbox, Quiet, Lane);
                 Outbox1 ->
-                    drain((Next + 1) band ?LAST_ID, Frames, Lent, Outbox1,
-                          gosocket_quiet:note(element(1, Entry), Quiet), Lane)
+                    drain((Next + 1) band ?LAST_ID, Frames, Lent, Outbox1, noted(Entry, Outbox, Quiet), Lane)
             end;
         Waiting ->
             put(Next, Waiting),
             request(Entry, Item, (Next + 1) band ?LAST_ID, Frames, Lent, Outbox, Quiet, Lane)
+    end.
+
+%% Who calls is looked at in the first requests of a batch only: among three there are more than two callers.
+-spec noted(entry(), gosocket_outbox:outbox(), gosocket_quiet:quiet()) -> gosocket_quiet:quiet().
+noted({Pid, _, _, _, _}, Outbox, Quiet) ->
+    case gosocket_outbox:count(Outbox) < 3 of
+        true -> gosocket_quiet:note(Pid, Quiet);
+        false -> Quiet
     end.
 
 %% ---- Frames of the helper
@@ -192,53 +199,72 @@ request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
 frame(<<131, 108, _Count:32, Elements/binary>>, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     elements(Elements, Next, Frames, Lent, Outbox, Quiet, Lane);
 frame(Frame, Next, Frames, Lent, Outbox, Quiet, Lane) ->
-    element(Frame, <<106>>, Next, Frames, Lent, Outbox, Quiet, Lane).
+    element(Frame, <<106>>, Next, Frames + 1, Lent, Outbox, Quiet, Lane).
 
-%% Those of a batch count as frames.
+%% Those of a batch count as frames. The answers of every day are taken apart here: nothing of the batch becomes a term
+%% but the data. Who is dead gets none. The question comes before the sending: a process that has got its message may
+%% have ended by the time that it could be asked, and what it took must not be given to another as well.
 -spec elements(binary(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
                gosocket_quiet:quiet(), lane()) -> no_return().
+elements(<<109, _:32, ?ANSWER(Id), ?OK, Rest/binary>>, Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
+    case erase(Id) of
+        {Pid, Tag, Class, [], _} = Entry when is_reference(Tag), Class =:= write orelse Class =:= plain ->
+            case gosocket_selects:is_empty(Selects) of
+                true ->
+                    Pid ! {Tag, ok},
+                    elements(Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane);
+                false ->
+                    answered(Entry, <<?ANSWER(Id), ?OK>>, Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane)
+            end;
+        Entry ->
+            answered(Entry, <<?ANSWER(Id), ?OK>>, Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane)
+    end;
+elements(<<109, _:32, ?ANSWER(Id), ?OK_HEAD, 109, Size:32, Data:Size/binary, Rest/binary>>,
+         Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
+    case erase(Id) of
+        {Pid, Tag, read, [], _} = Entry when is_reference(Tag) ->
+            case gosocket_selects:is_empty(Selects) andalso is_process_alive(Pid) of
+                true ->
+                    Pid ! {Tag, {ok, Data}},
+                    elements(Rest, Next, Frames + 1, Lent + 1, Outbox, Quiet, Lane);
+                false ->
+                    answered(Entry, <<?ANSWER(Id), ?OK_HEAD, 109, Size:32, Data/binary>>, Rest,
+                             Next, Frames + 1, Lent, Outbox, Quiet, Lane)
+            end;
+        Entry ->
+            answered(Entry, <<?ANSWER(Id), ?OK_HEAD, 109, Size:32, Data/binary>>, Rest,
+                     Next, Frames + 1, Lent, Outbox, Quiet, Lane)
+    end;
 elements(<<109, Size:32, Frame:Size/binary, Rest/binary>>, Next, Frames, Lent, Outbox, Quiet, Lane) ->
-    element(Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
+    element(Frame, Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane);
 elements(<<106>>, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     drain(Next, Frames, Lent, Outbox, Quiet, Lane).
 
-%% Who is dead gets nothing. The question comes before the sending: a process that has got its message may
-%% have ended by the time that it could be asked, and what it took must not be given to another as well.
+%% One frame, or one element of a batch.
 -spec element(binary(), binary(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
               gosocket_quiet:quiet(), lane()) -> no_return().
-element(<<?ANSWER(Id), _/binary>> = Frame, Rest, Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
-    case erase(Id) of
-        {Pid, Tag, plain, _, _} ->
-            Pid ! {Tag, Frame},
-            elements(Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane);
-        {Pid, Tag, Class, [], Socket} = Entry when is_reference(Tag), Class =:= read orelse Class =:= write ->
-            case gosocket_selects:is_empty(Selects) andalso (Class =:= write orelse is_process_alive(Pid)) of
-                true when Class =:= write ->
-                    Pid ! {Tag, Frame},
-                    elements(Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane);
-                true ->
-                    Pid ! {Tag, Frame},
-                    elements(Rest, Next, Frames + 1, Lent + 1, Outbox, Quiet, Lane);
-                false ->
-                    routed(gosocket_lane_route:answer(Entry, Frame, Frames + 1, Lane), Socket, Frame,
-                           Rest, Next, Frames + 1, Lent, Outbox, Quiet)
-            end;
-        undefined ->
-            elements(Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane);
-        {_, _, _, _, Socket} = Entry ->
-            routed(gosocket_lane_route:answer(Entry, Frame, Frames + 1, Lane), Socket, Frame,
-                   Rest, Next, Frames + 1, Lent, Outbox, Quiet)
-    end;
+element(<<?ANSWER(Id), _/binary>> = Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    answered(erase(Id), Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
 element(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>> = Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     case get(Id) of
         undefined ->
-            elements(Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane);
+            elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
         {_, _, _, _, Socket} = Entry ->
-            routed(gosocket_lane_route:forward(Entry, Frame, Frames + 1, Lane), Socket, Frame,
-                   Rest, Next, Frames + 1, Lent, Outbox, Quiet)
+            routed(gosocket_lane_route:forward(Entry, Frame, Frames, Lane), Socket, Frame,
+                   Rest, Next, Frames, Lent, Outbox, Quiet)
     end;
 element(Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
-    event(binary_to_term(Frame), Rest, {Next, Frames + 1, Lent, Outbox, Quiet, Lane}).
+    event(binary_to_term(Frame), Rest, {Next, Frames, Lent, Outbox, Quiet, Lane}).
+
+-spec answered(entry() | undefined, binary(), binary(), non_neg_integer(), pos_integer(), non_neg_integer(),
+               gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) -> no_return().
+answered({Pid, Tag, plain, _, _}, Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    Pid ! {Tag, Frame},
+    elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
+answered({_, _, _, _, Socket} = Entry, Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    routed(gosocket_lane_route:answer(Entry, Frame, Frames, Lane), Socket, Frame, Rest, Next, Frames, Lent, Outbox, Quiet);
+answered(undefined, _Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane).
 
 %% What became of an answer.
 -spec routed({sent | lent | handback, lane()}, non_neg_integer() | boolean(), binary(), binary(), non_neg_integer(), pos_integer(),

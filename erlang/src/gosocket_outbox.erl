@@ -6,7 +6,7 @@
 -module(gosocket_outbox).
 
 -export([new/2,
-         is_empty/1,
+         count/1,
          request/3,
          control/2,
          payload/2,
@@ -55,10 +55,10 @@ new(Port, FrameLimit) ->
 busy_limits() ->
     {2 * ?CONTROL_WINDOW, 4 * ?CONTROL_WINDOW}.
 
-%% @doc Whether the batch is empty.
--spec is_empty(outbox()) -> boolean().
-is_empty(#outbox{count = Count}) ->
-    Count =:= 0.
+%% @doc The number of items of the batch.
+-spec count(outbox()) -> non_neg_integer().
+count(#outbox{count = Count}) ->
+    Count.
 
 %% @doc A call with this id, which has to wait when it is a payload and the helper is slow. A frame above the helper's
 %% limit would end it.

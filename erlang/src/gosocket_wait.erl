@@ -6,6 +6,8 @@
 
 -export([call/3,
          send/4,
+         recv/2,
+         send/2,
          open/3,
          ask_lane/2]).
 
@@ -52,6 +54,9 @@
 %% Bytes that a result may keep besides twice its own.
 -define(KEPT, 1024).
 
+%% What the requests of every day have room for.
+-define(INT32_MAX, 16#7fffffff).
+
 %% Bytes of a send that go to another node with the call; nobody here knows the window there.
 -define(REMOTE_WINDOW, (64 bsl 10)).
 
@@ -63,7 +68,7 @@ call(Class, Ref, Call) ->
     case gosocket_handle:find(element(2, Call)) of
         {#gosocket_lane{pid = Pid, clock = Clock, loading = none} = Lane, Socket} ->
             Tag = make_ref(),
-            Pid ! {call, {self(), Tag, Class, Ref, Socket}, gosocket_request:call(Clock, Socket, Call)},
+            Pid ! {call, {self(), Tag, Class, Ref, Socket}, gosocket_term:item(gosocket_clock:for_lane(Clock, Socket, Call))},
             case Class =:= plain andalso spin(Lane) of
                 false -> await(Tag, Pid, shape(Call));
                 Rounds -> poll(Tag, Pid, shape(Call), Rounds)
@@ -83,7 +88,8 @@ send(Ref, Call, Payload, Iovec) ->
     case gosocket_handle:find(element(2, Call)) of
         {#gosocket_lane{pid = Pid, window = Window, clock = Clock, loading = none}, Socket} ->
             Tag = make_ref(),
-            Pid ! {call, {self(), Tag, write, Ref, Socket}, gosocket_request:send(Clock, Socket, Call, first(Payload, Window))},
+            Item = gosocket_term:item(gosocket_clock:for_lane(Clock, Socket, Call), first(Payload, Window)),
+            Pid ! {call, {self(), Tag, write, Ref, Socket}, Item},
             await(Tag, Pid, send_shape({Pid, Socket}, Payload, Iovec));
         {#gosocket_lane{loading = Loading}, _Socket} ->
             gosocket_reload:hold(Loading, {?MODULE, send, [Ref, Call, Payload, Iovec]});
@@ -93,6 +99,45 @@ send(Ref, Call, Payload, Iovec) ->
         closed ->
             failed(send_shape(undefined, Payload, Iovec), closed)
     end.
+
+%% @doc A receive without flags and time-out.
+-spec recv(gosocket_handle:handle(), Length :: non_neg_integer()) -> term().
+recv(Handle, Length) when Length =< ?INT32_MAX ->
+    case gosocket_near:find(Handle) of
+        {_, Process, _, Key, Incarnation, Socket} ->
+            case persistent_term:get(Key, none) of
+                #gosocket_lane{incarnation = Incarnation, loading = none, pid = Pid} ->
+                    Tag = make_ref(),
+                    Pid ! {call, {self(), Tag, read, [], Socket}, gosocket_request:recv(Process, Socket, Length)},
+                    await(Tag, Pid, recv);
+                _ ->
+                    call(read, [], {recv, Handle, self(), Length, [], infinity, []})
+            end;
+        none ->
+            call(read, [], {recv, Handle, self(), Length, [], infinity, []})
+    end;
+recv(Handle, Length) ->
+    call(read, [], {recv, Handle, self(), Length, [], infinity, []}).
+
+%% @doc A send without flags and time-out.
+-spec send(gosocket_handle:handle(), Payload :: binary()) -> term().
+send(Handle, Payload) when byte_size(Payload) =< ?INT32_MAX ->
+    case gosocket_near:find(Handle) of
+        {_, Process, _, Key, Incarnation, Socket} ->
+            case persistent_term:get(Key, none) of
+                #gosocket_lane{incarnation = Incarnation, loading = none, pid = Pid, window = Window} ->
+                    Tag = make_ref(),
+                    Item = gosocket_request:send(Process, Socket, byte_size(Payload), first(Payload, Window)),
+                    Pid ! {call, {self(), Tag, write, [], Socket}, Item},
+                    await(Tag, Pid, {send, {Pid, Socket}, Payload});
+                _ ->
+                    send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined)
+            end;
+        none ->
+            send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined)
+    end;
+send(Handle, Payload) ->
+    send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined).
 
 %% A socket of another node's: the call goes to who is the lane of all of that node's sockets here.
 -spec remote(node(), class(), reference() | [], call(), Payload, Shape) -> term() when
@@ -196,6 +241,12 @@ unwatch(Monitor) -> demonitor(Monitor, [flush]).
 %% Results first, the frequent ones without a term in between. Other frames do not end the call. What is
 %% no binary comes from the lane itself.
 -spec answer(term(), reference(), watch(), shape()) -> term().
+answer(ok, _Tag, Watch, _Shape) ->
+    unwatch(Watch),
+    ok;
+answer({ok, Data}, _Tag, Watch, Shape) when is_binary(Data) ->
+    unwatch(Watch),
+    finish(Shape, {ok, own(Data)});
 answer(<<?ANSWER(_), ?OK>>, _Tag, Watch, Shape) ->
     unwatch(Watch),
     finish(Shape, ok);

@@ -159,7 +159,7 @@ func (c *call) bindMore(s *socketcore.Socket) {
 		return
 	}
 	if action != "add" && action != "remove" {
-		c.raise("badarg")
+		c.badarg()
 		return
 	}
 	domain := socketcore.FamilyInet

@@ -139,7 +139,7 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	x.cur = call{x, args, id, n, far, term, false}
 	c := &x.cur
 	if args.Err() != nil || !ok || c.args < row.least || c.args > row.most {
-		c.raise("badarg")
+		c.badarg()
 		return
 	}
 	if row.of >= ofSocket && len(x.server.dispatchers) > 1 {
@@ -154,7 +154,7 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	start, frames := len(x.out), x.frames
 	row.serve(c)
 	if args.Err() != nil && len(x.out) == start && x.frames == frames {
-		c.raise("badarg")
+		c.badarg()
 	}
 }
 
@@ -181,7 +181,7 @@ func (x *Dispatcher) requestOnce(d *etf.Decoder, id uint32) bool {
 	// A bad argument is this call's alone. What is no term at all is the frame's.
 	d.Skip()
 	if d.Err() == nil && len(x.out) == start && x.frames == frames {
-		x.cur.raise("badarg")
+		x.cur.badarg()
 	}
 	return true
 }
@@ -247,12 +247,8 @@ func (x *Dispatcher) message(n int, name string) int {
 	return start
 }
 
-func (c *call) raise(reason string) {
-	start := c.begin(c.id)
-	v := raise(reason)
-	c.out = v.append(c.out)
-	c.end(start)
-}
+// badarg replies with that exception.
+func (c *call) badarg() { c.answer(badarg()) }
 
 // answer replies with a verdict: ok, an error or an exception.
 func (c *call) answer(v verdict) {

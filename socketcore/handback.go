@@ -103,7 +103,7 @@ func (l *Loop) readBack(o *Op) Code {
 			if n < len(data) {
 				in.cut(i, n)
 			} else {
-				l.cfg.Freed(len(p.Data))
+				l.cfg.Freed(len(data))
 				in.remove(i)
 			}
 		}

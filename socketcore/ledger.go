@@ -160,7 +160,9 @@ func (g *ledger) isTidy() bool {
 // weight is how many bytes have come back and are to be read.
 func (g *ledger) weight() (n int) {
 	for i := range g.pieces {
-		n += len(g.pieces[i].Data)
+		if back := g.pieces[i].back; back != nil {
+			n += len(back.Data)
+		}
 	}
 	return n
 }

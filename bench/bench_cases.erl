@@ -182,7 +182,7 @@ waiters() ->
     [kase("waiters",
           [entry(nif, Growth), (served(gosocket, Woken, Growth))#{fresh => true}],
           [row("10,000 blocked receivers: KiB of the helper, each", kib, none, {at_most, 1.8}),
-           row("10,000 blocked receivers: growth of a wake-up from that with 10", growth, nif, {at_most, 1.1})]),
+           row("growth of a wake-up, 10 to 10,000 blocked receivers", growth, nif, {at_most, 1.1})]),
      (kase("idle",
            [(served(gosocket, 0, fun(_Api, Seconds) -> bench_waiters:idle(1000, Seconds) end))#{fresh => true}],
            [row("1,000 blocked receivers: context switches of the helper", switches, none, {at_most, 3})]))#{seconds => 5.0}].

@@ -130,11 +130,11 @@ func (r row) good(ratio float64) float64 {
 func chart(t table, rows []row) (*plot.Plot, error) {
 	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 	p := plot.New()
-	p.Title.Text = fmt.Sprintf("gosocket beside others: median of %d rounds, least and greatest", rows[0].Rounds)
-	p.Title.TextStyle.Font.Size = 13
+	p.Title.Text = fmt.Sprintf("gosocket beside others: median, least and greatest of %d rounds\nOTP %s, Linux %s, %d processors, %s",
+		rows[0].Rounds, t.OTP, t.Linux, t.Processors, t.Taken)
+	p.Title.TextStyle.Font.Size = 11
 	p.Title.Padding = vg.Points(8)
-	p.X.Label.Text = fmt.Sprintf("times as good as the opponent: more work, or less time or CPU. OTP %s, Linux %s, %d processors, %s",
-		t.OTP, t.Linux, t.Processors, t.Taken)
+	p.X.Label.Text = "times as good as the opponent: more work, or less time or CPU"
 	p.X.Label.TextStyle.Font.Size = 9
 	p.X.Scale = plot.LogScale{}
 	p.X.Tick.Marker = powersOfTwo{}

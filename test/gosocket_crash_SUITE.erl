@@ -192,7 +192,7 @@ fifty_deaths_in_a_row_wear_nothing_out(_) ->
          {ok, Socket} = ?S:open(inet, stream),
          ok = Break(),
          ?assertEqual({error, closed}, ?S:close(Socket))
-     end || _ <- lists:seq(1, 25), Break <- [fun kill_and_await/0, fun kill_lane_and_await/0]],
+     end || _ <- lists:seq(1, case is_short() of true -> 5; false -> 25 end), Break <- [fun kill_and_await/0, fun kill_lane_and_await/0]],
     works_again().
 
 %% ---- races ----
@@ -335,6 +335,7 @@ killed_node_leaves_no_helper_behind(_) ->
 %% A node that was stopped has not heard of its helper for long: that is no sign of its death.
 -spec node_stopped_for_seven_seconds_keeps_its_helper(config()) -> term().
 node_stopped_for_seven_seconds_keeps_its_helper(_) ->
+    skip_unless(not is_short(), "it takes its time whatever the setting, and is run without one"),
     Node = gosocket_test_node:start(gosocket_test_fresh, waits, [], []),
     {Helper, Waiting} = gosocket_test_node:await_said(Node, "helper"),
     OsPid = gosocket_test_node:os_pid(Node),

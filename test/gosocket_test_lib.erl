@@ -14,7 +14,7 @@
 -export([lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
 -export([killed_before_delivery/2, with_lane_suspended/1, await_frame/1]).
 %% the machine
--export([random/1, unique/0, abstract/0, has_ipv6/0, skip_unless/2]).
+-export([random/1, unique/0, abstract/0, has_ipv6/0, is_short/0, skip_unless/2]).
 
 -type call() :: {pid(), reference()}.
 -type socket() :: {'$socket', reference()}.
@@ -280,6 +280,11 @@ has_ipv6() ->
         {ok, Interfaces} -> binary:match(Interfaces, <<"00000000000000000000000000000001">>) =/= nomatch;
         {error, _} -> false
     end.
+
+%% @doc Whether what only repeats is to be short: in runs of the same suites under many settings.
+-spec is_short() -> boolean().
+is_short() ->
+    os:getenv("GOSOCKET_TEST_SHORT") =/= false.
 
 -spec skip_unless(boolean(), string()) -> ok.
 skip_unless(true, _) ->

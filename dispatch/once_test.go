@@ -81,8 +81,8 @@ func everyDayCalls(s uint64) [][]byte {
 	me := rawTerm("\x58\x77\x0enobody@nowhere\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x01")
 	return [][]byte{
 		tuple("recv", s, me, 1, []any{}, 0, 0),
-		tuple("recv", s, 1<<40, 1000, []any{atom("peek")}, atom("nowait"), 7),
-		tuple("recv", s, me, 1<<40, []any{}, rawTerm(two(atom("at"), 1)), 0),
+		tuple("recv", s, uint64(1<<40), 1000, []any{atom("peek")}, atom("nowait"), 7),
+		tuple("recv", s, me, uint64(1<<40), []any{}, rawTerm(two(atom("at"), 1)), 0),
 		tuple("send", s, me, []any{}, atom("infinity"), []any{}, 1, "x"),
 		tuple("send", s, me, []any{atom("nosignal"), atom("oob")}, 0, 0, 3, "xyz"),
 		tuple("send", s+1<<40, 1, []any{}, atom("infinity"), []any{}, 0, ""),

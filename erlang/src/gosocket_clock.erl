@@ -7,8 +7,7 @@
 %% another clock, whatever the difference, gets the milliseconds that are left instead.
 -module(gosocket_clock).
 
--export([nanoseconds/0,
-         expected/1,
+-export([expected/1,
          question/1,
          answered/3,
          for_lane/3,
@@ -25,7 +24,7 @@
 
 -include("gosocket_reload.hrl").
 
-%% @doc This node's reading, the only one.
+%% This node's reading, the only one.
 -spec nanoseconds() -> integer().
 nanoseconds() ->
     os:perf_counter(nanosecond).

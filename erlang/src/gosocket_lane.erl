@@ -253,6 +253,12 @@ element(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>> = Frame, Rest, Next
             routed(gosocket_lane_route:forward(Entry, Frame, Frames, Lane), Socket, Frame,
                    Rest, Next, Frames, Lent, Outbox, Quiet)
     end;
+element(<<131, 104, 4, 119, 4, "want", 98, Id:32, _/binary>> = Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    _ = case get(Id) of
+            {Pid, Tag, _, _, _} -> Pid ! {Tag, Frame};
+            undefined -> ok
+        end,
+    elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
 element(Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     event(binary_to_term(Frame), Rest, {Next, Frames, Lent, Outbox, Quiet, Lane}).
 

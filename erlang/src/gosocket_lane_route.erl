@@ -88,12 +88,6 @@ settle({_, _, Class, Ref, Socket} = Entry, Frame, #lane{selects = Selects, socke
 
 %% @doc A frame that answers nobody.
 -spec event(Event :: tuple(), Lane) -> Lane when Lane :: gosocket_lane:lane().
-event({want, Id, _Offset, _Bytes} = Want, Lane) ->
-    _ = case get(Id) of
-            {Pid, Tag, _, _, _} -> Pid ! {Tag, term_to_binary(Want)};
-            undefined -> ok
-        end,
-    Lane;
 event({select, Socket, Process, Ref}, Lane) ->
     message(Socket, Process, Ref, {select, Ref}, Lane);
 event({abort, Socket, Process, Ref, Reason}, Lane) ->

@@ -178,8 +178,12 @@ func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
 	}
 	c.timing(o)
 	o.Total = c.size()
-	if o.Total == math.MaxInt {
+	switch {
+	case o.Total < math.MaxInt:
+	case o.Kind != socketcore.Sendmsg:
 		c.d.Fail(errItem) // nobody has so much
+	case v.ok():
+		v = refuseWith("emsgsize")
 	}
 	o.Data = c.d.Binary()
 	if !c.good() {

@@ -36,6 +36,7 @@ func TestSizesOfEveryMagnitude(t *testing.T) {
 			}
 			if n > math.MaxInt {
 				c.want(c.do(tuple("send", a, 1, none, 0, none, n, "abc")), "{raise,badarg}")
+				c.want(c.do(tuple("sendmsg", a, 1, atom("undefined"), none, none, 0, none, n, "")), "{error,emsgsize}")
 			}
 		}
 	}

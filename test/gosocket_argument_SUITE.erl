@@ -11,6 +11,7 @@
     bad_parts_of_addresses_count_before_closed/1,
     bad_parts_of_messages_do_not_count_before_closed/1,
     integers_of_any_size_are_out_of_range/1,
+    too_many_parts_count_behind_all_else/1,
     values_that_the_kernel_would_refuse_do_not_count_before_closed/1,
     what_linux_lacks_is_einval_by_either_name/1,
     options_of_characters_take_binaries/1,
@@ -162,6 +163,17 @@ options_of_characters_take_binaries(_) ->
     close(Socket).
 
 %% ---- messages ----
+
+-spec too_many_parts_count_behind_all_else(config()) -> term().
+too_many_parts_count_behind_all_else(_) ->
+    MsgHdr = #{iov => lists:duplicate(1025, <<0:(300 * 8)>>), addr => target()},
+    [same(case Kind of open -> {error, emsgsize}; closed -> {error, closed} end, Kind, [{sendmsg, [MsgHdr | Rest]}])
+     || Kind <- [open, closed], Rest <- [[], [0], [nowait], [[nosignal]], [[], 1000]]],
+    [begin
+         same({raise, {invalid, {flag, foo}}}, Kind, [{sendmsg, [MsgHdr, [foo]]}]),
+         same({raise, {invalid, {address, #{}}}}, Kind, [{sendmsg, [MsgHdr#{addr := #{}}]}])
+     end || Kind <- [open, closed]],
+    same({error, einval}, open, [{sendmsg, [MsgHdr#{ctrl => foo}]}]).
 
 %% Who has no address is `undefined', which to sendmsg is no address.
 -spec a_received_message_may_be_sent_back(config()) -> term().

@@ -8,6 +8,9 @@
          sendmsg/5,
          give_to_dead/1]).
 
+%% A size that is `emsgsize' on every socket.
+-define(TOO_LARGE, (1 bsl 63)).
+
 %% Names a select; made here because the process may hear of it before the call returns.
 -spec select_ref(timeout() | nowait) -> reference() | [].
 select_ref(nowait) -> make_ref();
@@ -21,15 +24,21 @@ reference(_) -> [].
 %% What is left of a message is cut from the iovec.
 -spec sendmsg(reference(), map(), erlang:iovec(), gosocket:send_flags(), timeout() | nowait) -> term().
 sendmsg(S, MsgHdr, Iovec, Flags, Timeout) ->
+    {Size, Payload} = payload(Iovec),
+    Ref = select_ref(Timeout),
+    gosocket_wait:send(Ref, {sendmsg, S, self(), maps:get(addr, MsgHdr, undefined),
+                             maps:get(ctrl, MsgHdr, []), Flags, Timeout, Ref, Size},
+                       Payload, Iovec).
+
+%% That there are too many parts is for the helper to say, behind what is wrong with other arguments or with the socket.
+-spec payload(erlang:iovec()) -> {Size :: non_neg_integer(), binary()}.
+payload(Iovec) ->
     case gosocket_iovec:too_many(Iovec) of
         true ->
-            {error, emsgsize};
+            {?TOO_LARGE, <<>>};
         false ->
             Payload = iolist_to_binary(Iovec),
-            Ref = select_ref(Timeout),
-            gosocket_wait:send(Ref, {sendmsg, S, self(), maps:get(addr, MsgHdr, undefined),
-                                     maps:get(ctrl, MsgHdr, []), Flags, Timeout, Ref, byte_size(Payload)},
-                               Payload, Iovec)
+            {byte_size(Payload), Payload}
     end.
 
 %% The helper knows of deaths only afterwards.

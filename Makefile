@@ -88,6 +88,12 @@ test-model: deps helper ## the random calls against the model of the selects, 10
 	@GOSOCKET_MODEL_CALLS=$${GOSOCKET_MODEL_CALLS:-100000} \
 	    $(REBAR3) ct --suite test/gosocket_model_SUITE --readable=compact
 
+.PHONY: fuzz
+fuzz: ## random bytes for everything that reads terms, FUZZ_SECONDS=60 each; whole frames only with CAP_SYS_ADMIN
+	@for target in etf:FuzzDecode etf:FuzzCursor dispatch:FuzzArguments dispatch:FuzzFrames; do \
+	    $(GO) test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime "$${FUZZ_SECONDS:-60}s" "./$${target%:*}"; \
+	done
+
 .PHONY: soak
 soak: deps helper ## random traffic and faults, random states of sockets, a million steps of hand-backs; SOAK_SECONDS=300 SOAK_SEED=N, RAPID_CHECKS=5000 RAPID_SEED=N MODEL_STEPS=N
 	@RAPID_CHECKS=$${RAPID_CHECKS:-5000} $(GO) test -count=1 -timeout 60m -v -run AnswersAsTheKernelDoes ./socketcore

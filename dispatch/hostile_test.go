@@ -224,9 +224,8 @@ func decoded(t *testing.T, b []byte) etf.Term {
 	return term
 }
 
-// TestWhateverAnItemCarriesIsSurvived does the same with what is no call: it is obeyed, or its frame is bad.
-func TestWhateverAnItemCarriesIsSurvived(t *testing.T) {
-	good := map[string][]byte{
+func itemExamples() map[string][]byte {
+	return map[string][]byte{
 		"chunk":     tuple("chunk", 1, 1, 0, "x"),
 		"debug":     tuple("debug", atom("false"), atom("false")),
 		"died":      tuple("died", atom("nobody")),
@@ -237,6 +236,11 @@ func TestWhateverAnItemCarriesIsSurvived(t *testing.T) {
 		"ping":      tuple("ping", 1),
 		"clock":     tuple("clock", 1),
 	}
+}
+
+// TestWhateverAnItemCarriesIsSurvived does the same with what is no call: it is obeyed, or its frame is bad.
+func TestWhateverAnItemCarriesIsSurvived(t *testing.T) {
+	good := itemExamples()
 	for name := range items {
 		if good[name] == nil {
 			t.Errorf("%s has no example", name)

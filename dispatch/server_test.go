@@ -50,6 +50,12 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 // startClient is newClient for those who end the server themselves.
 func startClient(t *testing.T, change ...func(*Config)) (c *client, end func()) {
 	t.Helper()
+	return startClientOn(t, func(run func()) { go run() }, change...)
+}
+
+// startClientOn is startClient for those who say where the server's first loop runs.
+func startClientOn(t *testing.T, start func(run func()), change ...func(*Config)) (c *client, end func()) {
+	t.Helper()
 	cfg := Config{
 		Version: "test", Loops: 1, Window: 64 << 10, ParkedLimit: 1 << 20,
 		FrameLimit: 4 << 20, MessageLimit: 1 << 20,
@@ -67,7 +73,7 @@ func startClient(t *testing.T, change ...func(*Config)) (c *client, end func()) 
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run() }()
+	start(func() { ended <- s.Run() })
 	c = &client{t: t, log: lines, in: inW, server: s, out: make(chan []byte, 1<<16)}
 	go c.read(outR)
 	end = func() {

@@ -19,6 +19,8 @@
 
 -spec main() -> no_return().
 main() ->
+    %% who holds the clock is not to queue up behind a thousand callers; those that it starts have the usual priority
+    _ = process_flag(priority, high),
     io:format("~ts~n", [bench_machine:describe()]),
     Short = os:getenv("SHORT", "") =/= "",
     ok = bench_served:sees_nothing(),

@@ -5,7 +5,6 @@
          facts/0,
          load_average/0,
          cpu_time/0,
-         children/1,
          context_switches/1,
          anonymous_kib/1,
          start_load/1]).
@@ -44,21 +43,16 @@ cpu_time() ->
     [Vm | Below] = [nanoseconds(Pid) || Pid <- with_children(os:getpid())],
     {Vm / 1.0e9, lists:sum(Below) / 1.0e9}.
 
-%% @doc Process ids of the programs of this name below this VM.
--spec children(Program :: string()) -> [string()].
-children(Program) ->
-    [Pid || Pid <- with_children(os:getpid()), string:trim(read("/proc/" ++ Pid ++ "/comm")) =:= Program].
-
 %% Of all threads the first one alone starts programs, in the VM as well.
 -spec with_children(string()) -> [string()].
 with_children(Pid) ->
     [Pid | lists:flatmap(fun with_children/1, string:lexemes(read(["/proc/", Pid, "/task/", Pid, "/children"]), " "))].
 
-%% This file of each thread.
+%% This file of each thread. Here and below no process is asked: beside a thousand that never wait each answer takes seconds.
 -spec of_threads(Pid :: string(), Name :: string()) -> [string()].
 of_threads(Pid, Name) ->
     Tasks = "/proc/" ++ Pid ++ "/task/",
-    case file:list_dir(Tasks) of
+    case prim_file:list_dir(Tasks) of
         {ok, Threads} -> [Content || Thread <- Threads, (Content = read([Tasks, Thread, $/, Name])) =/= ""];
         {error, _} -> []
     end.
@@ -84,7 +78,7 @@ field(Name, Status) ->
     {match, [Number]} = re:run(Status, ["^", Name, ":\\s+(\\d+)"], [multiline, {capture, all_but_first, list}]),
     list_to_integer(Number).
 
-%% Files of processes that may end meanwhile. Raw: what a look at the processor time costs is in the next one.
+%% Files of processes that may end meanwhile.
 -spec read(file:name_all()) -> string().
 read(Name) ->
     case file:open(Name, [read, raw]) of

@@ -98,7 +98,7 @@ profile_pingpong() ->
 %% Counts from now on; the fun ends that and gives the table.
 -spec trace() -> fun(() -> unicode:chardata()).
 trace() ->
-    case {os:find_executable("strace"), bench_machine:children("gosocket")} of
+    case {os:find_executable("strace"), bench_setup:os_pids()} of
         {false, _} ->
             fun() -> "no strace on this machine" end;
         {Strace, [Pid | _]} ->

@@ -18,14 +18,7 @@
 %% @doc Bytes that the helpers of this node have answered; those of port programs that stand in for a helper are none.
 -spec answered() -> non_neg_integer().
 answered() ->
-    lists:sum([Bytes || Port <- erlang:ports(), is_helper(Port), {input, Bytes} <- [erlang:port_info(Port, input)]]).
-
--spec is_helper(port()) -> boolean().
-is_helper(Port) ->
-    case erlang:port_info(Port, name) of
-        {name, Path} -> filename:basename(Path) =:= "gosocket";
-        undefined -> false
-    end.
+    lists:sum([Bytes || Port <- bench_setup:helpers(), {input, Bytes} <- [erlang:port_info(Port, input)]]).
 
 %% @doc Bytes of answers of this form, as they are in the protocol: an atom or an integer has one form there.
 -spec answer_size([Result :: term()]) -> pos_integer().

@@ -2,7 +2,7 @@
 %% program its lane drives.
 -module(bench_setup).
 
--export([use/1, fresh/1, spin_us/0, program/1, contender/1]).
+-export([use/1, fresh/1, helpers/0, os_pids/0, spin_us/0, program/1, contender/1]).
 
 -export_type([contender/0, settings/0]).
 
@@ -35,6 +35,15 @@ contender(gen_tcp_active) -> #{api => gen_tcp_active, settings => none}.
 %% @doc One of the programs in C, which bench/run puts beside the modules.
 -spec program(string()) -> file:filename().
 program(Name) -> filename:join(filename:dirname(code:which(?MODULE)), Name).
+
+%% @doc The ports of gosocket's helpers; a program that stands in for one is none.
+-spec helpers() -> [port()].
+helpers() ->
+    [Port || Port <- erlang:ports(), {name, Path} <- [erlang:port_info(Port, name)], filename:basename(Path) =:= "gosocket"].
+
+-spec os_pids() -> [Pid :: string()].
+os_pids() ->
+    [integer_to_list(Pid) || Port <- helpers(), {os_pid, Pid} <- [erlang:port_info(Port, os_pid)]].
 
 %% @doc Restarts the application when it does not run with these settings.
 -spec use(settings()) -> ok.

@@ -38,7 +38,7 @@ growth(Api, Many) ->
 idle(Many, Seconds) ->
     Receivers = start(gosocket, Many),
     timer:sleep(?SETTLE_MS),
-    [Helper] = bench_machine:children("gosocket"),
+    [Helper] = bench_setup:os_pids(),
     Before = {bench_machine:context_switches(Helper), erlang:monotonic_time()},
     timer:sleep(round(Seconds * 1000)),
     After = {bench_machine:context_switches(Helper), erlang:monotonic_time()},
@@ -101,5 +101,5 @@ wake_up(Sender, Receivers) ->
 -spec helper_kib(socket | gosocket) -> number().
 helper_kib(socket) -> 0;
 helper_kib(gosocket) ->
-    [Helper] = bench_machine:children("gosocket"),
+    [Helper] = bench_setup:os_pids(),
     bench_machine:anonymous_kib(Helper).

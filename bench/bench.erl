@@ -3,9 +3,9 @@
 %% Every case runs in rounds; a round measures each contender once, one after the other, each warmed. Printed are medians over
 %% the rounds, and the median, least and greatest of the rounds' ratios to the opponent: rounds of the same
 %% moment are comparable, absolute times of a shared machine are not. All contenders are in this one VM. CPU is what the VM and the
-%% helper together used for one unit. Opponents: `pipe' is a program in C behind a port of the caller's own, the floor of any port program;
-%% `lane' the same behind a process that gathers many callers' frames; `echo' the same behind gosocket's lane; these poll as
-%% the helper does, `_off' is without polling. `nif' is OTP's socket.
+%% helper together used for one unit. Opponents are OTP's socket, gen_tcp, and `C port': a program in C behind a port of the caller's
+%% own, the floor of any port program; `batched C port' is the same behind a process that gathers many callers' frames, `C port, our lane'
+%% one behind gosocket's lane. They poll before they sleep, as the helper does, where nothing else is said.
 %%
 %% The same table goes to bench.json beside this module. The exit status is 1 when a case breaks, or when the helper has not
 %% served what was counted (`bench_served'); a missed aim is a matter of the machine and of the hour as well.
@@ -33,7 +33,6 @@ main() ->
     io:format("~b s~n", [erlang:monotonic_time(second) - Begin]),
     halt(case Failures of [] -> 0; _ -> 1 end).
 
-%% Cases of the same load one after the other, in their order otherwise.
 -spec cases(Short :: boolean()) -> [{bench_cases:kase(), bench_machine:load()}].
 cases(Short) ->
     Names = words("CASES"),

@@ -8,8 +8,7 @@
 
 -type settings() :: none | [{Variable :: atom(), term()}].
 
-%% Served: by the helper, which can then be asked how much it was (`bench_served').
--type contender() :: #{api := bench_api:api(), settings := settings(), served => true}.
+-type contender() :: #{api := bench_api:api(), settings := settings()}.
 
 %% What the port programs get where the helper has its default.
 -define(SPIN_US, 60).
@@ -22,8 +21,8 @@ spin_us() -> ?SPIN_US.
 off() -> [{spin_us, 0}, {lane_spin, 0}, {caller_spin, 0}].
 
 -spec contender(atom()) -> contender().
-contender(gosocket) -> #{api => gosocket, settings => [], served => true};
-contender(gosocket_off) -> #{api => gosocket, settings => off(), served => true};
+contender(gosocket) -> #{api => gosocket, settings => []};
+contender(gosocket_off) -> #{api => gosocket, settings => off()};
 contender(echo) -> #{api => gosocket, settings => [{helper, program("echo_port")}, {spin_us, ?SPIN_US}]};
 contender(echo_off) -> #{api => gosocket, settings => [{helper, program("echo_port")} | off()]};
 contender(nif) -> #{api => socket, settings => none};

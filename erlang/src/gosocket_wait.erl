@@ -100,8 +100,8 @@ send(Ref, Call, Payload, Iovec) ->
             failed(send_shape(undefined, Payload, Iovec), closed)
     end.
 
-%% @doc A receive without flags and time-out.
--spec recv(gosocket_handle:handle(), Length :: non_neg_integer()) -> term().
+%% @doc A receive without flags and time-out. (A handle is opaque, and the caller knows that it is a reference.)
+-spec recv(Handle :: term(), Length :: non_neg_integer()) -> term().
 recv(Handle, Length) when Length =< ?INT32_MAX ->
     case gosocket_near:find(Handle) of
         {_, Process, _, Key, Incarnation, Socket} ->
@@ -120,7 +120,7 @@ recv(Handle, Length) ->
     call(read, [], {recv, Handle, self(), Length, [], infinity, []}).
 
 %% @doc A send without flags and time-out.
--spec send(gosocket_handle:handle(), Payload :: binary()) -> term().
+-spec send(Handle :: term(), Payload :: binary()) -> term().
 send(Handle, Payload) when byte_size(Payload) =< ?INT32_MAX ->
     case gosocket_near:find(Handle) of
         {_, Process, _, Key, Incarnation, Socket} ->

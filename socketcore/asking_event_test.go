@@ -97,6 +97,19 @@ func (w *world) event(t *rapid.T) {
 	}
 }
 
+// ends has the peer send its last bytes, and a receive for more before the loop has heard of any of it.
+func (w *world) ends(t *rapid.T) {
+	if w.peer < 0 || rapid.IntRange(0, 2).Draw(t, "really") > 0 {
+		return
+	}
+	w.peerSends(rapid.SampledFrom([]int{1, 5, 50, 500}).Draw(t, "size"), 0)
+	if rapid.Bool().Draw(t, "message") {
+		w.timed(t, request{kind: Recvmsg, length: 1}, false) // TCP_INQ is the user's from then on
+	}
+	_ = unix.Shutdown(w.peer, unix.SHUT_WR)
+	w.timed(t, request{kind: Recv, length: rapid.SampledFrom([]int{10, 1000, 100000}).Draw(t, "length")}, false)
+}
+
 func (w *world) peerSends(n, flags int) {
 	p := make([]byte, n)
 	for i := range p {

@@ -25,7 +25,7 @@ func TestEveryKindOfSocketAnswersAsTheKernelDoes(t *testing.T) {
 			if kind.packets {
 				fewChecks(t, 10) // the kernel takes long to close them
 			} else {
-				fewChecks(t, 60)
+				fewChecks(t, 120)
 			}
 			rapid.Check(t, func(t *rapid.T) {
 				w := newWorld(t, kind)
@@ -60,8 +60,8 @@ func lockForGood() { runtime.LockOSThread() }
 func (w *world) actions() map[string]func(*rapid.T) {
 	actions := map[string]func(*rapid.T){
 		"":            w.wakesWhomItShould,
-		"call":        func(t *rapid.T) { w.timed(t, false) },
-		"call, event": func(t *rapid.T) { w.timed(t, true) },
+		"call":        func(t *rapid.T) { w.timed(t, w.drawRequest(t), false) },
+		"call, event": func(t *rapid.T) { w.timed(t, w.drawRequest(t), true) },
 		"nowait":      w.nowait,
 		"for ever":    w.forEver,
 		"option":      w.option,
@@ -72,6 +72,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		actions["fill"] = w.fill
 		actions["drain"] = w.drain
 		actions["hand back"] = w.handBack
+		actions["end, call"] = w.ends
 	}
 	return actions
 }
@@ -142,8 +143,7 @@ func (w *world) submit(r request) *outcome {
 const shortly = time.Millisecond
 
 // timed is a call with time-out 0 or a short one, and maybe something that happens while it waits.
-func (w *world) timed(t *rapid.T, meanwhile bool) {
-	r := w.drawRequest(t)
+func (w *world) timed(t *rapid.T, r request, meanwhile bool) {
 	r.mode = Try
 	if meanwhile || rapid.Bool().Draw(t, "waits") {
 		r.mode, r.wait = Wait, shortly

@@ -136,7 +136,8 @@ func (l *Loop) attemptGather(o *Op) Code {
 				continue
 			}
 		}
-		if o.Length > 0 && o.Taken > 0 && s.isEmpty() {
+		// Who waits hears of what is behind, be it the end; who does not has to ask.
+		if o.Length > 0 && o.Taken > 0 && o.Mode == Wait && s.isEmpty() {
 			o.Result = o.got
 			return Again
 		}

@@ -38,7 +38,7 @@ all() ->
 with_aims() ->
     [Case#{entries := [Entry || #{label := Label} = Entry <- Entries, is_needed(Label, Aimed)], rows := Aimed}
      || #{entries := Entries, rows := Rows} = Case <- all(), not is_map_key(rounds, Case),
-        (Aimed = [Row || #{aim := Aim} = Row <- Rows, Aim =/= none]) =/= []].
+        Aimed <- [[Row || #{aim := Aim} = Row <- Rows, Aim =/= none]], Aimed =/= []].
 
 -spec is_needed(atom(), [row()]) -> boolean().
 is_needed(Label, Rows) ->

@@ -28,7 +28,11 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		mine := q.of(l.lookup(o.Process))
 		switch {
 		case mine == nil:
-			l.advance(s, q) // what the head waits for may be there, though no event has said so
+			// What the head waits for may be there, though no event has said so, or none that was looked at.
+			if o.Kind < Accept {
+				s.drained = false
+			}
+			l.advance(s, q)
 			if q.head != nil {
 				l.queueBehind(q, o)
 				return

@@ -16,6 +16,7 @@ open() ->
 
 -spec open_with(atom(), term()) -> {opened, ok} | {error, term()}.
 open_with(Variable, Value) ->
+    ok = application:load(gosocket), % what the command line says comes with that
     ok = application:set_env(gosocket, Variable, Value),
     open().
 

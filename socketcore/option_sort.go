@@ -114,9 +114,13 @@ func pair(fd, peer int, a *sortArgs) Errno {
 		copy(mapped[12:], addr[:])
 		name.SetInet6(mapped, port, 0, 0)
 	}
+	// A signal of the Go runtime may break in: the connect goes on, and the next call tells how it ended.
 	e := sysConnect(fd, &name)
+	for e == unix.EINTR || e == unix.EALREADY {
+		e = sysConnect(fd, &name)
+	}
 	if e == unix.EISCONN {
-		return 0 // a signal of the Go runtime broke in, and the kernel began again with what had worked
+		return 0
 	}
 	return e
 }

@@ -53,7 +53,7 @@ with_children(Pid) ->
 of_threads(Pid, Name) ->
     Tasks = "/proc/" ++ Pid ++ "/task/",
     case prim_file:list_dir(Tasks) of
-        {ok, Threads} -> [Content || Thread <- Threads, (Content = read([Tasks, Thread, $/, Name])) =/= ""];
+        {ok, Threads} -> [Content || Thread <- Threads, Content <- [read([Tasks, Thread, $/, Name])], Content =/= ""];
         {error, _} -> []
     end.
 

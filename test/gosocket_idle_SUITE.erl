@@ -20,7 +20,7 @@
 -include("gosocket_test.hrl").
 
 -define(SECONDS, 2).
--define(LONG_SECONDS, 10).
+-define(LONG_SECONDS, 6).
 %% A ping is looked for, read and answered; then the loop looks once more, and so does the Go runtime before it waits.
 -define(CALLS_PER_PING, 6).
 %% Of all threads of the helper together.

@@ -209,8 +209,10 @@ options_are_checked_as_those_of_any_descriptor(Config) ->
 
 -spec count(string()) -> non_neg_integer().
 count(OsPid) ->
-    {ok, Names} = file:list_dir("/proc/" ++ OsPid ++ "/fd"),
-    length(Names).
+    Directory = "/proc/" ++ OsPid ++ "/fd/",
+    {ok, Names} = file:list_dir(Directory),
+    %% a loop of the helper has one more of these while it rests
+    length([Name || Name <- Names, file:read_link(Directory ++ Name) =/= {ok, "anon_inode:[eventpoll]"}]).
 
 -spec adopting_again_and_again_leaves_nothing(config()) -> term().
 adopting_again_and_again_leaves_nothing(Config) ->

@@ -151,11 +151,16 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	if x.tracing() {
 		c.trace(string(name), row.of)
 	}
-	start, frames := len(x.out), x.frames
-	row.serve(c)
-	if args.Err() != nil && len(x.out) == start && x.frames == frames {
+	if answered := c.serve(&row); args.Err() != nil && !answered {
 		c.badarg()
 	}
+}
+
+// serve runs the call and tells whether it was answered at once.
+func (c *call) serve(row *callRow) bool {
+	start, frames := len(c.out), c.frames
+	row.serve(c)
+	return len(c.out) != start || c.frames != frames
 }
 
 // requestOnce serves a call of every day without reading it twice, first to its end and then its arguments. It tells
@@ -172,16 +177,15 @@ func (x *Dispatcher) requestOnce(d *etf.Decoder, id uint32) bool {
 		return false
 	}
 	x.cur = call{x, args, id, n, far, nil, false}
-	start, frames := len(x.out), x.frames
-	row.serve(&x.cur)
-	if x.cur.read {
+	c := &x.cur
+	answered := c.serve(row)
+	if c.read {
 		*d = *args
 		return true
 	}
 	// A bad argument is this call's alone. What is no term at all is the frame's.
-	d.Skip()
-	if d.Err() == nil && len(x.out) == start && x.frames == frames {
-		x.cur.badarg()
+	if d.Skip(); d.Err() == nil && !answered {
+		c.badarg()
 	}
 	return true
 }

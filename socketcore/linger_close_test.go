@@ -63,12 +63,7 @@ func connected(t *testing.T, protocol int) connection {
 	name.SetInet([4]byte{127, 0, 0, 1}, 0)
 	fd := opened(t, protocol)
 	_, _, _ = sysBind(listener, &name), sysListen(listener, 1), sysName(unix.SYS_GETSOCKNAME, listener, &name)
-	// Signals of the Go runtime break in.
-	e := sysConnect(fd, &name)
-	for e == unix.EINTR || e == unix.EALREADY {
-		e = sysConnect(fd, &name)
-	}
-	if e != 0 && e != unix.EISCONN {
+	if e := connectThrough(fd, &name); e != 0 {
 		t.Fatal("connect: ", e)
 	}
 	peer, e := sysAccept(listener)
@@ -254,7 +249,7 @@ func TestLingeringTakesNoThread(t *testing.T) {
 		_, _, _ = sysBind(listener, &name), sysListen(listener, 1000), sysName(unix.SYS_GETSOCKNAME, listener, &name)
 		for range min(many-len(waiting), 1000) {
 			fd := opened(t, unix.IPPROTO_TCP)
-			if e := sysConnect(fd, &name); e != 0 && e != unix.EISCONN {
+			if e := connectThrough(fd, &name); e != 0 {
 				t.Fatal(e)
 			}
 			for {

@@ -114,10 +114,15 @@ func pair(fd, peer int, a *sortArgs) Errno {
 		copy(mapped[12:], addr[:])
 		name.SetInet6(mapped, port, 0, 0)
 	}
-	// A signal of the Go runtime may break in: the connect goes on, and the next call tells how it ended.
-	e := sysConnect(fd, &name)
+	return connectThrough(fd, &name)
+}
+
+// connectThrough connects a descriptor that waits for it. A signal of the Go runtime may break in: the connect
+// goes on, and the next call tells how it ended.
+func connectThrough(fd int, to *Sockaddr) Errno {
+	e := sysConnect(fd, to)
 	for e == unix.EINTR || e == unix.EALREADY {
-		e = sysConnect(fd, &name)
+		e = sysConnect(fd, to)
 	}
 	if e == unix.EISCONN {
 		return 0

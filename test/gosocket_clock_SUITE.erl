@@ -1,7 +1,6 @@
 %% Time-outs are right whatever os:perf_counter/1 counts, and wherever the helper's clock stands.
 -module(gosocket_clock_SUITE).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
 -export([
     the_clock_of_this_machine_is_shared/1,
     no_kind_of_clock_makes_a_timeout_wrong/1,
@@ -19,27 +18,8 @@
 -define(TIMEOUT, 60).
 -define(HOUR, 3600000000000).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
-
--spec suite() -> [term()].
-suite() -> [{timetrap, {seconds, 60}}].
-
--spec init_per_suite(config()) -> config() | {skip, string()}.
--ifdef(REFERENCE).
-init_per_suite(_) ->
-    {skip, "the reference has no clock but the VM's"}.
--else.
-init_per_suite(Config) ->
-    ok = gosocket_test_cluster:open(),
-    [{snapshot, gosocket_test_leaks:snapshot()} | Config].
--endif.
-
--spec end_per_suite(config()) -> ok.
-end_per_suite(_) -> gosocket_test_cluster:close().
-
--spec nothing_is_left_behind(config()) -> ok.
-nothing_is_left_behind(Config) -> gosocket_test_leaks:check(proplists:get_value(snapshot, Config)).
+-define(ABSENT, "the reference has no clock but the VM's").
+-include("gosocket_test_nodes.hrl").
 
 -spec the_clock_of_this_machine_is_shared(config()) -> term().
 the_clock_of_this_machine_is_shared(_) ->

@@ -1,7 +1,6 @@
 %% Options of level otp that the lane keeps copies of: a copy is what the helper would answer.
 -module(gosocket_copy_SUITE).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
 -export([
     copies_are_what_the_helper_answers/1,
     copies_are_right_for_all_processes/1,
@@ -16,27 +15,8 @@
 
 -type socket() :: gosocket_test_lib:socket().
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
-
--spec suite() -> [term()].
-suite() -> [{timetrap, {seconds, 60}}].
-
--spec init_per_suite(config()) -> config() | {skip, string()}.
--ifdef(REFERENCE).
-init_per_suite(_) ->
-    {skip, "the reference has no copies"}.
--else.
-init_per_suite(Config) ->
-    ok = gosocket_test_cluster:open(),
-    gosocket_test_lib:init_suite("", Config).
--endif.
-
--spec end_per_suite(config()) -> ok.
-end_per_suite(_) -> gosocket_test_cluster:close().
-
--spec nothing_is_left_behind(config()) -> ok.
-nothing_is_left_behind(Config) -> gosocket_test_leaks:check(proplists:get_value(snapshot, Config)).
+-define(ABSENT, "the reference has no copies").
+-include("gosocket_test_nodes.hrl").
 
 -spec keys() -> [atom()].
 keys() -> [meta, rcvbuf, controlling_process, fd, rcvctrlbuf, sndctrlbuf, use_registry, domain, iow].

@@ -3,7 +3,6 @@
 %% processes are those that are found running, not a list.
 -module(gosocket_deaths_SUITE).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
 -export([
     any_process_may_be_killed/1,
     any_process_may_be_killed_with_the_lane/1,
@@ -35,29 +34,9 @@
 %% Calls on one more socket of each sort: more than 100.
 -define(CALLERS, 10).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
-
--spec suite() -> [term()].
-suite() -> [{timetrap, {seconds, 120}}].
-
--spec init_per_suite(config()) -> config() | {skip, string()}.
--ifdef(REFERENCE).
-init_per_suite(_) ->
-    {skip, "the reference has no processes of its own"}.
--else.
-init_per_suite(Config) ->
-    ok = gosocket_test_cluster:open(),
-    [{snapshot, gosocket_test_leaks:snapshot()} | Config].
--endif.
-
--spec end_per_suite(config()) -> ok.
-end_per_suite(_) ->
-    gosocket_test_cluster:close().
-
--spec nothing_is_left_behind(config()) -> ok.
-nothing_is_left_behind(Config) ->
-    gosocket_test_leaks:check(proplists:get_value(snapshot, Config)).
+-define(ABSENT, "the reference has no processes of its own").
+-define(TIMETRAP, 120).
+-include("gosocket_test_nodes.hrl").
 
 %% ---- cases ----
 

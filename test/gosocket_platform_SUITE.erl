@@ -9,8 +9,6 @@
     same_fake_of_linux_changes_nothing/1
 ]).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
-
 %% In other nodes.
 -export([on/2, answers/0, open_and_look/0]).
 
@@ -20,27 +18,8 @@
 
 -define(ELSEWHERE, [{unix, darwin}, {unix, freebsd}, {win32, nt}]).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
-
--spec suite() -> [term()].
-suite() -> [{timetrap, {seconds, 60}}].
-
--spec init_per_suite(config()) -> config() | {skip, string()}.
--ifdef(REFERENCE).
-init_per_suite(_) ->
-    {skip, "the reference runs where the VM does"}.
--else.
-init_per_suite(Config) ->
-    ok = gosocket_test_cluster:open(),
-    [{snapshot, gosocket_test_leaks:snapshot()} | Config].
--endif.
-
--spec end_per_suite(config()) -> ok.
-end_per_suite(_) -> gosocket_test_cluster:close().
-
--spec nothing_is_left_behind(config()) -> ok.
-nothing_is_left_behind(Config) -> gosocket_test_leaks:check(proplists:get_value(snapshot, Config)).
+-define(ABSENT, "the reference runs where the VM does").
+-include("gosocket_test_nodes.hrl").
 
 %% ---- what is called ----
 

@@ -2,7 +2,6 @@
 %% held up, and lane, helper and sockets stay. What is purged says itself whether it killed somebody.
 -module(gosocket_reload_SUITE).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
 -export([
     no_loading_kills_or_holds_up_anybody/1
 ]).
@@ -14,29 +13,9 @@
 -import(gosocket_test_lib, [start/1, result/1, run/2, kill/1, elapsed/1, lane/0, helper_os_pid/0]).
 -import(gosocket_test_net, [pair/1, unconnected/1]).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
-
--spec suite() -> [term()].
-suite() -> [{timetrap, {seconds, 120}}].
-
--spec init_per_suite(config()) -> config() | {skip, string()}.
--ifdef(REFERENCE).
-init_per_suite(_) ->
-    {skip, "the reference has other modules"}.
--else.
-init_per_suite(Config) ->
-    ok = gosocket_test_cluster:open(),
-    [{snapshot, gosocket_test_leaks:snapshot()} | Config].
--endif.
-
--spec end_per_suite(config()) -> ok.
-end_per_suite(_) ->
-    gosocket_test_cluster:close().
-
--spec nothing_is_left_behind(config()) -> ok.
-nothing_is_left_behind(Config) ->
-    gosocket_test_leaks:check(proplists:get_value(snapshot, Config)).
+-define(ABSENT, "the reference has other modules").
+-define(TIMETRAP, 120).
+-include("gosocket_test_nodes.hrl").
 
 %% ---- cases ----
 

@@ -1,7 +1,6 @@
 %% A handle works on every node of a cluster: calls from this node with sockets of another, and the other way round.
 -module(gosocket_remote_SUITE).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
 -export([
     every_function_answers_as_at_home/1,
     bad_arguments_raise_as_at_home/1,
@@ -40,34 +39,9 @@
 -import(gosocket_test_net, [pair/1, small_pair/1, listener/1, unconnected/1, bound/1, local_address/1]).
 -import(gosocket_test_cluster, [start_node/0, start_node/1, stop_node/1]).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
-
--spec suite() -> [term()].
-suite() -> [{timetrap, {seconds, 60}}].
-
--spec init_per_suite(config()) -> config() | {skip, string()}.
--ifdef(REFERENCE).
-init_per_suite(_) ->
-    {skip, "the reference knows its own node only"}.
--else.
-init_per_suite(Config) ->
-    ok = gosocket_test_cluster:open(),
-    Snapshot = gosocket_test_leaks:snapshot(),
-    [{home, start_node()}, {snapshot, Snapshot} | Config].
--endif.
-
--spec end_per_suite(config()) -> ok.
-end_per_suite(_) ->
-    gosocket_test_cluster:close().
-
--spec nothing_is_left_behind(config()) -> ok.
-nothing_is_left_behind(Config) ->
-    stop_node(home(Config)),
-    gosocket_test_leaks:check(proplists:get_value(snapshot, Config)).
-
--spec home(config()) -> node().
-home(Config) -> proplists:get_value(home, Config).
+-define(ABSENT, "the reference knows its own node only").
+-define(WITH_HOME, true).
+-include("gosocket_test_nodes.hrl").
 
 %% ---- every function ----
 

@@ -1,7 +1,6 @@
 %% Calls between nodes when something dies, stops or is cut off: everybody who waits has an answer, and nothing is lost.
 -module(gosocket_remote_fault_SUITE).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
 -export([
     killed_node_ends_every_blocking_call/1,
     killed_helper_ends_every_blocking_call_of_another_node/1,
@@ -39,29 +38,8 @@
 -import(gosocket_test_net, [pair/1, small_pair/1, listener/1, unconnected/1, local_address/1]).
 -import(gosocket_test_cluster, [start_node/0, stop_node/1, kill_node/1, signal_node/2]).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
-
--spec suite() -> [term()].
-suite() -> [{timetrap, {seconds, 60}}].
-
--spec init_per_suite(config()) -> config() | {skip, string()}.
--ifdef(REFERENCE).
-init_per_suite(_) ->
-    {skip, "the reference knows its own node only"}.
--else.
-init_per_suite(Config) ->
-    ok = gosocket_test_cluster:open(),
-    [{snapshot, gosocket_test_leaks:snapshot()} | Config].
--endif.
-
--spec end_per_suite(config()) -> ok.
-end_per_suite(_) ->
-    gosocket_test_cluster:close().
-
--spec nothing_is_left_behind(config()) -> ok.
-nothing_is_left_behind(Config) ->
-    gosocket_test_leaks:check(proplists:get_value(snapshot, Config)).
+-define(ABSENT, "the reference knows its own node only").
+-include("gosocket_test_nodes.hrl").
 
 %% ---- blocking calls: made at Node, waiting here ----
 

@@ -2,7 +2,6 @@
 %% the two nodes, not lane and helper of either.
 -module(gosocket_remote_sweep_SUITE).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
 -export([
     hostile_terms_on_sockets_of_another_node/1,
     opaque_terms_come_back_from_another_node_as_they_went/1,
@@ -15,31 +14,9 @@
 -import(gosocket_test_lib, [start/1, result/1, result/2, await_parked/3, random/1]).
 -import(gosocket_test_net, [close/1]).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
-
--spec suite() -> [term()].
-suite() -> [{timetrap, {seconds, 60}}].
-
--spec init_per_suite(config()) -> config() | {skip, string()}.
--ifdef(REFERENCE).
-init_per_suite(_) ->
-    {skip, "the reference knows its own node only"}.
--else.
-init_per_suite(Config) ->
-    ok = gosocket_test_cluster:open(),
-    Snapshot = gosocket_test_leaks:snapshot(),
-    [{home, gosocket_test_cluster:start_node()}, {snapshot, Snapshot} | Config].
--endif.
-
--spec end_per_suite(config()) -> ok.
-end_per_suite(_) ->
-    gosocket_test_cluster:close().
-
--spec nothing_is_left_behind(config()) -> ok.
-nothing_is_left_behind(Config) ->
-    gosocket_test_cluster:stop_node(proplists:get_value(home, Config)),
-    gosocket_test_leaks:check(proplists:get_value(snapshot, Config)).
+-define(ABSENT, "the reference knows its own node only").
+-define(WITH_HOME, true).
+-include("gosocket_test_nodes.hrl").
 
 %% Both kinds at the same time: most of it is waiting for answers.
 -spec hostile_terms_on_sockets_of_another_node(config()) -> term().
@@ -61,7 +38,7 @@ is_due(few, N, Turn) -> N rem 48 =:= Turn.
 
 -spec world(config()) -> gosocket_test_sweep:world().
 world(Config) ->
-    Home = proplists:get_value(home, Config),
+    Home = home(Config),
     #{pair => fun(Kind) -> pair(Home, Kind) end, nodes => [node(), Home]}.
 
 %% Sockets of the other node that belong to this process: a socket's owner may do most with it.
@@ -85,7 +62,7 @@ what_no_frame_holds_is_the_callers_error_at_another_node(Config) ->
 %% More at once than a home keeps for a node that takes nothing. This one takes it a little later.
 -spec many_large_results_at_once_end_nobodys_calls(config()) -> term().
 many_large_results_at_once_end_nobodys_calls(Config) ->
-    Home = proplists:get_value(home, Config),
+    Home = home(Config),
     {Other, Peer} = pair(Home, {inet, dgram}),
     Waiting = start(fun() -> ?S:recv(Other) end),
     Pairs = [pair(Home, {inet, stream}) || _ <- lists:seq(1, 100)],

@@ -111,12 +111,16 @@ recv(Handle, Length) when Length =< ?INT32_MAX ->
                     Pid ! {call, {self(), Tag, read, [], Socket}, gosocket_request:recv(Process, Socket, Length)},
                     await(Tag, Pid, recv);
                 _ ->
-                    call(read, [], {recv, Handle, self(), Length, [], infinity, []})
+                    any_recv(Handle, Length)
             end;
         none ->
-            call(read, [], {recv, Handle, self(), Length, [], infinity, []})
+            any_recv(Handle, Length)
     end;
 recv(Handle, Length) ->
+    any_recv(Handle, Length).
+
+-spec any_recv(Handle :: term(), Length :: non_neg_integer()) -> term().
+any_recv(Handle, Length) ->
     call(read, [], {recv, Handle, self(), Length, [], infinity, []}).
 
 %% @doc A send without flags and time-out.
@@ -131,12 +135,16 @@ send(Handle, Payload) when byte_size(Payload) =< ?INT32_MAX ->
                     Pid ! {call, {self(), Tag, write, [], Socket}, Item},
                     await(Tag, Pid, {send, {Pid, Socket}, Payload});
                 _ ->
-                    send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined)
+                    any_send(Handle, Payload)
             end;
         none ->
-            send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined)
+            any_send(Handle, Payload)
     end;
 send(Handle, Payload) ->
+    any_send(Handle, Payload).
+
+-spec any_send(Handle :: term(), Payload :: binary()) -> term().
+any_send(Handle, Payload) ->
     send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined).
 
 %% A socket of another node's: the call goes to who is the lane of all of that node's sockets here.

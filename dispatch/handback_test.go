@@ -39,6 +39,19 @@ func TestTheNextReaderWaitsForDeliveryAndGetsWhatWasLost(t *testing.T) {
 	})
 }
 
+func TestAReceiveOfAllTakesWhatIsBehindWhatCameBackToo(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.pair()
+		c.want(c.do(send(a, 1, "abc")), "ok")
+		first := c.resultOf(c.call(recv(b, 7, 2, atom("infinity"))))
+		c.lost(7, b, first)
+		c.want(c.do(send(a, 1, "def")), "ok")
+		c.want(c.do(tuple("shutdown", a, atom("write"))), "ok")
+		c.want(c.do(recv(b, 8, 0, 0)), `{ok,<<"abcdef">>}`)
+		c.want(c.do(recv(b, 8, 0, 0)), "{error,closed}")
+	})
+}
+
 func TestPeekSeesWhatCameBackAndLeavesIt(t *testing.T) {
 	everyLoops(t, func(_ *testing.T, c *client) {
 		a, b := c.pair()

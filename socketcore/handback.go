@@ -110,6 +110,9 @@ func (l *Loop) readBack(o *Op) Code {
 		if o.Taken < o.Length {
 			return Again
 		}
+		if o.Length == 0 && s.RcvCount == 0 && o.Flags == 0 {
+			l.readBehind(o, limit-o.Taken)
+		}
 		o.Result = o.got
 		return 0
 	}
@@ -130,6 +133,19 @@ func (l *Loop) readBack(o *Op) Code {
 	l.cfg.Freed(len(p.Data))
 	in.remove(i)
 	return 0
+}
+
+// readBehind takes what the kernel has behind what came back, as one receive of all there is would have got both.
+// An error or the end is the next call's.
+func (l *Loop) readBehind(o *Op, limit int) {
+	there := min(sysInq(o.sock.fd), limit)
+	if there <= 0 {
+		return
+	}
+	if n, c := l.recv(o.sock, o.spare(there), 0); c == 0 {
+		o.Taken += n
+		o.got = o.got[:len(o.got)+n]
+	}
 }
 
 // peekBack shows what came back and leaves it there.

@@ -25,6 +25,29 @@ type Config struct {
 	ParkedLimit  int64 // bytes of unsent payload kept in the helper
 	FrameLimit   int
 	MessageLimit int // largest message of sockets that are not streams
+	Protections  Protections
+}
+
+// Protections say what the program has given up before its server began, for the hello.
+type Protections struct {
+	NoNewPrivs   bool
+	Capabilities []string // those that are effective
+}
+
+func (p *Protections) append(b []byte) []byte {
+	b = etf.AppendMap(etf.AppendAtom(b, "protections"), 2)
+	b = etf.AppendBool(etf.AppendAtom(b, "no_new_privs"), p.NoNewPrivs)
+	return appendAtoms(etf.AppendAtom(b, "capabilities"), p.Capabilities)
+}
+
+func appendAtoms(b []byte, names []string) []byte {
+	if len(names) > 0 {
+		b = etf.AppendList(b, len(names))
+		for _, name := range names {
+			b = etf.AppendAtom(b, name)
+		}
+	}
+	return etf.AppendNil(b)
 }
 
 // Verify tells what is wrong with a configuration.
@@ -135,7 +158,7 @@ func (s *Server) Close() {
 func (x *Dispatcher) sayHello() {
 	c := x.server.cfg
 	start := x.message(2, "hello")
-	b := etf.AppendMap(x.out, 8)
+	b := etf.AppendMap(x.out, 9)
 	b = etf.AppendBinary(etf.AppendAtom(b, "version"), []byte(c.Version))
 	for _, f := range []struct {
 		key   string
@@ -151,7 +174,7 @@ func (x *Dispatcher) sayHello() {
 	} {
 		b = etf.AppendInt(etf.AppendAtom(b, f.key), f.value)
 	}
-	x.out = b
+	x.out = c.Protections.append(b)
 	x.end(start)
 }
 

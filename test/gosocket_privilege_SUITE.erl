@@ -12,6 +12,8 @@
     cap_sys_admin_opens_in_namespaces_and_speaks_for_processes/1,
     cap_setuid_and_setgid_speak_for_users_and_groups/1,
     all_capabilities_do_all_of_it/1,
+    capabilities_that_the_configuration_does_not_name_are_dropped/1,
+    without_a_helper_nothing_is_protected/1,
     file_capabilities_of_the_helper_serve_any_user/1
 ]).
 
@@ -19,6 +21,7 @@
 -include("gosocket_test.hrl").
 
 %% Bits of capabilities(7).
+-define(CAP_NET_BIND_SERVICE, 10).
 -define(CAP_NET_RAW, 13).
 
 -define(NOBODY, "--reuid=65534 --regid=65534 --clear-groups").
@@ -89,6 +92,26 @@ all_capabilities_do_all_of_it(_) ->
     {Outcomes, Effective} = gosocket_test_privilege:try_all(),
     skip_unless(Effective band 16#1fffff =:= 16#1fffff, "root, but without some of the capabilities"),
     ?assertEqual([], [{Name, Result} || {Name, Result} <- maps:to_list(Outcomes), Result =/= ok]).
+
+-spec capabilities_that_the_configuration_does_not_name_are_dropped(config()) -> term().
+capabilities_that_the_configuration_does_not_name_are_dropped(_) ->
+    skip_unless(is_root(), "not root"),
+    [begin
+         Options = ["-gosocket", "capabilities", Written],
+         {{returned, {Outcomes, Effective, Protections}}, _} =
+             gosocket_test_node:wait(gosocket_test_node:start(gosocket_test_privilege, try_protected, [], [], Options), 2 * ?PATIENCE),
+         ?assertEqual({Written, Expected}, {Written, Effective}),
+         ?assertEqual(#{no_new_privs => true, capabilities => Kept}, maps:with([no_new_privs, capabilities], Protections)),
+         ?assertEqual(lists:member(net_raw, Kept), maps:get(raw_inet, Outcomes) =:= ok),
+         ?assertEqual({error, eperm}, maps:get(netns, Outcomes))
+     end || {Written, Kept, Expected} <- [{"[]", [], 0}, {"[cap_net_raw]", [net_raw], 1 bsl ?CAP_NET_RAW},
+                                          {"[net_raw,net_bind_service]", [net_bind_service, net_raw],
+                                           (1 bsl ?CAP_NET_RAW) bor (1 bsl ?CAP_NET_BIND_SERVICE)}]].
+
+-spec without_a_helper_nothing_is_protected(config()) -> term().
+without_a_helper_nothing_is_protected(_) ->
+    ?assertMatch({{returned, #{protections := Protections}}, _} when Protections =:= #{},
+                 gosocket_test_node:wait(gosocket_test_node:start(?S, info, [], []))).
 
 %% setcap(8): so that an unprivileged node has raw sockets.
 -spec file_capabilities_of_the_helper_serve_any_user(config()) -> term().

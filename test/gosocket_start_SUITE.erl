@@ -136,7 +136,9 @@ application_variable_names_the_helper(_) ->
 settings_that_are_not_understood_are_einval(_) ->
     [?assertEqual({Variable, Value, {returned, {error, einval}}}, {Variable, Value, fresh(open_with, [Variable, Value])})
      || {Variable, Value} <- [{loops, 17}, {loops, some}, {spin_us, -1}, {window, 1}, {parked_limit, -1}, {log_level, silly},
-                              {lane_spin, -1}, {caller_spin, often}]].
+                              {lane_spin, -1}, {caller_spin, often},
+                              {capabilities, [net_rwa]}, {capabilities, net_raw}, {capabilities, ["net_raw"]},
+                              {capabilities, [net_raw | net_admin]}, {capabilities, ['net_raw,net_admin']}]].
 
 %% A helper that is repaired works at once, without a restart of anything.
 -spec failed_start_does_not_stop_the_next(config()) -> term().

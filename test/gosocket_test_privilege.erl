@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([names/0, try_all/0]).
+-export([names/0, try_all/0, try_protected/0]).
 
 -spec names() -> [atom()].
 names() -> [Name || {Name, _} <- trials()].
@@ -13,6 +13,13 @@ names() -> [Name || {Name, _} <- trials()].
 try_all() ->
     Outcomes = maps:from_list([{Name, ended(Trial())} || {Name, Trial} <- trials()]),
     {Outcomes, effective()}.
+
+%% And what the helper says of itself.
+-spec try_protected() -> {#{atom() => ok | {error, term()}}, Effective :: non_neg_integer(), Protections :: map()}.
+try_protected() ->
+    {Outcomes, Effective} = try_all(),
+    #{protections := Protections} = ?S:info(),
+    {Outcomes, Effective, Protections}.
 
 -spec ended(term()) -> ok | {error, term()}.
 ended(ok) -> ok;

@@ -40,6 +40,8 @@ func main() {
 	parked := flag.Int64("parked-limit", 16<<20, "bytes of unsent payload kept")
 	frames := flag.Int("frame-limit", 4<<20, "largest frame accepted, in bytes")
 	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")
+	var keep capabilities
+	flag.Var(&keep, "capabilities", "capabilities(7) to keep, separated by commas; all without this flag")
 	showVersion := flag.Bool("version", false, "print the version and exit")
 	flag.CommandLine.Init(os.Args[0], flag.ContinueOnError)
 	var said bytes.Buffer
@@ -72,7 +74,14 @@ func main() {
 		flush()
 		os.Exit(badSettings)
 	}
-	err := run(cfg, &log)
+	effective, missing, err := confine(&keep)
+	if len(missing) > 0 {
+		log.Warn().Strs("capabilities", missing).Msg("capabilities that the helper was not given")
+	}
+	if err == nil {
+		cfg.Protections = dispatch.Protections{NoNewPrivs: true, Capabilities: effective}
+		err = run(cfg, &log)
+	}
 	if err != nil {
 		log.Error().Err(err).Msg("exit")
 	}

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 	}
 	program = filepath.Join(dir, "gosocket")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped: threads are made otherwise with C
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s%v\n", out, err)
 		os.Exit(1)
@@ -56,6 +57,7 @@ type helper struct {
 	reader *bufio.Reader
 	log    *os.File
 	exit   chan error
+	hello  etf.Tuple
 }
 
 // pipes makes the ends that the helper and the test have.
@@ -82,6 +84,17 @@ func socketPair(t *testing.T) (r, w *os.File) {
 // start runs the helper and reads its hello.
 func start(t *testing.T, stdio pipes, args ...string) *helper {
 	t.Helper()
+	h := launch(t, stdio, args...)
+	h.hello, _ = h.frame().(etf.Tuple)
+	if name(h.hello) != "hello" {
+		t.Fatalf("first frame: %v", h.hello)
+	}
+	return h
+}
+
+// launch runs the helper.
+func launch(t *testing.T, stdio pipes, args ...string) *helper {
+	t.Helper()
 	inR, inW := stdio(t)
 	outR, outW := stdio(t)
 	logR, logW := plainPipe(t)
@@ -93,7 +106,7 @@ func start(t *testing.T, stdio pipes, args ...string) *helper {
 	for _, f := range []*os.File{inR, outW, logW} {
 		f.Close()
 	}
-	h := &helper{t, cmd, inW, outR, bufio.NewReader(outR), logR, nil}
+	h := &helper{t: t, cmd: cmd, in: inW, out: outR, reader: bufio.NewReader(outR), log: logR}
 	h.exit = h.waited()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // fails when it has ended, as it should have
@@ -102,10 +115,6 @@ func start(t *testing.T, stdio pipes, args ...string) *helper {
 			f.Close()
 		}
 	})
-	hello := h.frame().(etf.Tuple)
-	if name(hello) != "hello" {
-		t.Fatalf("first frame: %v", hello)
-	}
 	return h
 }
 

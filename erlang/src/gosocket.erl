@@ -415,7 +415,8 @@ info(Socket) -> erlang:error(badarg, [Socket]).
 %% ---- All sockets
 
 %% @doc Settings, and how many sockets there are, of each type, domain and protocol: `#{debug, socket_debug,
-%% use_registry, iow, counters := #{num_cnt_bits, num_sockets, num_tstreams, num_dinet, num_ptcp, ...}}'.
+%% use_registry, iow, counters := #{num_cnt_bits, num_sockets, num_tstreams, num_dinet, num_ptcp, ...},
+%% protections}'. What of docs/security.md is active in the helper stands in `protections', which is empty while none runs.
 -spec info() -> map().
 info() -> gosocket_registry:info().
 

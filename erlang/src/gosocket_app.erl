@@ -17,6 +17,8 @@
 %%     most 16 processes call; default 60, 0: never</td></tr>
 %% <tr><td>`caller_spin'</td><td>rounds a caller polls for the answer of a call that never waits,
 %%     while at most two processes call; default 15, 0: never</td></tr>
+%% <tr><td>`capabilities'</td><td>what the helper keeps of the capabilities that it was started with, a list
+%%     of names as in capabilities(7): `[net_raw, net_bind_service]'; default all of them</td></tr>
 %% <tr><td>`use_registry'</td><td>whether sockets are listed by `gosocket:which_sockets/0,1'; default
 %%     `true'. Set by `gosocket:use_registry/1'.</td></tr>
 %% </table>

@@ -24,11 +24,14 @@
 
 -spec start() -> {ok, port()} | {error, atom()}.
 start() ->
-    case [Wrong || {_, Value} = Wrong <- rounds(), not (is_integer(Value) andalso Value >= 0)] of
-        [] ->
-            launch();
-        Wrong ->
+    case {[Wrong || {_, Value} = Wrong <- rounds(), not (is_integer(Value) andalso Value >= 0)], gosocket_rules:flags()} of
+        {[], {ok, Rules}} ->
+            launch(Rules);
+        {[_ | _] = Wrong, _} ->
             logger:error("gosocket: application variables that have to be integers from 0 up: ~tp", [Wrong]),
+            {error, einval};
+        {[], {error, Wrong}} ->
+            logger:error("gosocket: application variables that are no rules for a helper: ~tp", [Wrong]),
             {error, einval}
     end.
 
@@ -37,12 +40,12 @@ start() ->
 rounds() ->
     [{Variable, Value} || Variable <- [lane_spin, caller_spin], {ok, Value} <- [application:get_env(gosocket, Variable)]].
 
--spec launch() -> {ok, port()} | {error, atom()}.
-launch() ->
+-spec launch(Rules :: [string()]) -> {ok, port()} | {error, atom()}.
+launch(Rules) ->
     BusyLimits = gosocket_outbox:busy_limits(),
     try
         open_port({spawn_executable, path()},
-                  [{packet, 4}, binary, exit_status, use_stdio, hide, {args, args()},
+                  [{packet, 4}, binary, exit_status, use_stdio, hide, {args, args() ++ Rules},
                    {busy_limits_port, BusyLimits}, {busy_limits_msgq, BusyLimits}])
     of
         Port -> {ok, Port}

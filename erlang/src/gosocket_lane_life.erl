@@ -35,6 +35,9 @@ message({ask, Pid, Tag, sockets}, #lane{sockets = Sockets} = Lane) ->
 message({ask, Pid, Tag, helper}, #lane{hello = #{pid := OsPid}} = Lane) ->
     Pid ! {Tag, OsPid},
     {[], Lane};
+message({ask, Pid, Tag, protections}, #lane{hello = #{protections := Protections}} = Lane) ->
+    Pid ! {Tag, Protections},
+    {[], Lane};
 message({reload, gosocket_wait, Loading}, Lane) ->
     door(Loading, Lane),
     gosocket_reload:tell(Loading, [{Pid, Tag} || {Pid, Tag, _, _, _} <- calls()]),

@@ -74,13 +74,18 @@ is(Key, Value) ->
 
 -spec all() -> [{Handle :: term(), Registered :: boolean()}].
 all() ->
+    ask(sockets, []).
+
+%% What the lane knows, or what is there without one.
+-spec ask(Question :: atom(), Without :: Answer) -> Answer.
+ask(Question, Without) ->
     case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
         none ->
-            [];
+            Without;
         #gosocket_lane{pid = Lane} ->
-            case gosocket_wait:ask_lane(Lane, sockets) of
-                {error, closed} -> [];
-                Sockets -> Sockets
+            case gosocket_wait:ask_lane(Lane, Question) of
+                {error, closed} -> Without;
+                Answer -> Answer
             end
     end.
 
@@ -91,6 +96,7 @@ info() ->
       socket_debug => is_debug(socket_debug),
       use_registry => use(),
       iow => false,
+      protections => ask(protections, #{}),
       counters => counters(Kinds)}.
 
 -spec counters([tuple()]) -> #{atom() => non_neg_integer()}.

@@ -12,7 +12,7 @@
 
 -include("gosocket_test.hrl").
 
--import(gosocket_test_lib, [result/1, run/2, kill/1, helper_os_pid/0, unique/0, skip_unless/2]).
+-import(gosocket_test_lib, [result/1, beside/2, run/2, kill/1, helper_os_pid/0, unique/0, skip_unless/2]).
 -import(gosocket_test_net, [bound/1, close/1]).
 
 -define(TIMEOUT, 60).
@@ -29,9 +29,8 @@ the_clock_of_this_machine_is_shared(_) ->
 
 -spec no_kind_of_clock_makes_a_timeout_wrong(config()) -> term().
 no_kind_of_clock_makes_a_timeout_wrong(_) ->
-    lists:foreach(fun(Kind) -> all_right({Kind, apart}, in_fresh_node(timeouts_with, [Kind])) end,
-                  gosocket_test_clock:kinds()),
-    all_right({same, shared}, in_fresh_node(timeouts_with, [same])).
+    Relations = [{same, shared} | [{Kind, apart} || Kind <- gosocket_test_clock:kinds()]],
+    beside(fun({Kind, _} = Which) -> all_right(Which, in_fresh_node(timeouts_with, [Kind])) end, Relations).
 
 -spec stepping_wall_time_changes_no_timeout(config()) -> term().
 stepping_wall_time_changes_no_timeout(_) ->
@@ -40,8 +39,8 @@ stepping_wall_time_changes_no_timeout(_) ->
 %% It is asked for each second for which calls wait.
 -spec clock_that_parts_from_the_helpers_later_is_found_out(config()) -> term().
 clock_that_parts_from_the_helpers_later_is_found_out(_) ->
-    [all_right({Kind, apart}, in_fresh_node(parts_later, [Kind]))
-     || Kind <- [{offset, ?HOUR}, {offset, -1000000}, {rate, 101}, random]].
+    beside(fun(Kind) -> all_right({Kind, apart}, in_fresh_node(parts_later, [Kind])) end,
+           [{offset, ?HOUR}, {offset, 20000000}, {offset, -20000000}, {offset, -1000000}, {rate, 101}, random]).
 
 %% A difference that the kernel makes.
 -spec helper_in_a_time_namespace_keeps_time(config()) -> term().

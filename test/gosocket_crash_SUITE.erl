@@ -26,6 +26,14 @@
 ]).
 
 -define(OURS, []).
+-define(BESIDE, [
+    stopped_helper_ends_every_blocking_call_within_six_seconds,
+    stopped_helper_aborts_every_select_within_six_seconds,
+    stopped_helper_with_full_pipes_holds_nobody_longer,
+    helper_stopped_for_two_seconds_goes_on,
+    killed_node_leaves_no_helper_behind,
+    node_stopped_for_seven_seconds_keeps_its_helper
+]).
 -include("gosocket_test.hrl").
 
 %% From a stopped helper to the last answer, with something for a busy machine.
@@ -43,8 +51,7 @@ killed_lane_ends_every_blocking_call(_) ->
 
 -spec stopped_helper_ends_every_blocking_call_within_six_seconds(config()) -> term().
 stopped_helper_ends_every_blocking_call_within_six_seconds(_) ->
-    {Elapsed, ok} = elapsed(fun() -> ends_every_blocking_call(fun stop_helper/0) end),
-    ct:log("~b ms with the set-up", [Elapsed]).
+    gosocket_test_node:alone(fun() -> ends_every_blocking_call(fun stop_helper/0) end).
 
 -spec kill_helper() -> ok.
 kill_helper() ->
@@ -95,7 +102,7 @@ killed_lane_aborts_every_select_once(_) ->
 
 -spec stopped_helper_aborts_every_select_within_six_seconds(config()) -> term().
 stopped_helper_aborts_every_select_within_six_seconds(_) ->
-    aborts_every_select_once(fun stop_helper/0).
+    gosocket_test_node:alone(fun() -> aborts_every_select_once(fun stop_helper/0) end).
 
 -spec aborts_every_select_once(fun(() -> ok)) -> ok.
 aborts_every_select_once(Break) ->
@@ -188,11 +195,12 @@ kill_lane_and_await() ->
 
 -spec fifty_deaths_in_a_row_wear_nothing_out(config()) -> term().
 fifty_deaths_in_a_row_wear_nothing_out(_) ->
-    [begin
+    Closing = [begin
          {ok, Socket} = ?S:open(inet, stream),
          ok = Break(),
-         ?assertEqual({error, closed}, ?S:close(Socket))
+         start(fun() -> ?S:close(Socket) end)
      end || _ <- lists:seq(1, case is_short() of true -> 5; false -> 25 end), Break <- [fun kill_and_await/0, fun kill_lane_and_await/0]],
+    ?assertEqual([{error, closed}], lists:usort([result(Call) || Call <- Closing])),
     works_again().
 
 %% ---- races ----
@@ -272,6 +280,10 @@ send_tells_what_was_not_reported_taken(_) ->
 %% The pipe to a stopped helper fills up: nobody may be suspended in it.
 -spec stopped_helper_with_full_pipes_holds_nobody_longer(config()) -> term().
 stopped_helper_with_full_pipes_holds_nobody_longer(_) ->
+    gosocket_test_node:alone(fun full_pipes_of_a_stopped_helper_hold_nobody/0).
+
+-spec full_pipes_of_a_stopped_helper_hold_nobody() -> ok.
+full_pipes_of_a_stopped_helper_hold_nobody() ->
     Pairs = [pair({inet, stream}) || _ <- lists:seq(1, 20)],
     Data = random(8 bsl 20),
     ok = stop_helper(),
@@ -288,6 +300,10 @@ stopped_helper_with_full_pipes_holds_nobody_longer(_) ->
 
 -spec helper_stopped_for_two_seconds_goes_on(config()) -> term().
 helper_stopped_for_two_seconds_goes_on(_) ->
+    gosocket_test_node:alone(fun a_stop_of_two_seconds_ends_nothing/0).
+
+-spec a_stop_of_two_seconds_ends_nothing() -> term().
+a_stop_of_two_seconds_ends_nothing() ->
     {A, B} = pair({inet, stream}),
     Reader = start(fun() -> ?S:recv(B, 3) end),
     await_parked(B, num_readers, 1),

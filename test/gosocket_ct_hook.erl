@@ -17,7 +17,7 @@ post_end_per_testcase(Suite, Case, _Config, Return, State) ->
 
 -spec on_tc_fail(module(), term(), term(), state()) -> state().
 on_tc_fail(Suite, Case, Reason, State) ->
-    State#{{Suite, Case} => {failed, Reason}}.
+    State#{{Suite, without_group(Case)} => {failed, Reason}}.
 
 -spec on_tc_skip(module(), term(), term(), state()) -> state().
 on_tc_skip(Suite, Case, {_Kind, Reason}, State) ->
@@ -26,7 +26,12 @@ on_tc_skip(Suite, Case, {_Kind, Reason}, State) ->
                   {failed, _} -> failed;
                   _ -> skipped
               end,
-    State#{{Suite, Case} => {Outcome, Reason}}.
+    State#{{Suite, without_group(Case)} => {Outcome, Reason}}.
+
+%% Who has ended is named without the group that it is in, who fails or is skipped with it.
+-spec without_group(term()) -> term().
+without_group({Case, _Group}) when Case =/= init_per_group, Case =/= end_per_group -> Case;
+without_group(Case) -> Case.
 
 -spec terminate(state()) -> ok.
 terminate(State) ->

@@ -17,6 +17,7 @@
     a_thousand_parked_receives_wake_threads_for_pings_only,
     parked_timeouts_make_no_calls_before_they_are_due
 ]).
+-define(BESIDE, ?OURS).
 -include("gosocket_test.hrl").
 
 -define(SECONDS, 2).
@@ -30,10 +31,12 @@
 
 -spec nothing_pending_makes_no_system_calls(config()) -> term().
 nothing_pending_makes_no_system_calls(_) ->
-    Sockets = [bound({inet, dgram}) || _ <- lists:seq(1, 1000)],
-    ok = await_no_pings(),
-    ?assert(is_idle(traced(?SECONDS))),
-    close(Sockets).
+    gosocket_test_node:alone(fun() ->
+        Sockets = [bound({inet, dgram}) || _ <- lists:seq(1, 1000)],
+        ok = await_no_pings(),
+        ?assert(is_idle(traced(?SECONDS))),
+        close(Sockets)
+    end).
 
 %% strace itself interrupts the one call that waits.
 -spec is_idle(calls()) -> boolean().
@@ -48,25 +51,31 @@ await_no_pings() ->
 
 -spec a_thousand_parked_receives_make_no_more_calls_than_the_pings(config()) -> term().
 a_thousand_parked_receives_make_no_more_calls_than_the_pings(_) ->
-    {Sockets, Calls} = lists:unzip([parked(infinity) || _ <- lists:seq(1, 1000)]),
-    ok = await_pings_only(?LONG_SECONDS),
-    close(Sockets),
-    ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls]).
+    gosocket_test_node:alone(fun() ->
+        {Sockets, Calls} = lists:unzip([parked(infinity) || _ <- lists:seq(1, 1000)]),
+        ok = await_pings_only(?LONG_SECONDS),
+        close(Sockets),
+        ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls])
+    end).
 
 -spec a_thousand_armed_selects_make_no_more_calls_than_the_pings(config()) -> term().
 a_thousand_armed_selects_make_no_more_calls_than_the_pings(_) ->
-    Selects = [{Socket, SelectInfo} || _ <- lists:seq(1, 1000), Socket <- [bound({inet, dgram})],
-                                       {select, SelectInfo} <- [?S:recvfrom(Socket, 0, nowait)]],
-    ok = await_pings_only(?SECONDS),
-    [ok = ?S:cancel(Socket, SelectInfo) || {Socket, SelectInfo} <- Selects],
-    close([Socket || {Socket, _} <- Selects]).
+    gosocket_test_node:alone(fun() ->
+        Selects = [{Socket, SelectInfo} || _ <- lists:seq(1, 1000), Socket <- [bound({inet, dgram})],
+                                           {select, SelectInfo} <- [?S:recvfrom(Socket, 0, nowait)]],
+        ok = await_pings_only(?SECONDS),
+        [ok = ?S:cancel(Socket, SelectInfo) || {Socket, SelectInfo} <- Selects],
+        close([Socket || {Socket, _} <- Selects])
+    end).
 
 -spec a_thousand_parked_receives_wake_threads_for_pings_only(config()) -> term().
 a_thousand_parked_receives_wake_threads_for_pings_only(_) ->
-    {Sockets, Calls} = lists:unzip([parked(infinity) || _ <- lists:seq(1, 1000)]),
-    wait_until(fun() -> switches_in(?LONG_SECONDS) =< ?LONG_SECONDS * ?SWITCHES_PER_SECOND end, 4),
-    close(Sockets),
-    ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls]).
+    gosocket_test_node:alone(fun() ->
+        {Sockets, Calls} = lists:unzip([parked(infinity) || _ <- lists:seq(1, 1000)]),
+        wait_until(fun() -> switches_in(?LONG_SECONDS) =< ?LONG_SECONDS * ?SWITCHES_PER_SECOND end, 4),
+        close(Sockets),
+        ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls])
+    end).
 
 -spec switches_in(Seconds :: pos_integer()) -> non_neg_integer().
 switches_in(Seconds) ->
@@ -90,10 +99,12 @@ switches() ->
 
 -spec parked_timeouts_make_no_calls_before_they_are_due(config()) -> term().
 parked_timeouts_make_no_calls_before_they_are_due(_) ->
-    {Sockets, Calls} = lists:unzip([parked(600000 + N) || N <- lists:seq(1, 1000)]),
-    ok = await_pings_only(?SECONDS),
-    close(Sockets),
-    ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls]).
+    gosocket_test_node:alone(fun() ->
+        {Sockets, Calls} = lists:unzip([parked(600000 + N) || N <- lists:seq(1, 1000)]),
+        ok = await_pings_only(?SECONDS),
+        close(Sockets),
+        ?assertEqual(lists:duplicate(1000, {error, closed}), [result(Call) || Call <- Calls])
+    end).
 
 -spec parked(timeout()) -> {socket(), gosocket_test_lib:call()}.
 parked(Timeout) ->

@@ -25,6 +25,8 @@
 ]).
 
 -define(OURS, []).
+-define(BESIDE, [helper_that_never_says_hello_is_etimedout_and_killed, settings_that_are_not_understood_are_einval,
+                 open_in_prep_stop_gives_up_with_closed]).
 -include("gosocket_test.hrl").
 
 %% ---- good starts ----

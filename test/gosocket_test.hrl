@@ -18,10 +18,14 @@
 
 %% The same for every suite; a suite defines OURS, its cases in which this application differs from the reference on
 %% purpose, before it includes this file, and exports its cases: exported functions of arity 1 are what runs. One that
-%% defines LACKING as well, as what the machine lacks for it or "", is skipped where that is not "".
+%% defines LACKING as well, as what the machine lacks for it or "", is skipped where that is not "". One that defines BESIDE,
+%% as its cases that wait for long and share nothing with others, has these run at the same time, before the others.
 -ifdef(OURS).
 -ifndef(LACKING).
 -define(LACKING, "").
+-endif.
+-ifndef(BESIDE).
+-define(BESIDE, []).
 -endif.
 
 -type socket() :: gosocket_test_lib:socket().
@@ -39,10 +43,13 @@
     fill/1, block/1, drain/1, drain/2, reset/1, full_listener/0, await_listening/1, close/1
 ]).
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, nothing_is_left_behind/1]).
+-export([all/0, groups/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, nothing_is_left_behind/1]).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
+-spec all() -> [atom() | {group, beside}].
+all() -> gosocket_test_lib:cases(?MODULE, ?BESIDE).
+
+-spec groups() -> [{beside, [parallel], [atom()]}].
+groups() -> [{beside, [parallel], ?BESIDE}].
 
 -spec suite() -> [term()].
 suite() -> [{timetrap, {seconds, 60}}].

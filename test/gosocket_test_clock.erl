@@ -27,10 +27,10 @@
 
 -export_type([kind/0, timed/0]).
 
-%% Those that differ from the helper's clock from the start.
+%% Those that differ from the helper's clock from the start, by more than the first exchange with the helper takes.
 -spec kinds() -> [kind()].
 kinds() ->
-    [{offset, Offset} || Offset <- [?HOUR, -?HOUR, 20000000, -20000000]]
+    [{offset, Offset} || Offset <- [?HOUR, -?HOUR, 500000000, -500000000]]
         ++ [{rate, 200}, {rate, 50}, {rate, 101}, {unrelated, 12345678901234567, 37}, wall, frozen].
 
 %% Before the first socket of the node is opened. One of another rate was right a minute ago: by how much it is wrong when

@@ -5,9 +5,9 @@
 -include("gosocket_test.hrl").
 
 %% suites
--export([cases/1, init_suite/2, init_case/3]).
+-export([cases/1, cases/2, init_suite/2, init_case/3]).
 %% processes
--export([start/1, result/1, result/2, actor/0, actor_loop/2, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1]).
+-export([start/1, result/1, result/2, beside/2, actor/0, actor_loop/2, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1]).
 %% waiting
 -export([wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, fetch_messages/0, no_messages/1]).
 %% lane and helper
@@ -29,6 +29,10 @@ cases(Module) ->
     Others = [init_per_suite, end_per_suite, module_info, nothing_is_left_behind],
     lists:sort([Name || {Name, 1} <- Module:module_info(exports), not lists:member(Name, Others)])
         ++ [nothing_is_left_behind].
+
+-spec cases(module(), Beside :: [atom()]) -> [atom() | {group, beside}].
+cases(Module, []) -> cases(Module);
+cases(Module, Beside) -> [{group, beside} | cases(Module) -- Beside].
 
 -spec init_suite(string(), config()) -> config() | {skip, string()}.
 init_suite("", Config) -> [{snapshot, gosocket_test_leaks:snapshot()} | Config];
@@ -63,6 +67,19 @@ result({Pid, Monitor}, Timeout) ->
         exit(Pid, kill),
         ct:fail({no_result, Where})
     end.
+
+%% Fun of each, of six at the same time: for what waits and shares nothing.
+-spec beside(fun((Element) -> Result), [Element]) -> [Result].
+beside(_, []) ->
+    [];
+beside(Fun, List) ->
+    {Now, Later} = lists:split(min(6, length(List)), List),
+    Calls = [start(fun() -> {done, Fun(Element)} end) || Element <- Now],
+    Results = [case result(Call, 2 * ?PATIENCE) of
+                   {done, Result} -> Result;
+                   {died, Reason} -> exit(Reason)
+               end || Call <- Calls],
+    Results ++ beside(Fun, Later).
 
 %% A process that calls on command and keeps its mailbox, as a user of asynchronous calls does.
 -spec actor() -> pid().

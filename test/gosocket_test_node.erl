@@ -3,8 +3,8 @@
 
 -include("gosocket_test.hrl").
 
--export([start/4, start/5, wait/1, wait/2, os_pid/1, await_said/2]).
--export([main/0]).
+-export([start/4, start/5, wait/1, wait/2, os_pid/1, await_said/2, alone/1]).
+-export([main/0, call/1]).
 
 -type a_node() :: #{port := port(), said := binary()}.
 
@@ -50,6 +50,17 @@ start(Module, Function, Arguments, Environment, Options) ->
                       {env, Environment}, binary, exit_status, stderr_to_stdout]),
     #{port => Port, said => <<>>}.
 
+%% The body of a case, in a node that shares nothing with what runs beside it: ends as it does there.
+-spec alone(fun(() -> Result)) -> Result.
+alone(Body) ->
+    {Outcome, Printed} = wait(start(?MODULE, call, [Body], []), 4 * ?PATIENCE),
+    ct:log("~ts", [Printed]),
+    case Outcome of
+        {returned, Result} -> Result;
+        {throw, Thrown} -> throw(Thrown);
+        Failed -> ct:fail(Failed)
+    end.
+
 -spec os_pid(a_node()) -> pos_integer().
 os_pid(#{port := Port}) ->
     {os_pid, OsPid} = erlang:port_info(Port, os_pid),
@@ -71,6 +82,9 @@ await_said(#{port := Port, said := Said} = Node, Word) ->
     end.
 
 %% In the fresh node.
+-spec call(fun(() -> Result)) -> Result.
+call(Body) -> Body().
+
 -spec main() -> no_return().
 main() ->
     [Call] = init:get_plain_arguments(),

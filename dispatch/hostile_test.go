@@ -174,6 +174,7 @@ func encodeCall(id int, call []byte) []byte {
 // also when what it gets is that its socket is closed; nothing is bad about its frame; and what the log says of it is
 // short.
 func TestWhateverACallCarriesIsAnswered(t *testing.T) {
+	t.Parallel() // as the other one that takes its time
 	for name := range calls {
 		found := false
 		for _, call := range examples(1) {

@@ -19,6 +19,7 @@ import (
 // end of a stream after its last byte, and that nothing is left when all is closed.
 // MODEL_STEPS and RAPID_SEED say how many steps, and which.
 func TestNothingIsLostOrMixed(t *testing.T) {
+	t.Parallel() // as the other one that takes its time
 	steps, seed := setting(t, "MODEL_STEPS", 20_000), setting(t, "RAPID_SEED", int(time.Now().UnixNano()>>10))
 	const each = 250 // of which about half find nothing to do
 	setFlags(t, map[string]int{"steps": each, "checks": max(1, 2*steps/each), "seed": seed})

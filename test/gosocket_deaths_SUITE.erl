@@ -36,6 +36,8 @@
 
 -define(ABSENT, "the reference has no processes of its own").
 -define(TIMETRAP, 120).
+-define(BESIDE, [any_process_may_be_killed_with_the_lane, deaths_as_fast_as_can_be_do_not_end_the_node,
+                 selects_that_fire_while_everything_dies_have_one_message]).
 -include("gosocket_test_nodes.hrl").
 
 %% ---- cases ----
@@ -147,24 +149,26 @@ kill_again(Name, Last, Kills, End) ->
 %% Whoever has an armed select gets one message: that it is ready, or the abort.
 -spec selects_that_fire_while_everything_dies_have_one_message(config()) -> term().
 selects_that_fire_while_everything_dies_have_one_message(_) ->
-    [begin
-         Actors = [actor() || _ <- lists:seq(1, 20)],
-         Test = self(),
-         Busy = [cast(Actor, fun() ->
-             {A, B} = pair({inet, stream}),
-             Test ! busy,
-             selecting(A, B)
-         end) || Actor <- Actors],
-         [receive busy -> ok end || _ <- Actors],
-         receive after 20 -> ok end,
-         [exit(Pid, kill) || Name <- Names, {{Module, _}, Pid} <- processes_of_application(), Module =:= Name],
-         ?assertEqual([], [Result || Result <- [answer(Call) || Call <- Busy], Result =/= ok]),
-         works(),
-         ?assertEqual([], lists:append([run(Actor, fun messages/0) || Actor <- Actors])),
-         lists:foreach(fun gosocket_test_lib:kill/1, Actors)
-     end || _ <- lists:seq(1, 10),
-            Names <- [[gosocket_lane], [gosocket_guardian], [gosocket_guardian, gosocket_lane], [gosocket_heir, gosocket_guardian],
-                      [gosocket_sup], [gosocket_sup, gosocket_guardian]]].
+    gosocket_test_node:alone(fun() ->
+        [begin
+             Actors = [actor() || _ <- lists:seq(1, 20)],
+             Test = self(),
+             Busy = [cast(Actor, fun() ->
+                 {A, B} = pair({inet, stream}),
+                 Test ! busy,
+                 selecting(A, B)
+             end) || Actor <- Actors],
+             [receive busy -> ok end || _ <- Actors],
+             receive after 20 -> ok end,
+             [exit(Pid, kill) || Name <- Names, {{Module, _}, Pid} <- processes_of_application(), Module =:= Name],
+             ?assertEqual([], [Result || Result <- [answer(Call) || Call <- Busy], Result =/= ok]),
+             works(),
+             ?assertEqual([], lists:append([run(Actor, fun messages/0) || Actor <- Actors])),
+             lists:foreach(fun gosocket_test_lib:kill/1, Actors)
+         end || _ <- lists:seq(1, 10),
+                Names <- [[gosocket_lane], [gosocket_guardian], [gosocket_guardian, gosocket_lane], [gosocket_heir, gosocket_guardian],
+                          [gosocket_sup], [gosocket_sup, gosocket_guardian]]]
+    end).
 
 -spec selecting(socket(), socket()) -> ok | {unexpected, term()}.
 selecting(A, B) ->

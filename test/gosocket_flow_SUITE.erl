@@ -373,7 +373,8 @@ resident_kib() ->
 unasked_data_stay_in_the_kernel(_) ->
     Listener = listener({inet, stream}, fun(Socket) -> ?S:setopt(Socket, socket, rcvbuf, 65536) end),
     #{port := Port} = local_address(Listener),
-    {ok, Peer} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {send_timeout, 500}, {sndbuf, 65536}]),
+    {ok, Peer} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {send_timeout, 500}, {sndbuf, 65536},
+                                                        {linger, {true, 0}}]),
     {ok, Socket} = ?S:accept(Listener),
     Before = resident_kib(),
     ?assertEqual({error, timeout}, send_till_stuck(Peer, 64)),

@@ -1,15 +1,21 @@
 %% What suites with other nodes include besides gosocket_test.hrl: their set-up. Such a suite defines ABSENT before, why the
-%% reference has nothing of what it is about; TIMETRAP, in seconds, if a minute is too little for a case; and WITH_HOME if one other
-%% node, `home' in the configuration, serves all cases.
+%% reference has nothing of what it is about; TIMETRAP, in seconds, if a minute is too little for a case; BESIDE as gosocket_test.hrl
+%% has it; and WITH_HOME if one other node, `home' in the configuration, serves all cases.
 
 -ifndef(TIMETRAP).
 -define(TIMETRAP, 60).
 -endif.
+-ifndef(BESIDE).
+-define(BESIDE, []).
+-endif.
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
+-export([all/0, groups/0, suite/0, init_per_suite/1, end_per_suite/1, nothing_is_left_behind/1]).
 
--spec all() -> [atom()].
-all() -> gosocket_test_lib:cases(?MODULE).
+-spec all() -> [atom() | {group, beside}].
+all() -> gosocket_test_lib:cases(?MODULE, ?BESIDE).
+
+-spec groups() -> [{beside, [parallel], [atom()]}].
+groups() -> [{beside, [parallel], ?BESIDE}].
 
 -spec suite() -> [term()].
 suite() -> [{timetrap, {seconds, ?TIMETRAP}}].

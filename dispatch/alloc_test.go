@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"encoding/binary"
+	"fmt"
 	"runtime"
 	"testing"
 
@@ -11,8 +12,22 @@ import (
 // TestCallsAllocateNothing sends ready-made requests and reads replies into one buffer, so
 // that all allocations are the server's.
 func TestCallsAllocateNothing(t *testing.T) {
-	c := newClient(t)
+	t.Run("without an allow-list", func(t *testing.T) { callsAllocateNothing(t, nil) })
+	t.Run("with one", func(t *testing.T) {
+		callsAllocateNothing(t, []string{
+			"domains=inet", "types=stream", "types=dgram", "protocols=tcp", "protocols=udp", "local_ports=0",
+			"local_addresses=127.0.0.1", "remote_ports=1-65535", "remote_addresses=10.0.0.0/8", "remote_addresses=127.0.0.0/8",
+			"devices=lo", "namespaces", "paths", "descriptors",
+		})
+	})
+}
+
+func callsAllocateNothing(t *testing.T, rules []string) {
+	t.Helper()
+	c := newClient(t, func(cfg *Config) { cfg.Allow = allowList(t, rules) })
 	a, b := c.pair()
+	d := c.open("inet", "dgram")
+	c.want(c.do(tuple("bind", d, loopback)), fmt.Sprintf("{ok,%d}", c.port(d)))
 	c.want(c.do(tuple("hello", dict{"consumed": atom("false")})), "ok")
 	for _, x := range []struct {
 		name    string
@@ -22,6 +37,11 @@ func TestCallsAllocateNothing(t *testing.T) {
 		{"getopt", [][]byte{tuple("getopt", a, atom("socket"), atom("rcvbuf"))}, 1},
 		{"send and recv", [][]byte{send(a, 1, "0123456789"), recv(b, 1, 10, atom("infinity"))}, 2},
 		{"recv that waits and send", [][]byte{recv(b, 1, 10, 5000), send(a, 1, "0123456789")}, 2},
+		{"sendto and recv", [][]byte{tuple("sendto", d, 1, to(c.port(d)), none, atom("infinity"), none, 1, "x"), recv(d, 1, 0, 5000)}, 2},
+		{"sendmsg and recv", [][]byte{
+			tuple("sendmsg", d, 1, to(c.port(d)), []any{dict{"level": 0, "type": 8, "data": make([]byte, 12)}}, none, atom("infinity"), none, 1, "x"),
+			recv(d, 1, 0, 5000),
+		}, 2},
 		{"recv that times out", [][]byte{recv(b, 1, 10, 1)}, 1},
 	} {
 		request := etf.AppendList(etf.AppendVersion(make([]byte, 4)), len(x.items)+1)

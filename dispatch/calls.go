@@ -332,6 +332,8 @@ func (closedSocket) Closed() bool     { return true }
 func (closedSocket) Touch(int, int)   {}
 func (closedSocket) Receive(int) bool { return false }
 
+func (closedSocket) Permit(int, int, []byte, bool) socketcore.Errno { return 0 }
+
 func optionOf(s *socketcore.Socket) optionSocket {
 	if s == nil {
 		return closedSocket{}

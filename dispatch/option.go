@@ -14,6 +14,8 @@ type optionSocket interface {
 	Closed() bool
 	// Touch says that the user is about to see or set an option.
 	Touch(level, number int)
+	// Permit tells by 0 that the user may set it, or ask for it.
+	Permit(level, number int, value []byte, set bool) socketcore.Errno
 	// Receive hands over a descriptor that an option gave. One too many is closed.
 	Receive(fd int) bool
 }
@@ -126,6 +128,9 @@ func setBytes(s optionSocket, level, number int, value []byte) verdict {
 	if s.Closed() {
 		return refuseWith("closed")
 	}
+	if e := s.Permit(level, number, value, true); e != 0 {
+		return refuse(e)
+	}
 	s.Touch(level, number)
 	if e := socketcore.Setsockopt(s.FD(), level, number, value); e != 0 {
 		return refuse(e)
@@ -207,6 +212,9 @@ func appendRead(b []byte, s optionSocket, o *socketcore.Option, data []byte) []b
 }
 
 func getBytes(s optionSocket, level, number int, data []byte) (int, socketcore.Errno) {
+	if e := s.Permit(level, number, nil, false); e != 0 {
+		return 0, e
+	}
 	s.Touch(level, number)
 	part, gives := socketcore.DescriptorIn(level, number, data)
 	if gives && part == nil {

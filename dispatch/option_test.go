@@ -19,6 +19,8 @@ type fakeSocket struct {
 func (s *fakeSocket) FD() int        { return s.fd }
 func (s *fakeSocket) Closed() bool   { return s.closed }
 func (s *fakeSocket) Touch(int, int) {}
+
+func (s *fakeSocket) Permit(int, int, []byte, bool) socketcore.Errno { return 0 }
 func (s *fakeSocket) Receive(fd int) bool {
 	if s.received != nil {
 		s.received(fd)

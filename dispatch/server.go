@@ -26,28 +26,7 @@ type Config struct {
 	FrameLimit   int
 	MessageLimit int // largest message of sockets that are not streams
 	Protections  Protections
-}
-
-// Protections say what the program has given up before its server began, for the hello.
-type Protections struct {
-	NoNewPrivs   bool
-	Capabilities []string // those that are effective
-}
-
-func (p *Protections) append(b []byte) []byte {
-	b = etf.AppendMap(etf.AppendAtom(b, "protections"), 2)
-	b = etf.AppendBool(etf.AppendAtom(b, "no_new_privs"), p.NoNewPrivs)
-	return appendAtoms(etf.AppendAtom(b, "capabilities"), p.Capabilities)
-}
-
-func appendAtoms(b []byte, names []string) []byte {
-	if len(names) > 0 {
-		b = etf.AppendList(b, len(names))
-		for _, name := range names {
-			b = etf.AppendAtom(b, name)
-		}
-	}
-	return etf.AppendNil(b)
+	Allow        *socketcore.Allow // nil: anything
 }
 
 // Verify tells what is wrong with a configuration.
@@ -108,7 +87,7 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 	for i := range cfg.Loops {
 		loop, err := socketcore.NewLoop(socketcore.Config{
 			Index: i, Spin: cfg.Spin, Window: cfg.Window, ParkedLimit: cfg.ParkedLimit, MessageMax: cfg.MessageLimit,
-			Freed: s.memory.add,
+			Freed: s.memory.add, Allow: cfg.Allow, Refused: s.refused,
 		}, &s.parked)
 		if err != nil {
 			s.Close()
@@ -174,7 +153,7 @@ func (x *Dispatcher) sayHello() {
 	} {
 		b = etf.AppendInt(etf.AppendAtom(b, f.key), f.value)
 	}
-	x.out = c.Protections.append(b)
+	x.out = c.Protections.append(b, c.Allow)
 	x.end(start)
 }
 

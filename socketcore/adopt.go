@@ -13,6 +13,11 @@ import (
 // That may only be the client, which started this one: a program with more privileges than
 // its client must not reach into others for it.
 func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
+	said := func() string { return fmt.Sprintf("descriptor %d of process %d", fd, pid) }
+	a := l.cfg.Allow
+	if a != nil && !a.named(ruleDescriptors, fromVM) {
+		return nil, l.against(ruleDescriptors, callOpenFD, 0, said)
+	}
 	use, e := sysTakeFrom(pid, fd)
 	if e != 0 {
 		return nil, Code(e)
@@ -20,6 +25,12 @@ func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
 	if _, e := sysGetInt(use, unix.SO_DOMAIN); e != 0 {
 		sysClose(use)
 		return nil, Code(e)
+	}
+	if a != nil {
+		if c := l.against(a.descriptor(use, fromVM), callOpenFD, 0, said); c != 0 {
+			sysClose(use)
+			return nil, c
+		}
 	}
 	fds.hold(use, true)
 	s := l.ofDescriptor(use, owner)

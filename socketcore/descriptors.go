@@ -161,25 +161,35 @@ func (t *fdTable) isAlone(fd int) bool {
 
 // open gives a descriptor to one more socket: itself, or a duplicate. It must be a socket,
 // and not one of the program's own. What a message brought belongs to its first socket from
-// then on.
-func (t *fdTable) open(fd int, dup bool) (int, Code) {
+// then on. What did not come from one of the program's own sockets is checked against the allow-list: while the table is
+// locked the number stays that descriptor's.
+func (t *fdTable) open(fd int, dup bool, allow *Allow) (int, Rule, Code) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c := t.usable(fd); c != 0 {
-		return -1, c
+		return -1, noRule, c
 	}
 	r := t.at(fd)
+	if allow != nil && r.sockets == 0 {
+		from := fromVM // inherited
+		if r.receiver != 0 {
+			from = fromMessages
+		}
+		if rule := allow.descriptor(fd, from); rule != noRule {
+			return -1, rule, 0
+		}
+	}
 	r.common = true
 	t.common.Store(true)
 	if dup {
 		copied, e := sysDup(fd)
 		if e != 0 {
-			return -1, Code(e)
+			return -1, noRule, Code(e)
 		}
 		shared := r.shared || r.sockets == 0
 		r = t.at(copied)
 		*r = fdRow{sockets: 1, closing: r.closing, shared: shared, common: true}
-		return copied, 0
+		return copied, noRule, 0
 	}
 	if r.sockets == 0 && r.receiver == 0 {
 		r.lent, r.shared = true, true
@@ -188,7 +198,7 @@ func (t *fdTable) open(fd int, dup bool) (int, Code) {
 	if r.receiver != 0 {
 		t.unreceive(r)
 	}
-	return fd, 0
+	return fd, noRule, 0
 }
 
 // usable tells by 0 that a descriptor is somebody's socket. Called with the table locked, so

@@ -46,6 +46,8 @@ type Config struct {
 	ParkedLimit int64         // bytes of unsent payload kept, over all loops
 	MessageMax  int           // largest message of sockets that are not streams
 	Freed       func(n int)   // is told of n bytes that are of no use any more
+	Allow       *Allow        // what sockets may be used for; nil: anything
+	Refused     func(Refusal) // is told of what that does not allow
 }
 
 // A Loop owns sockets and runs their operations on one thread.

@@ -13,6 +13,9 @@ import (
 // Open wraps socket(2) and makes owner the controlling process. The protocol of a packet
 // socket is an EtherType in host order.
 func (l *Loop) Open(domain, typ, proto int, owner []byte) (*Socket, Code) {
+	if c := l.mayOpen(domain, typ, proto); c != 0 {
+		return nil, c
+	}
 	fd, e := openSocket(domain, typ, proto)
 	if e != 0 {
 		return nil, Code(e)
@@ -61,6 +64,13 @@ func protocolOf(fd, domain, asked int) int {
 // netnsDir is where ip-netns(8) keeps namespaces by name.
 const netnsDir = "/var/run/netns/"
 
+func netnsPath(name string) string {
+	if name != "" && !strings.Contains(name, "/") {
+		return netnsDir + name
+	}
+	return name
+}
+
 // netnsThreads bounds the threads that are in other namespaces at a time: each open needs
 // one of its own, and the Go runtime ends a program that has too many.
 var netnsThreads = make(chan struct{}, 32)
@@ -68,8 +78,14 @@ var netnsThreads = make(chan struct{}, 32)
 // OpenIn opens a socket in the network namespace with that name or path, on a thread that
 // nobody else runs on meanwhile; done is called on the loop.
 func (l *Loop) OpenIn(netns string, domain, typ, proto int, owner []byte, done func(*Socket, Code)) {
-	if netns != "" && !strings.Contains(netns, "/") {
-		netns = netnsDir + netns
+	netns = netnsPath(netns)
+	c := l.mayOpen(domain, typ, proto)
+	if c == 0 {
+		c = l.mayEnter(netns)
+	}
+	if c != 0 {
+		done(nil, c)
+		return
 	}
 	owner = append([]byte(nil), owner...)
 	go func() {

@@ -11,6 +11,12 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		l.finish(o, Closed)
 		return
 	}
+	if o.Kind >= Send && l.cfg.Allow != nil {
+		if c := l.maySend(o); c != 0 {
+			l.finish(o, c)
+			return
+		}
+	}
 	if o.Kind < Accept {
 		o.Flags &^= s.ignoredFlags()
 	}

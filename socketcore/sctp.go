@@ -30,6 +30,10 @@ func (s *Socket) BindMore(addrs []byte, add bool) Code {
 	if add {
 		number = sctpBindxAdd
 	}
+	if e := s.Permit(SolSCTP, number, addrs, true); e != 0 {
+		return Code(e)
+	}
+	s.bound = true
 	return Code(Setsockopt(s.fd, SolSCTP, number, addrs))
 }
 

@@ -1,6 +1,7 @@
 package socketcore
 
 import (
+	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -84,6 +85,7 @@ type Socket struct {
 	domain, typ, proto   int
 	private              int  // duplicate for epoll, -1 for none
 	received             bool // it has got descriptors with messages
+	bound                bool // its address is one that somebody asked for
 	CType                int  // 0: opened here, 1: made of a descriptor, 2+FD: duplicate of FD
 	ownedPrev, ownedNext *Socket
 	listener             *Socket   // that accepted it
@@ -257,7 +259,10 @@ func (l *Loop) adopt(s *Socket) {
 // is then closed with the last of the sockets that share it, but left alone when none of
 // ours is the first. Its domain, type and protocol are those that the kernel tells.
 func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
-	use, c := fds.open(fd, dup)
+	use, r, c := fds.open(fd, dup, l.cfg.Allow)
+	if r != noRule {
+		return nil, l.against(r, callOpenFD, 0, func() string { return fmt.Sprintf("descriptor %d", fd) })
+	}
 	if c != 0 {
 		return nil, c
 	}
@@ -277,15 +282,27 @@ func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
 	typ, _ := sysGetInt(fd, unix.SO_TYPE)
 	sysSetNonblock(fd)
 	s := l.add(fd, domain, typ, protocolOf(fd, domain, 0), owner)
-	s.inq, s.plain = -1, false
+	s.inq, s.plain, s.bound = -1, false, true
 	return s
 }
 
 // Bind wraps bind(2).
-func (s *Socket) Bind(sa *Sockaddr) Code { return Code(sysBind(s.fd, sa)) }
+func (s *Socket) Bind(sa *Sockaddr) Code {
+	if c := s.mayBind(sa); c != 0 {
+		return c
+	}
+	e := sysBind(s.fd, sa)
+	s.bound = s.bound || e == 0
+	return Code(e)
+}
 
 // Listen wraps listen(2).
-func (s *Socket) Listen(backlog int) Code { return Code(sysListen(s.fd, backlog)) }
+func (s *Socket) Listen(backlog int) Code {
+	if c := s.mayListen(); c != 0 {
+		return c
+	}
+	return Code(sysListen(s.fd, backlog))
+}
 
 // Sockname wraps getsockname(2).
 func (s *Socket) Sockname(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETSOCKNAME, s.fd, sa)) }

@@ -19,6 +19,7 @@ import (
 
 	"gosocket/dispatch"
 	"gosocket/port"
+	"gosocket/socketcore"
 )
 
 // badSettings is the exit status when the helper does not understand its flags: clients take the
@@ -42,6 +43,8 @@ func main() {
 	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")
 	var keep capabilities
 	flag.Var(&keep, "capabilities", "capabilities(7) to keep, separated by commas; all without this flag")
+	var allow socketcore.Allow
+	flag.Var(&allow, "allow", "RULE=ELEMENT: sockets may be used for this; RULE: for nothing that RULE is about, unless there are elements")
 	showVersion := flag.Bool("version", false, "print the version and exit")
 	flag.CommandLine.Init(os.Args[0], flag.ContinueOnError)
 	var said bytes.Buffer
@@ -65,6 +68,9 @@ func main() {
 	cfg := dispatch.Config{
 		Version: version, Loops: *loops, Spin: time.Duration(*spin) * time.Microsecond,
 		Window: *window, ParkedLimit: *parked, FrameLimit: *frames, MessageLimit: *messages,
+	}
+	if len(allow.Rules()) > 0 {
+		cfg.Allow = &allow
 	}
 	if cfg.Loops == 0 {
 		cfg.Loops = dispatch.DefaultLoops()

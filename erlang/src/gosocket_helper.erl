@@ -40,7 +40,7 @@ start() ->
 rounds() ->
     [{Variable, Value} || Variable <- [lane_spin, caller_spin], {ok, Value} <- [application:get_env(gosocket, Variable)]].
 
--spec launch(Rules :: [string()]) -> {ok, port()} | {error, atom()}.
+-spec launch(Rules :: [string() | binary()]) -> {ok, port()} | {error, atom()}.
 launch(Rules) ->
     BusyLimits = gosocket_outbox:busy_limits(),
     try

@@ -1,39 +1,89 @@
 %% @private
-%% @doc What a helper may do, as flags of it: its capabilities. Application variables say it, and
-%% nothing that a caller can pass to a call.
+%% @doc What a helper may do, as flags of it: its capabilities and its allow-list (docs/security.md). Application variables say
+%% it, and nothing that a caller can pass to a call.
 -module(gosocket_rules).
 
 -export([flags/0]).
 
-%% @doc Bad rules are no rules: the helper must not start with fewer than were meant.
--spec flags() -> {ok, [string()]} | {error, {Variable :: atom(), Wrong :: term()}}.
+-type flag() :: string() | binary().
+
+%% @doc Bad rules are no rules: a helper that may do more than was meant must not start.
+-spec flags() -> {ok, [flag()]} | {error, {Variable :: atom(), Wrong :: term()}}.
 flags() ->
     try
-        {ok, lists:append([flag(Variable, Value) || Variable <- [capabilities],
+        {ok, lists:append([flag(Variable, Value) || Variable <- [capabilities, allow],
                                                     {ok, Value} <- [application:get_env(gosocket, Variable)]])}
     catch
         throw:{?MODULE, Variable, Wrong} -> {error, {Variable, Wrong}}
     end.
 
--spec flag(atom(), term()) -> [string()].
+-spec flag(atom(), term()) -> [flag()].
 flag(capabilities, Names) ->
-    ["-capabilities", lists:append(lists:join(",", [name(capabilities, Name) || Name <- elements(capabilities, Names)]))].
+    ["-capabilities", lists:append(lists:join(",", [name(Name) || Name <- elements(capabilities, Names)]))];
+flag(allow, Rules) when is_map(Rules) ->
+    flag(allow, maps:to_list(Rules));
+flag(allow, Rules) ->
+    lists:append([rule(Rule) || Rule <- elements(allow, Rules)]).
+
+%% The helper knows the rules by name. What it is given of one without elements allows nothing.
+-spec rule(term()) -> [flag()].
+rule({Rule, Elements}) when is_atom(Rule) ->
+    Name = name(Rule),
+    lists:append([["-allow", Name]
+                  | [["-allow", iolist_to_binary([Name, $=, text(Rule, Element)])]
+                     || Element <- elements(Rule, Elements)]]);
+rule(Wrong) ->
+    wrong(allow, Wrong).
+
+-spec text(Rule :: atom(), Element :: term()) -> iodata().
+text(_, Number) when is_integer(Number), Number >= 0 -> integer_to_list(Number);
+text(protocols, {raw, Number}) when is_integer(Number) -> integer_to_list(Number);
+text(Rule, {First, Last}) when is_integer(First), is_integer(Last), Rule =:= local_ports orelse Rule =:= remote_ports ->
+    [integer_to_list(First), $-, integer_to_list(Last)];
+text(options, {Level, Number}) when is_integer(Level), is_integer(Number) -> [integer_to_list(Level), $:, integer_to_list(Number)];
+text(Rule, {Address, Bits}) when is_tuple(Address), is_integer(Bits), Rule =:= local_addresses orelse Rule =:= remote_addresses ->
+    [text(Rule, Address), $/, integer_to_list(Bits)];
+text(Rule, Address) when is_tuple(Address), Rule =:= local_addresses orelse Rule =:= remote_addresses -> address(Rule, Address);
+text(_, Name) when is_atom(Name) -> name(Name);
+text(_, Text) when is_binary(Text) -> Text;
+text(Rule, Text) ->
+    case io_lib:printable_unicode_list(Text) andalso unicode:characters_to_binary(Text) of
+        Bytes when is_binary(Bytes) -> Bytes;
+        _ -> wrong(Rule, Text)
+    end.
+
+%% As inet:ntoa/1 does, which is no module to call here.
+-spec address(atom(), tuple()) -> iodata().
+address(Rule, Address) ->
+    Parts = tuple_to_list(Address),
+    try
+        case length(Parts) of
+            4 -> lists:join($., [integer_to_list(Octet) || Octet <- Parts]);
+            8 -> lists:join($:, [integer_to_list(Word, 16) || Word <- Parts])
+        end
+    catch
+        error:_ -> wrong(Rule, Address)
+    end.
 
 -spec elements(atom(), term()) -> [term()].
 elements(Variable, Value) ->
     try length(Value) of
         _ -> Value
     catch
-        error:badarg -> throw({?MODULE, Variable, Value})
+        error:badarg -> wrong(Variable, Value)
     end.
 
-%% Names are separated by commas in the flag.
--spec name(atom(), term()) -> string().
-name(Variable, Name) when is_atom(Name) ->
+%% Names are separated by commas in a flag, and by = from a rule.
+-spec name(term()) -> string().
+name(Name) when is_atom(Name) ->
     Text = atom_to_list(Name),
     case re:run(Text, "^[a-zA-Z0-9_]+$", [{capture, none}]) of
         match -> Text;
-        nomatch -> throw({?MODULE, Variable, Name})
+        nomatch -> wrong(name, Name)
     end;
-name(Variable, Wrong) ->
-    throw({?MODULE, Variable, Wrong}).
+name(Wrong) ->
+    wrong(name, Wrong).
+
+-spec wrong(atom(), term()) -> no_return().
+wrong(What, Wrong) ->
+    throw({?MODULE, What, Wrong}).

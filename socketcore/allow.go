@@ -1,0 +1,212 @@
+package socketcore
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Allow is the allow-list of a program: what its sockets may be used for. A rule that is not given limits nothing; one
+// that is given with no elements allows nothing. allow_table.go says which calls and options are checked against which.
+type Allow struct {
+	given      [numRules]bool
+	numbers    [numRules][]int // of domains, types and protocols
+	ports      [numRules][]ports
+	addresses  [numRules][]netip.Prefix
+	names      [numRules][]string
+	paths      []pathPattern
+	optionKeys []optionKey
+}
+
+// A Rule is what an allow-list may limit. 0 is none: nothing is against it.
+type Rule uint8
+
+// The rules, by the names that configuration, log and documentation have for them.
+const (
+	noRule Rule = iota
+	ruleDomains
+	ruleTypes
+	ruleProtocols
+	ruleUpperLayers
+	ruleLocalPorts
+	ruleLocalAddresses
+	ruleRemotePorts
+	ruleRemoteAddresses
+	ruleDevices
+	ruleNamespaces
+	rulePaths
+	ruleDescriptors
+	ruleOptions
+	numRules
+)
+
+var ruleNames = [numRules]string{
+	ruleDomains: "domains", ruleTypes: "types", ruleProtocols: "protocols", ruleUpperLayers: "upper_layers",
+	ruleLocalPorts: "local_ports", ruleLocalAddresses: "local_addresses",
+	ruleRemotePorts: "remote_ports", ruleRemoteAddresses: "remote_addresses",
+	ruleDevices: "devices", ruleNamespaces: "namespaces", rulePaths: "paths",
+	ruleDescriptors: "descriptors", ruleOptions: "options",
+}
+
+// String is the rule's name.
+func (r Rule) String() string { return ruleNames[r] }
+
+type ports struct{ first, last uint16 }
+
+type optionKey struct{ level, number int }
+
+// A pathPattern is a path, or what paths begin with; abstract names of unix(7) are written with an @.
+type pathPattern struct {
+	text             string
+	abstract, prefix bool
+}
+
+// Where a descriptor that is to become a socket comes from, as the rule descriptors names it.
+const (
+	fromVM       = "vm"
+	fromMessages = "received"
+)
+
+// Set adds "rule=element" to the list, or with "rule" alone says that the rule is given. It implements flag.Value.
+func (a *Allow) Set(text string) error {
+	name, element, some := strings.Cut(text, "=")
+	r := Rule(slices.Index(ruleNames[:], name))
+	if name == "" || int(r) >= len(ruleNames) {
+		return fmt.Errorf("%q is no rule", name)
+	}
+	a.given[r] = true
+	if !some {
+		return nil
+	}
+	if err := a.add(r, element); err != nil {
+		return fmt.Errorf("%v: %q is none of these: %w", r, element, err)
+	}
+	return nil
+}
+
+// String implements flag.Value.
+func (a *Allow) String() string { return strings.Join(a.Rules(), ",") }
+
+// Rules are the names of the rules that are given.
+func (a *Allow) Rules() (names []string) {
+	for r, given := range a.given {
+		if given {
+			names = append(names, Rule(r).String())
+		}
+	}
+	return names
+}
+
+func (a *Allow) add(r Rule, element string) (err error) {
+	switch r {
+	case ruleDomains:
+		return a.addNumber(r, element, Domains)
+	case ruleTypes:
+		return a.addNumber(r, element, Types)
+	case ruleProtocols:
+		return a.addNumber(r, element, Protocols)
+	case ruleLocalPorts, ruleRemotePorts:
+		first, last, isRange := strings.Cut(element, "-")
+		if !isRange {
+			last = first
+		}
+		var low, high int
+		if low, err = numberUpTo(math.MaxUint16, first); err == nil {
+			high, err = numberUpTo(math.MaxUint16, last)
+		}
+		if err == nil && low > high {
+			err = fmt.Errorf("%d is above %d", low, high)
+		}
+		a.ports[r] = append(a.ports[r], ports{uint16(low), uint16(high)})
+	case ruleLocalAddresses, ruleRemoteAddresses:
+		var p netip.Prefix
+		if p, err = prefixOf(element); err == nil {
+			a.addresses[r] = append(a.addresses[r], p)
+		}
+	case rulePaths:
+		return a.addPath(element)
+	case ruleOptions:
+		level, number, _ := strings.Cut(element, ":")
+		var key optionKey
+		if key.level, err = numberUpTo(math.MaxInt32, level); err == nil {
+			key.number, err = numberUpTo(math.MaxInt32, number)
+		}
+		a.optionKeys = append(a.optionKeys, key)
+	default:
+		return a.addName(r, element)
+	}
+	return err
+}
+
+func (a *Allow) addName(r Rule, element string) error {
+	switch {
+	case element == "" || strings.Contains(element, "\x00"):
+		return fmt.Errorf("no name")
+	case r == ruleDescriptors && element != fromVM && element != fromMessages:
+		return fmt.Errorf("neither %s nor %s", fromVM, fromMessages)
+	case r == ruleDevices && len(element) >= unix.IFNAMSIZ:
+		return fmt.Errorf("longer than names of devices are")
+	case r == ruleNamespaces:
+		element = netnsPath(element)
+	}
+	a.names[r] = append(a.names[r], element)
+	return nil
+}
+
+func (a *Allow) addPath(element string) error {
+	var p pathPattern
+	p.text, p.prefix = strings.CutSuffix(element, "*")
+	p.text, p.abstract = strings.CutPrefix(p.text, "@")
+	if !p.abstract && (!strings.HasPrefix(p.text, "/") || climbs([]byte(p.text))) {
+		return fmt.Errorf("neither an absolute path without .. nor an abstract name")
+	}
+	a.paths = append(a.paths, p)
+	return nil
+}
+
+func (a *Allow) addNumber(r Rule, element string, names []Name) error {
+	n, ok := ValueOf(names, []byte(element))
+	if !ok {
+		var err error
+		if n, err = numberUpTo(math.MaxInt32, element); err != nil {
+			return err
+		}
+	}
+	a.numbers[r] = append(a.numbers[r], n)
+	return nil
+}
+
+func numberUpTo(limit int, text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || n > uint64(limit) {
+		return 0, fmt.Errorf("no number up to %d", limit)
+	}
+	return int(n), nil
+}
+
+// prefixOf reads an address or a network. IPv4 addresses in the form of IPv6 are those of IPv4.
+func prefixOf(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		if addr.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf("a zone is a device")
+		}
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err == nil && p.Addr().Is4In6() {
+		if p.Bits() < 96 {
+			return p, fmt.Errorf("a network of both kinds of addresses")
+		}
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p, err
+}
+
+// RuleNames are the names of all rules.
+func RuleNames() []string { return ruleNames[noRule+1:] }

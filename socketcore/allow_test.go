@@ -1,0 +1,112 @@
+package socketcore
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func allowing(t *testing.T, elements ...string) *Allow {
+	t.Helper()
+	a := &Allow{}
+	for _, e := range elements {
+		if err := a.Set(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+func TestElementsThatAreNotUnderstoodAreErrors(t *testing.T) {
+	for _, bad := range []string{
+		"", "=", "domain=inet", "domains=", "domains=inet7", "domains=2147483648", "types=-1", "protocols= tcp", "local_ports=", "local_ports=1-",
+		"local_ports=-1", "local_ports=65536", "local_ports=9-1", "remote_addresses=", "remote_addresses=10.0.0.0/33", "remote_addresses=10.0.0",
+		"remote_addresses=fe80::1%lo", "remote_addresses=::ffff:0.0.0.0/95", "devices=", "devices=0123456789abcdef", "devices=a\x00b", "namespaces=",
+		"paths=", "paths=tmp/x", "paths=/tmp/..", "paths=/tmp/../etc/*", "descriptors=all", "options=1", "options=1:", "options=:1", "options=1:2:3",
+	} {
+		if err := new(Allow).Set(bad); err == nil {
+			t.Errorf("%q is understood", bad)
+		}
+	}
+}
+
+func TestRulesAreToldByTheirNames(t *testing.T) {
+	a := allowing(t, "paths", "domains=inet", "domains=local", "types=stream")
+	if got := a.Rules(); !slices.Equal(got, []string{"domains", "types", "paths"}) {
+		t.Errorf("%v", got)
+	}
+	for r := noRule + 1; r < numRules; r++ {
+		if r.String() == "" || strings.Contains(r.String(), "=") {
+			t.Errorf("rule %d is %q", r, r)
+		}
+	}
+}
+
+func TestAddressesAreThoseOfTheirNetworks(t *testing.T) {
+	a := allowing(t, "remote_addresses=10.1.0.0/16", "remote_addresses=2001:db8::/32", "remote_addresses=::ffff:192.0.2.1", "remote_ports=80", "remote_ports=100-200")
+	for _, c := range []struct {
+		set  func(sa *Sockaddr)
+		rule Rule
+	}{
+		{func(sa *Sockaddr) { sa.SetInet([4]byte{10, 1, 255, 1}, 80) }, noRule},
+		{func(sa *Sockaddr) { sa.SetInet([4]byte{10, 2, 0, 0}, 80) }, ruleRemoteAddresses},
+		{func(sa *Sockaddr) { sa.SetInet([4]byte{10, 1, 0, 0}, 99) }, ruleRemotePorts},
+		{func(sa *Sockaddr) { sa.SetInet([4]byte{10, 1, 0, 0}, 201) }, ruleRemotePorts},
+		{func(sa *Sockaddr) { sa.SetInet([4]byte{192, 0, 2, 1}, 200) }, noRule},
+		{func(sa *Sockaddr) { sa.SetInet([4]byte{}, 80) }, ruleRemoteAddresses},
+		{func(sa *Sockaddr) { sa.SetInet6([16]byte{0x20, 1, 0xd, 0xb8, 15: 9}, 100, 0, 0) }, noRule},
+		{func(sa *Sockaddr) { sa.SetInet6([16]byte{0x20, 1, 0xd, 0xb9}, 100, 0, 0) }, ruleRemoteAddresses},
+		{func(sa *Sockaddr) { sa.SetInet6([16]byte{10: 0xff, 11: 0xff, 12: 10, 13: 1, 15: 7}, 80, 0, 0) }, noRule},
+		{func(sa *Sockaddr) { sa.SetInet6([16]byte{12: 10, 13: 1, 15: 7}, 80, 0, 0) }, ruleRemoteAddresses},
+		{func(sa *Sockaddr) { sa.SetBytes([]byte{unix.AF_INET, 0, 0, 80}) }, ruleRemotePorts},
+		{func(sa *Sockaddr) { sa.SetBytes(nil) }, ruleRemotePorts},
+	} {
+		var sa Sockaddr
+		c.set(&sa)
+		if got := a.remote(-1, &sa); got != c.rule {
+			t.Errorf("%v: %v, not %v", &sa, got, c.rule)
+		}
+		if got := a.local(-1, &sa); got != noRule {
+			t.Errorf("%v as an address of its own: %v", &sa, got)
+		}
+	}
+}
+
+func TestPathsAreThoseOfTheirPatterns(t *testing.T) {
+	a := allowing(t, "paths=/run/app/*", "paths=/run/one", "paths=@name", "paths=@group/*")
+	for path, want := range map[string]bool{
+		"/run/app/": true, "/run/app/s": true, "/run/app/a/b": true, "/run/app": false, "/run/apps": false, "/run/one": true, "/run/one/": false,
+		"/run/app/../x": false, "/run/app/..": false, "/run/app/..x": true, "/run/app/a/../s": false, "run/app/s": false, "./run/app/s": false,
+		"\x00name": true, "\x00names": false, "\x00/run/one": false, "name": false, "@name": false, "\x00group/../x": true, "": true,
+	} {
+		if got := a.path([]byte(path)); got != want {
+			t.Errorf("%q: %v", path, got)
+		}
+	}
+}
+
+// What is written on each call costs each call: there the check of an allow-list makes nothing that has to be collected.
+func TestChecksOfSendsAllocateNothing(t *testing.T) {
+	a := allowing(t, "remote_addresses=10.0.0.0/8", "remote_addresses=127.0.0.1", "remote_addresses=::1", "remote_ports=1-100", "local_addresses=127.0.0.1",
+		"devices=lo", "paths=/nowhere", "paths=@gosocket-a name that takes more than 32 bytes*", "paths=/somewhere else, which takes as many/*")
+	fd, e := sysSocket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if e != 0 {
+		t.Skipf("no IPv6: %v", e)
+	}
+	defer sysClose(fd)
+	var inet, inet6, scoped, abstract, file Sockaddr
+	inet.SetInet([4]byte{127, 0, 0, 1}, 80)
+	inet6.SetInet6([16]byte{15: 1}, 80, 0, 0)
+	scoped.SetInet6([16]byte{15: 1}, 80, 0, 1)
+	abstract.SetLocal([]byte("\x00gosocket-a name that takes more than 32 bytes, and some"))
+	file.SetLocal([]byte("/somewhere else, which takes as many/socket"))
+	control := AppendCmsg(nil, unix.SOL_IP, unix.IP_PKTINFO, []byte{1, 0, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0})
+	for _, sa := range []*Sockaddr{&inet, &inet6, &scoped, &abstract, &file} {
+		var r Rule
+		if n := testing.AllocsPerRun(100, func() { r = max(a.remote(fd, sa), a.control(fd, control)) }); n > 0 || r != noRule {
+			t.Errorf("%v: %v allocations, %v", sa, n, r)
+		}
+	}
+}

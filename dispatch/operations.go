@@ -185,13 +185,17 @@ func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
 	case v.ok():
 		v = refuseWith("emsgsize")
 	}
-	o.Data = c.d.Binary()
+	o.Data, o.Coming = c.payload(), c.rest
 	if !c.good() {
 		return
 	}
-	if len(o.Data) > min(o.Total, c.server.cfg.Window) {
+	size := len(o.Data) + c.rest
+	if size > min(o.Total, c.server.cfg.Window) || c.rest > 0 && (o.Flags != 0 || !v.ok()) {
 		c.d.Fail(errItem)
 		return
+	}
+	if c.rest == 0 && size >= spliceMin && c.Dispatcher == c.server.dispatchers[0] && c.loop.TakesSplice(s) {
+		c.server.sawLarge()
 	}
 	c.submit(s, o, v)
 }

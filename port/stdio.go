@@ -144,11 +144,15 @@ func transfer(trap uintptr, fd int, p []byte) (int, unix.Errno) {
 // move the others shows when they are written.
 func rawSplice(from, to, n int) (moved int) {
 	for moved < n {
-		m, err := unix.Splice(from, nil, to, nil, n-moved, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-		if err != nil && err != unix.EINTR || err == nil && m == 0 {
-			break
+		m, _, err := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n-moved),
+			unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		switch {
+		case err == unix.EINTR:
+		case err != 0 || m == 0:
+			return moved
+		default:
+			moved += int(m)
 		}
-		moved += int(max(m, 0))
 	}
 	return moved
 }

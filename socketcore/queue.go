@@ -28,6 +28,9 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		l.submitConnect(o)
 		return
 	}
+	if o.Coming > 0 {
+		l.expect(o)
+	}
 	q := s.queueOf(o.Kind)
 	front := false
 	if q.head != nil {

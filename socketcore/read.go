@@ -95,6 +95,12 @@ func (l *Loop) attemptOnce(o *Op) Code {
 	} else {
 		size = min(size, messageMax)
 	}
+	if size >= pourMin && o.Flags == 0 {
+		if n := l.pour(o, size); n > 0 {
+			l.countPackage(s, n)
+			return 0
+		}
+	}
 	p := l.handler.Room(o, size)
 	if o.Flags&unix.MSG_TRUNC != 0 {
 		clear(p)

@@ -5,7 +5,7 @@
 -include_lib("common_test/include/ct.hrl").
 -include_lib("stdlib/include/assert.hrl").
 
--export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([all/0, groups/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 
 -export([works_as_git_dependency_of_rebar3/1,
          works_as_checkout_of_rebar3/1,
@@ -25,8 +25,14 @@
 -spec suite() -> [ct_suite:ct_info()].
 suite() -> [{timetrap, {minutes, 5}}].
 
--spec all() -> [atom()].
-all() ->
+-spec all() -> [{group, beside}].
+all() -> [{group, beside}].
+
+-spec groups() -> [{beside, [parallel], [atom()]}].
+groups() -> [{beside, [parallel], cases()}].
+
+-spec cases() -> [atom()].
+cases() ->
     [works_as_git_dependency_of_rebar3,
      works_as_checkout_of_rebar3,
      works_in_a_release,
@@ -267,12 +273,13 @@ run(Dir, Program, Args) -> run(Dir, Program, Args, []).
 run(Dir, Program, Args, Env) ->
     Foreign = [{Name, false} || Name <- ["GOSOCKET_HELPER", "REBAR_PROFILE", "REBAR_CONFIG", "ERL_LIBS", "ERL_FLAGS",
                                          "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"]],
-    Executable = case filename:pathtype(Program) of
-                     absolute -> Program;
-                     _ -> os:find_executable(Program)
-                 end,
-    Port = open_port({spawn_executable, Executable},
-                     [{cd, Dir}, {args, Args}, {env, lists:ukeymerge(1, lists:sort(Env), lists:sort(Foreign))},
+    %% Who builds gives way to who measures.
+    Path = case filename:pathtype(Program) of
+               absolute -> Program;
+               _ -> os:find_executable(Program)
+           end,
+    Port = open_port({spawn_executable, os:find_executable("nice")},
+                     [{cd, Dir}, {args, ["-n", "5", Path | Args]}, {env, lists:ukeymerge(1, lists:sort(Env), lists:sort(Foreign))},
                       exit_status, stderr_to_stdout, in, hide]),
     collect(Port, []).
 

@@ -76,8 +76,8 @@ hello_names_program_and_limits(Config) ->
     {os_pid, Pid} = erlang:port_info(Port, os_pid),
     Loops = proplists:get_value(loops, Config),
     ?assertMatch(#{protocol := 0, pid := Pid, window := 8192, frame_limit := 1000000, message_limit := 20000,
-                   loops := Loops, version := <<_, _/binary>>, clock := _}, Hello),
-    ?assertEqual(8, map_size(Hello)),
+                   loops := Loops, version := <<_, _/binary>>, clock := _, protections := #{}}, Hello),
+    ?assertEqual(9, map_size(Hello)),
     only_pong(Port).
 
 every_call_of_the_document_is_served(Config) ->

@@ -225,7 +225,7 @@ var sctpBorders = []border{
 		}),
 	},
 	{
-		name: "an association that is taken out", refuse: []string{"types=seqpacket"}, rule: "types", allow: []string{"types=seqpacket", "types=stream"},
+		name: "an association that is taken out", refuse: []string{"descriptors=vm"}, rule: "descriptors", allow: []string{"descriptors=received", "remote_addresses=127.0.0.1"},
 		calls: func(t *testing.T, c *client) []byte {
 			many := func() uint64 {
 				s := c.socketOf(c.replyTerm(c.call(tuple("open", 1, atom("inet"), atom("seqpacket"), atom("sctp"), dict{}))))

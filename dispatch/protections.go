@@ -9,11 +9,15 @@ import (
 type Protections struct {
 	NoNewPrivs   bool
 	Capabilities []string // those that are effective
+	SystemCalls  bool     // others than the program's own are refused
+	Landlock     int      // version of the kernel's rules for files and ports; 0: none are in force
 }
 
 func (p *Protections) append(b []byte, allow *socketcore.Allow) []byte {
-	b = etf.AppendMap(etf.AppendAtom(b, "protections"), 3)
+	b = etf.AppendMap(etf.AppendAtom(b, "protections"), 5)
 	b = etf.AppendBool(etf.AppendAtom(b, "no_new_privs"), p.NoNewPrivs)
+	b = etf.AppendBool(etf.AppendAtom(b, "system_call_filter"), p.SystemCalls)
+	b = etf.AppendInt(etf.AppendAtom(b, "landlock"), int64(p.Landlock))
 	b = appendAtoms(etf.AppendAtom(b, "capabilities"), p.Capabilities)
 	var rules []string
 	if allow != nil {

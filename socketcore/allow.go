@@ -210,3 +210,54 @@ func prefixOf(text string) (netip.Prefix, error) {
 
 // RuleNames are the names of all rules.
 func RuleNames() []string { return ruleNames[noRule+1:] }
+
+// OpenDomains are the domains of sockets that the program opens: those that have a name, as far as the rule allows, and local ones, by
+// which it learns its own namespace. A nil list has all of them.
+func (a *Allow) OpenDomains() (domains []int) {
+	for _, d := range Domains {
+		if n := int(d.Value); a == nil || n == unix.AF_UNIX || a.has(ruleDomains, n) {
+			domains = append(domains, n)
+		}
+	}
+	return domains
+}
+
+// Bounds are the rules that a kernel can keep as well; nil for those that are not given.
+type Bounds struct {
+	LocalPorts, RemotePorts []uint16
+	Paths                   []string // directories in which sockets may be made
+	Namespaces              []string // files
+}
+
+// Bounds are those of this list; a nil list has none.
+func (a *Allow) Bounds() (b Bounds) {
+	if a == nil {
+		return b
+	}
+	b.LocalPorts, b.RemotePorts = a.allPorts(ruleLocalPorts), a.allPorts(ruleRemotePorts)
+	if a.given[rulePaths] {
+		b.Paths = []string{}
+		for _, p := range a.paths {
+			if dir := p.text[:strings.LastIndexByte(p.text, '/')+1]; !p.abstract {
+				b.Paths = append(b.Paths, dir)
+			}
+		}
+	}
+	if a.given[ruleNamespaces] {
+		b.Namespaces = append([]string{}, a.names[ruleNamespaces]...)
+	}
+	return b
+}
+
+func (a *Allow) allPorts(r Rule) (all []uint16) {
+	if !a.given[r] {
+		return nil
+	}
+	all = []uint16{}
+	for _, p := range a.ports[r] {
+		for n := int(p.first); n <= int(p.last); n++ {
+			all = append(all, uint16(n))
+		}
+	}
+	return all
+}

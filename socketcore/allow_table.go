@@ -80,9 +80,9 @@ var optionChecks = []optionCheck{
 	{name: "TCP_ULP", level: unix.SOL_TCP, number: unix.TCP_ULP, check: upperLayer, carried: true},
 	{name: "UDP_ENCAP", level: unix.SOL_UDP, number: unix.UDP_ENCAP, check: encapsulated, carried: true},
 
-	{name: "SCTP_SOCKOPT_BINDX_ADD", level: SolSCTP, number: sctpBindxAdd, check: packed((*Allow).local)},
-	{name: "SCTP_SOCKOPT_CONNECTX_OLD", level: SolSCTP, number: sctpConnectxOld, check: packed((*Allow).remote)},
-	{name: "SCTP_SOCKOPT_CONNECTX", level: SolSCTP, number: sctpConnectxPlain, check: packed((*Allow).remote)},
+	{name: "SCTP_SOCKOPT_BINDX_ADD", level: SolSCTP, number: sctpBindxAdd, check: packed((*Allow).local, ruleLocalPorts, ruleLocalAddresses)},
+	{name: "SCTP_SOCKOPT_CONNECTX_OLD", level: SolSCTP, number: sctpConnectxOld, check: packed((*Allow).remote, ruleRemotePorts, ruleRemoteAddresses)},
+	{name: "SCTP_SOCKOPT_CONNECTX", level: SolSCTP, number: sctpConnectxPlain, check: packed((*Allow).remote, ruleRemotePorts, ruleRemoteAddresses)},
 	{name: "SCTP_SOCKOPT_CONNECTX3", level: SolSCTP, number: sctpConnectxGet, check: anyRemote, get: true},
 	{name: "SCTP_REMOTE_UDP_ENCAPS_PORT", level: SolSCTP, number: sctpRemoteUDPEncapsPort, check: encapsulationPort},
 
@@ -295,13 +295,13 @@ func textIn(value []byte) string {
 	return string(value)
 }
 
-// packed checks addresses one behind the other.
-func packed(side func(*Allow, int, *Sockaddr) Rule) func(*Allow, int, []byte) Rule {
+// packed checks Internet addresses one behind the other. What is none to us is none that one of the rules allows.
+func packed(side func(*Allow, int, *Sockaddr) Rule, rules ...Rule) func(*Allow, int, []byte) Rule {
 	return func(a *Allow, fd int, value []byte) Rule {
 		for len(value) > 0 {
 			n := AddressSize(value)
 			if n == 0 {
-				n = len(value) // what is no address to us is none that a rule allows
+				return a.first(rules...)
 			}
 			var sa Sockaddr
 			sa.SetBytes(value[:n])

@@ -33,8 +33,9 @@ func (s *Socket) BindMore(addrs []byte, add bool) Code {
 	if e := s.Permit(SolSCTP, number, addrs, true); e != 0 {
 		return Code(e)
 	}
-	s.bound = true
-	return Code(Setsockopt(s.fd, SolSCTP, number, addrs))
+	e := Setsockopt(s.fd, SolSCTP, number, addrs)
+	s.bound = s.bound || add && len(addrs) > 0 && e == 0
+	return Code(e)
 }
 
 // abandoned is what a receive ends with when the association of a one-to-one socket is gone: after

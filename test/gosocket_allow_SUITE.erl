@@ -7,6 +7,7 @@
     callers_cannot_give_themselves_more/1,
     descriptors_of_the_vm_are_checked/1,
     a_helper_tells_its_rules/1,
+    a_confined_helper_serves_every_kind_of_socket/1,
     rules_that_are_not_understood_are_einval/1
 ]).
 
@@ -117,6 +118,29 @@ a_helper_tells_its_rules(_) ->
         {ok, _} = ?S:open(inet, dgram),
         maps:get(protections, ?S:info())
     end)).
+
+%% Skipped where the kernel has not got it: the log of the helper says so.
+-spec a_confined_helper_serves_every_kind_of_socket(config()) -> term().
+a_confined_helper_serves_every_kind_of_socket(_) ->
+    [begin
+         Node = gosocket_test_node:start(gosocket_test_fresh, later, [fun erlang:spawn/1, fun confined_exchange/0], [],
+                                         ["-gosocket" | Variables] ++ ["-gosocket", "allow", "[{local_ports,[0]}]"]),
+         {{returned, Results}, Printed} = gosocket_test_node:wait(Node),
+         skip_unless(Results =/= {error, einval}, binary_to_list(Printed)),
+         ?assertEqual({[ok], Confined}, {lists:usort(element(1, Results)), element(2, Results)})
+     end || {Variables, Confined} <- [{["system_call_filter", "true"], {true, false}}, {["landlock", "true"], {false, true}},
+                                      {["system_call_filter", "true", "landlock", "true"], {true, true}}]].
+
+-spec confined_exchange() -> {[ok], {boolean(), boolean()}} | {error, term()}.
+confined_exchange() ->
+    case ?S:open(inet, dgram) of
+        {ok, _} ->
+            Results = gosocket_test_fresh:exchange(),
+            #{protections := #{system_call_filter := Filter, landlock := Version}} = ?S:info(),
+            {Results, {Filter, Version > 0}};
+        Error ->
+            Error
+    end.
 
 -spec rules_that_are_not_understood_are_einval(config()) -> term().
 rules_that_are_not_understood_are_einval(_) ->

@@ -14,7 +14,9 @@
     all_capabilities_do_all_of_it/1,
     capabilities_that_the_configuration_does_not_name_are_dropped/1,
     without_a_helper_nothing_is_protected/1,
-    file_capabilities_of_the_helper_serve_any_user/1
+    file_capabilities_of_the_helper_serve_any_user/1,
+    a_node_of_nobody_has_what_the_file_of_its_helper_gives/1,
+    another_user_cannot_run_that_helper/1
 ]).
 
 -define(OURS, gosocket_test_lib:cases(?MODULE)).
@@ -130,6 +132,66 @@ file_capabilities_of_the_helper_serve_any_user(_) ->
         ?assertMatch(#{raw_inet := ok, packet_raw := ok, netns := {error, eperm}}, Outcomes)
     after
         file:delete(Copy)
+    end.
+
+%% The node has no capability, its helper those of the file; of these it keeps what the configuration names.
+-spec a_node_of_nobody_has_what_the_file_of_its_helper_gives(config()) -> term().
+a_node_of_nobody_has_what_the_file_of_its_helper_gives(_) ->
+    as_nobody(fun(Directory, Helper) ->
+        gosocket_test_netns:alone(fun(#{name := Namespace}) ->
+            Erl = filename:join(Directory, "erl"),
+            ok = file:write_file(Erl, ["#!/bin/sh\nexec ip netns exec ", Namespace, " setpriv " ?NOBODY " ", os:find_executable("erl"), " \"$@\"\n"]),
+            ok = file:change_mode(Erl, 8#755),
+            Try = fun(Options) ->
+                Node = gosocket_test_node:start(Erl, [Directory], gosocket_test_privilege, try_as_nobody, [],
+                                                [{"GOSOCKET_HELPER", Helper}, {"HOME", Directory}], Options),
+                case gosocket_test_node:wait(Node, 2 * ?PATIENCE) of
+                    {{returned, Tried}, _} -> Tried;
+                    {Other, Printed} -> ct:fail({Other, Printed})
+                end
+            end,
+            Low = 1 bsl ?CAP_NET_BIND_SERVICE,
+            Raw = 1 bsl ?CAP_NET_RAW,
+            Both = #{user => "65534", ping => {ok, <<"hi">>}, port_80 => {ok, 80}, raw => ok, effective => Low bor Raw,
+                     capabilities => [net_bind_service, net_raw]},
+            ?assertEqual(Both, Try([])),
+            ?assertEqual(Both#{effective := Low, capabilities := [net_bind_service], raw := {error, eperm}, ping := {error, eperm}},
+                         Try(["-gosocket", "capabilities", "[net_bind_service]"])),
+            ?assertEqual(Both#{effective := 0, capabilities := [], raw := {error, eperm}, ping := {error, eperm}, port_80 := {error, eacces}},
+                         Try(["-gosocket", "capabilities", "[]"]))
+        end)
+    end).
+
+-spec another_user_cannot_run_that_helper(config()) -> term().
+another_user_cannot_run_that_helper(_) ->
+    as_nobody(fun(_, Helper) ->
+        Run = fun(User) ->
+            %% setpriv(1) itself has root's capabilities until it becomes another program.
+            gosocket_test_netns:shell(["setpriv --reuid=", User, " --regid=", User, " --clear-groups "
+                                       "sh -c '", Helper, " -version >/dev/null 2>&1; echo $?'"])
+        end,
+        ?assertEqual({"0\n", "126\n"}, {Run("65534"), Run("65533")})
+    end).
+
+%% A directory that nobody may read, with the modules, and a helper of group 65534 that has file capabilities.
+-spec as_nobody(fun((Directory :: file:filename(), Helper :: file:filename()) -> Result)) -> Result.
+as_nobody(Test) ->
+    _ = setpriv("", ""),
+    Directory = filename:join("/tmp", unique()),
+    Helper = filename:join(Directory, "helper"),
+    ok = file:make_dir(Directory),
+    try
+        [{ok, _} = file:copy(File, filename:join(Directory, filename:basename(File)))
+         || Module <- [?S, ?MODULE], File <- filelib:wildcard(filename:join(filename:dirname(code:which(Module)), "*.{beam,app}"))],
+        {ok, _} = file:copy(helper(), Helper),
+        ok = file:change_group(Helper, 65534),
+        ok = file:change_mode(Helper, 8#750),
+        case gosocket_test_netns:shell(["setcap cap_net_raw,cap_net_bind_service+ep ", Helper, " 2>&1"]) of
+            "" -> Test(Directory, Helper);
+            Why -> throw({skip, "no file capabilities: " ++ string:trim(Why)})
+        end
+    after
+        file:del_dir_r(Directory)
     end.
 
 %% ---- how ----

@@ -140,7 +140,8 @@ settings_that_are_not_understood_are_einval(_) ->
      || {Variable, Value} <- [{loops, 17}, {loops, some}, {spin_us, -1}, {window, 1}, {parked_limit, -1}, {log_level, silly},
                               {lane_spin, -1}, {caller_spin, often},
                               {capabilities, [net_rwa]}, {capabilities, net_raw}, {capabilities, ["net_raw"]},
-                              {capabilities, [net_raw | net_admin]}, {capabilities, ['net_raw,net_admin']}]].
+                              {capabilities, [net_raw | net_admin]}, {capabilities, ['net_raw,net_admin']},
+                              {system_call_filter, 1}, {landlock, yes}]].
 
 %% A helper that is repaired works at once, without a restart of anything.
 -spec failed_start_does_not_stop_the_next(config()) -> term().

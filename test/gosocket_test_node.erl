@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([start/4, start/5, wait/1, wait/2, os_pid/1, await_said/2, alone/1]).
+-export([start/4, start/5, start/7, wait/1, wait/2, os_pid/1, await_said/2, alone/1]).
 -export([main/0, call/1]).
 
 -type a_node() :: #{port := port(), said := binary()}.
@@ -42,9 +42,14 @@ start(Module, Function, Arguments, Environment) ->
 %% Options are further ones of erl(1).
 -spec start(module(), atom(), [term()], [{string(), string() | false}], [string()]) -> a_node().
 start(Module, Function, Arguments, Environment, Options) ->
-    Call = base64:encode_to_string(term_to_binary({Module, Function, Arguments})),
     Paths = lists:usort([filename:absname(filename:dirname(code:which(Name))) || Name <- [?S, ?MODULE, Module]]),
-    Port = open_port({spawn_executable, os:find_executable("erl")},
+    start(os:find_executable("erl"), Paths, Module, Function, Arguments, Environment, Options).
+
+%% By another program that becomes erl(1), with the modules elsewhere.
+-spec start(file:filename(), [file:filename()], module(), atom(), [term()], [{string(), string() | false}], [string()]) -> a_node().
+start(Program, Paths, Module, Function, Arguments, Environment, Options) ->
+    Call = base64:encode_to_string(term_to_binary({Module, Function, Arguments})),
+    Port = open_port({spawn_executable, Program},
                      [{args, Options ++ ["-noshell", "-noinput", "-boot", "no_dot_erlang", "-pa" | Paths]
                            ++ ["-run", atom_to_list(?MODULE), "main", "-extra", Call]},
                       {env, Environment}, binary, exit_status, stderr_to_stdout]),

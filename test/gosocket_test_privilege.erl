@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([names/0, try_all/0, try_protected/0]).
+-export([names/0, try_all/0, try_protected/0, try_as_nobody/0]).
 
 -spec names() -> [atom()].
 names() -> [Name || {Name, _} <- trials()].
@@ -20,6 +20,43 @@ try_protected() ->
     {Outcomes, Effective} = try_all(),
     #{protections := Protections} = ?S:info(),
     {Outcomes, Effective, Protections}.
+
+%% What a node of an ordinary user wants of its helper: an answer to a ping, and port 80.
+-spec try_as_nobody() -> #{atom() => term()}.
+try_as_nobody() ->
+    {Outcomes, Effective, Protections} = try_protected(),
+    {ok, Socket} = ?S:open(inet, stream),
+    #{user => string:trim(os:cmd("id -u")),
+      ping => ping(),
+      port_80 => ?S:bind(Socket, #{family => inet, addr => loopback, port => 80}),
+      raw => maps:get(raw_inet, Outcomes),
+      effective => Effective,
+      capabilities => maps:get(capabilities, Protections)}.
+
+%% On loopback the request comes to the socket as well.
+-spec ping() -> {ok, Payload :: binary()} | {error, term()}.
+ping() ->
+    case ?S:open(inet, raw, icmp) of
+        {ok, Socket} ->
+            Request = <<8, 0, (16#ffff - 16#0800 - 16#4712 - 16#6869 - 1):16, 16#4712:16, 1:16, "hi">>,
+            ok = ?S:sendto(Socket, Request, #{family => inet, addr => loopback}),
+            pong(Socket);
+        {error, Reason} ->
+            {error, Reason}
+    end.
+
+-spec pong(gosocket_test_lib:socket()) -> {ok, binary()} | {error, term()}.
+pong(Socket) ->
+    case ?S:recv(Socket, 0, ?PATIENCE) of
+        {ok, <<4:4, Words:4, Packet/binary>>} ->
+            Skipped = 4 * Words - 1,
+            case Packet of
+                <<_:Skipped/binary, 0, 0, _:16, 16#4712:16, 1:16, Payload/binary>> -> {ok, Payload};
+                _ -> pong(Socket)
+            end;
+        {error, Reason} ->
+            {error, Reason}
+    end.
 
 -spec ended(term()) -> ok | {error, term()}.
 ended(ok) -> ok;

@@ -41,10 +41,12 @@ func main() {
 	parked := flag.Int64("parked-limit", 16<<20, "bytes of unsent payload kept")
 	frames := flag.Int("frame-limit", 4<<20, "largest frame accepted, in bytes")
 	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")
-	var keep capabilities
-	flag.Var(&keep, "capabilities", "capabilities(7) to keep, separated by commas; all without this flag")
+	var keep privileges
+	flag.Var(&keep.capabilities, "capabilities", "capabilities(7) to keep, separated by commas; all without this flag")
 	var allow socketcore.Allow
 	flag.Var(&allow, "allow", "RULE=ELEMENT: sockets may be used for this; RULE: for nothing that RULE is about, unless there are elements")
+	flag.BoolVar(&keep.filter, "system-call-filter", false, "let the kernel refuse system calls that the helper never makes")
+	flag.BoolVar(&keep.landlock, "landlock", false, "let the kernel keep what -allow says of paths, namespaces and ports of TCP, and refuse all other files")
 	showVersion := flag.Bool("version", false, "print the version and exit")
 	flag.CommandLine.Init(os.Args[0], flag.ContinueOnError)
 	var said bytes.Buffer
@@ -70,7 +72,7 @@ func main() {
 		Window: *window, ParkedLimit: *parked, FrameLimit: *frames, MessageLimit: *messages,
 	}
 	if len(allow.Rules()) > 0 {
-		cfg.Allow = &allow
+		cfg.Allow, keep.allow = &allow, &allow
 	}
 	if cfg.Loops == 0 {
 		cfg.Loops = dispatch.DefaultLoops()
@@ -80,14 +82,17 @@ func main() {
 		flush()
 		os.Exit(badSettings)
 	}
-	effective, missing, err := confine(&keep)
+	holds, missing, err := keep.confine()
+	if err != nil {
+		log.Error().Err(err).Msg("settings")
+		flush()
+		os.Exit(badSettings)
+	}
 	if len(missing) > 0 {
 		log.Warn().Strs("capabilities", missing).Msg("capabilities that the helper was not given")
 	}
-	if err == nil {
-		cfg.Protections = dispatch.Protections{NoNewPrivs: true, Capabilities: effective}
-		err = run(cfg, &log)
-	}
+	cfg.Protections = holds
+	err = run(cfg, &log)
 	if err != nil {
 		log.Error().Err(err).Msg("exit")
 	}

@@ -5,6 +5,9 @@ import (
 	"strings"
 
 	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
+
+	"gosocket/dispatch"
+	"gosocket/socketcore"
 )
 
 // prSetNoNewPrivs is PR_SET_NO_NEW_PRIVS of prctl(2).
@@ -17,7 +20,13 @@ type capabilities struct {
 }
 
 // String implements flag.Value.
-func (c *capabilities) String() string { return strings.Join(namesOf(c.kept), ",") }
+func (c *capabilities) String() string {
+	names := make([]string, 0, len(c.kept))
+	for _, v := range c.kept {
+		names = append(names, nameOf(v))
+	}
+	return strings.Join(names, ",")
+}
 
 // Set implements flag.Value: names as in capabilities(7), with or without their cap_, separated by commas. None at all is a list, too.
 func (c *capabilities) Set(list string) error {
@@ -35,26 +44,44 @@ func (c *capabilities) Set(list string) error {
 	return nil
 }
 
-// confine gives up, for all threads, what the helper never needs: to gain privileges by execve(2), and each capability
-// that its configuration does not name. It returns the names of those that are effective from then on, and of those that
-// the configuration names in vain, because the helper was not given them.
-func confine(keep *capabilities) (effective, missing []string, err error) {
+// privileges say what the helper keeps of what it may do.
+type privileges struct {
+	capabilities capabilities
+	allow        *socketcore.Allow
+	filter       bool // system calls
+	landlock     bool
+}
+
+// confine gives up, for all threads, what the helper never needs: to gain privileges by execve(2), each capability that its
+// configuration does not name, and as far as that says so files and system calls. It returns what holds from then on, and the
+// capabilities that the configuration names in vain, because the helper was not given them.
+func (p *privileges) confine() (holds dispatch.Protections, missing []string, err error) {
+	holds = dispatch.Protections{NoNewPrivs: true, SystemCalls: p.filter}
 	if _, err := libcap.Prctlw(prSetNoNewPrivs, 1, 0, 0, 0); err != nil {
-		return nil, nil, fmt.Errorf("no_new_privs: %w", err)
+		return holds, nil, fmt.Errorf("no_new_privs: %w", err)
 	}
-	if keep.given {
-		if missing, err = drop(keep.kept); err != nil {
-			return nil, nil, fmt.Errorf("capabilities: %w", err)
+	if p.landlock {
+		if holds.Landlock, err = restrictFiles(p.allow); err != nil {
+			return holds, nil, fmt.Errorf("landlock: %w", err)
+		}
+	}
+	if p.capabilities.given {
+		if missing, err = drop(p.capabilities.kept); err != nil {
+			return holds, nil, fmt.Errorf("capabilities: %w", err)
 		}
 	}
 	now := libcap.GetProc()
-	var left []libcap.Value
 	for v := range libcap.MaxBits() {
 		if on, err := now.GetFlag(libcap.Effective, v); err == nil && on {
-			left = append(left, v)
+			holds.Capabilities = append(holds.Capabilities, nameOf(v))
 		}
 	}
-	return namesOf(left), missing, nil
+	if p.filter {
+		if err = filterSystemCalls(p.allow); err != nil {
+			return holds, missing, fmt.Errorf("system-call filter: %w", err)
+		}
+	}
+	return holds, missing, nil
 }
 
 // drop keeps these capabilities, permitted and effective, and no other in any set. The ambient set shrinks with the
@@ -64,7 +91,7 @@ func drop(kept []libcap.Value) (missing []string, err error) {
 	held, want := libcap.GetProc(), libcap.NewSet()
 	for _, v := range kept {
 		if on, _ := held.GetFlag(libcap.Permitted, v); !on {
-			missing = append(missing, namesOf([]libcap.Value{v})...)
+			missing = append(missing, nameOf(v))
 			continue
 		}
 		for _, set := range []libcap.Flag{libcap.Permitted, libcap.Effective} {
@@ -95,10 +122,4 @@ func others(kept []libcap.Value) (rest []libcap.Value) {
 	return rest
 }
 
-func namesOf(values []libcap.Value) []string {
-	names := make([]string, 0, len(values))
-	for _, v := range values {
-		names = append(names, strings.TrimPrefix(v.String(), "cap_"))
-	}
-	return names
-}
+func nameOf(v libcap.Value) string { return strings.TrimPrefix(v.String(), "cap_") }

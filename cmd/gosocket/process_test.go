@@ -19,6 +19,10 @@ var program string
 
 // TestMain builds the program that the tests run, and fails when a descriptor is left open.
 func TestMain(m *testing.M) {
+	if how := os.Getenv(confinedAs); how != "" {
+		confined(how, os.Args[1])
+		return
+	}
 	dir, err := os.MkdirTemp("", "gosocket")
 	if err != nil {
 		panic(err)

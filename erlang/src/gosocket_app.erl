@@ -21,6 +21,8 @@
 %%     of names as in capabilities(7): `[net_raw, net_bind_service]'; default all of them</td></tr>
 %% <tr><td>`allow'</td><td>the allow-list: what sockets may be used for, a list of `{Rule, Elements}' or a
 %%     map of the same; default anything. The rules stand in docs/security.md</td></tr>
+%% <tr><td>`system_call_filter', `landlock'</td><td>whether the kernel refuses the helper other system calls than
+%%     it makes, and files and ports beside those of `allow'; default `false'</td></tr>
 %% <tr><td>`use_registry'</td><td>whether sockets are listed by `gosocket:which_sockets/0,1'; default
 %%     `true'. Set by `gosocket:use_registry/1'.</td></tr>
 %% </table>

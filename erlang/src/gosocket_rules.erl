@@ -1,6 +1,6 @@
 %% @private
-%% @doc What a helper may do, as flags of it: its capabilities and its allow-list (docs/security.md). Application variables say
-%% it, and nothing that a caller can pass to a call.
+%% @doc What a helper may do, as flags of it: its capabilities, its allow-list, whether the kernel keeps these as well
+%% (docs/security.md). Application variables say it, and nothing that a caller can pass to a call.
 -module(gosocket_rules).
 
 -export([flags/0]).
@@ -11,7 +11,7 @@
 -spec flags() -> {ok, [flag()]} | {error, {Variable :: atom(), Wrong :: term()}}.
 flags() ->
     try
-        {ok, lists:append([flag(Variable, Value) || Variable <- [capabilities, allow],
+        {ok, lists:append([flag(Variable, Value) || Variable <- [capabilities, allow, system_call_filter, landlock],
                                                     {ok, Value} <- [application:get_env(gosocket, Variable)]])}
     catch
         throw:{?MODULE, Variable, Wrong} -> {error, {Variable, Wrong}}
@@ -20,10 +20,14 @@ flags() ->
 -spec flag(atom(), term()) -> [flag()].
 flag(capabilities, Names) ->
     ["-capabilities", lists:append(lists:join(",", [name(Name) || Name <- elements(capabilities, Names)]))];
+flag(system_call_filter, Is) when is_boolean(Is) -> ["-system-call-filter" || Is];
+flag(landlock, Is) when is_boolean(Is) -> ["-landlock" || Is];
 flag(allow, Rules) when is_map(Rules) ->
     flag(allow, maps:to_list(Rules));
 flag(allow, Rules) ->
-    lists:append([rule(Rule) || Rule <- elements(allow, Rules)]).
+    lists:append([rule(Rule) || Rule <- elements(allow, Rules)]);
+flag(Variable, Wrong) ->
+    wrong(Variable, Wrong).
 
 %% The helper knows the rules by name. What it is given of one without elements allows nothing.
 -spec rule(term()) -> [flag()].

@@ -175,8 +175,16 @@ peeloff({'$socket', S}, Id) when is_reference(S), node(S) =/= node(), is_integer
     {error, enotsup};
 peeloff({'$socket', S} = Socket, Id) when is_reference(S), is_integer(Id) ->
     case gosocket:getopt(Socket, sctp, {peeloff, #{assoc_id => Id}}) of
-        {ok, FD} -> gosocket:open(FD, #{dup => false});
+        {ok, FD} -> opened(gosocket:open(FD, #{dup => false}), Socket, FD);
         {error, Reason} -> {error, Reason}
     end;
 peeloff(Socket, Id) ->
     erlang:error(badarg, [Socket, Id]).
+
+%% A descriptor that may not become a socket is not kept.
+-spec opened(Result, gosocket:socket(), FD :: integer()) -> Result when Result :: {ok, gosocket:socket()} | {error, gosocket:errcode() | closed}.
+opened({ok, _} = Opened, _Socket, _FD) ->
+    Opened;
+opened(Failed, Socket, FD) ->
+    _ = gosocket:close_fd(Socket, FD),
+    Failed.

@@ -15,6 +15,11 @@ import (
 const (
 	pourMin = 64 << 10 // from here on two system calls cost less than two copies
 	pourMax = 1 << 20
+
+	// A VM gets memory for each binary of 512 KiB and more from the system, and keeps ten such pieces for the next ones: a
+	// receive of more parts than that has smaller ones.
+	manyParts = 8
+	partSize  = 448 << 10
 )
 
 // A pipe is there from the start, so that a program does not come to hold more than it began with.
@@ -55,7 +60,11 @@ func (l *Loop) pour(o *Op, left int) int {
 		l.more(o)
 	}
 	s.Counters[ReadTries]++
-	n, e := sysSplice(s.fd, l.pipe.w, min(left, pourMax), 0)
+	step := min(left, pourMax)
+	if o.Length > manyParts*moreSize {
+		step = min(left, partSize)
+	}
+	n, e := sysSplice(s.fd, l.pipe.w, step, 0)
 	if e != 0 || n == 0 { // an urgent mark gives 0, too
 		return 0
 	}

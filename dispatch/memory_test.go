@@ -36,6 +36,13 @@ var droppings = map[string]func(c *client, s uint64) (n int, drop func()){
 	"room for control messages": func(c *client, s uint64) (int, func()) {
 		return 100_000, func() { c.do(tuple("recvmsg", s, 1, 0, 100_000, none, 0, none)) }
 	},
+	"what is kept of calls for the next ones": func(c *client, s uint64) (int, func()) {
+		const calls, each = 1000, 256 // bytes at least
+		for i := range calls {
+			c.call(recv(s, i+1, 1, 600_000))
+		}
+		return calls * each, func() { c.want(c.do(tuple("close", s, 1)), "ok") }
+	},
 	"control messages of a send that waits": func(c *client, s uint64) (int, func()) {
 		c.want(c.do(tuple("setopt", s, 1, atom("otp"), atom("sndctrlbuf"), 200_000)), "ok")
 		c.fill(s)

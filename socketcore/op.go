@@ -200,6 +200,7 @@ func (q *queue) of(p *process) *Op {
 type opPool struct {
 	free  []*Op
 	kept  int // bytes of their buffers
+	told  int // bytes of all that freed has been told of: the most that there were
 	freed func(n int)
 }
 
@@ -237,4 +238,8 @@ func (p *opPool) put(o *Op) {
 	*o = Op{timer: -1, got: got}
 	p.kept += cap(got)
 	p.free = append(p.free, o)
+	if n := len(p.free)*int(unsafe.Sizeof(*o)) + p.kept; n > p.told {
+		p.freed(n - p.told)
+		p.told = n
+	}
 }

@@ -1,6 +1,7 @@
 package socketcore
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 	"testing"
@@ -102,7 +103,8 @@ func TestChecksOfSendsAllocateNothing(t *testing.T) {
 	scoped.SetInet6([16]byte{15: 1}, 80, 0, 1)
 	abstract.SetLocal([]byte("\x00gosocket-a name that takes more than 32 bytes, and some"))
 	file.SetLocal([]byte("/somewhere else, which takes as many/socket"))
-	control := AppendCmsg(nil, unix.SOL_IP, unix.IP_PKTINFO, []byte{1, 0, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0})
+	first := binary.NativeEndian.AppendUint32(nil, 1)
+	control := AppendCmsg(nil, unix.SOL_IP, unix.IP_PKTINFO, append(first, 127, 0, 0, 1, 0, 0, 0, 0))
 	for _, sa := range []*Sockaddr{&inet, &inet6, &scoped, &abstract, &file} {
 		var r Rule
 		if n := testing.AllocsPerRun(100, func() { r = max(a.remote(fd, sa), a.control(fd, control)) }); n > 0 || r != noRule {

@@ -79,6 +79,20 @@ var descriptorBorders = []border{
 		}),
 	},
 	{
+		name: "listen of a received descriptor that nobody has bound", refuse: []string{"local_ports=80"}, rule: "local_ports", allow: []string{"local_ports=0"},
+		calls: func(t *testing.T, c *client) []byte {
+			last := received(unix.AF_INET, unix.SOCK_STREAM, nil)(t, c)
+			return tuple("listen", c.socketOf(c.replyTerm(c.call(last))), 5)
+		},
+	},
+	{
+		name: "listen of a received descriptor", refuse: []string{"local_addresses=127.0.0.1"}, rule: "local_addresses", allow: []string{"local_addresses=0.0.0.0"},
+		calls: func(t *testing.T, c *client) []byte {
+			s := c.open("inet", "stream")
+			return tuple("listen", c.openedFD(c.fd(s), dict{}), 5)
+		},
+	},
+	{
 		name: "a domain that no rule is about", refuse: []string{"remote_ports=80"}, rule: "remote_ports", allow: []string{"domains=local", "domains=16", "remote_ports=80"},
 		calls: received(unix.AF_NETLINK, unix.SOCK_RAW, nil),
 	},

@@ -55,16 +55,19 @@ func (s *Socket) mayBind(sa *Sockaddr) Code {
 	return s.loop.against(a.local(s.fd, sa), callBind, s.ID, sa.String)
 }
 
-// mayListen checks what listen(2) does to a socket that nobody has bound: it takes a port of the kernel's choice.
+// mayListen checks what listen(2) does to a socket that nobody has bound here: it takes a port of the kernel's choice, or stays at
+// that of the descriptor.
 func (s *Socket) mayListen() Code {
 	a := s.loop.cfg.Allow
 	if a == nil || s.bound || !isInet(s.domain) {
 		return 0
 	}
 	sa := &s.loop.scratch
-	if s.domain == unix.AF_INET {
+	switch {
+	case s.CType != 0 && s.Sockname(sa) == 0:
+	case s.domain == unix.AF_INET:
 		sa.SetInet([4]byte{}, 0)
-	} else {
+	default:
 		sa.SetInet6([16]byte{}, 0, 0, 0)
 	}
 	return s.loop.against(a.local(s.fd, sa), callListen, s.ID, sa.String)

@@ -15,7 +15,7 @@ import (
 type guardedCall string
 
 const (
-	callOpen      guardedCall = "open"    // domains, types, protocols, upper_layers; with netns namespaces
+	callOpen      guardedCall = "open"    // domains, types, protocols; with netns namespaces
 	callOpenFD    guardedCall = "openfd"  // descriptors, and all that the kernel tells of the descriptor
 	callBind      guardedCall = "bind"    // local_ports, local_addresses, devices, paths: of each address that it brings
 	callListen    guardedCall = "listen"  // the same: of any address and port 0, unless bind has had its say
@@ -39,7 +39,6 @@ type optionCheck struct {
 
 // Numbers that x/sys/unix does not have.
 const (
-	ipProtocolCmsg    = unix.IP_PROTOCOL
 	sctpConnectxOld   = 107
 	sctpConnectxGet   = 111
 	sctpConnectxPlain = 110
@@ -93,7 +92,7 @@ var optionChecks = []optionCheck{
 var cmsgChecks = []optionCheck{
 	{name: "IP_RETOPTS", level: unix.SOL_IP, number: unix.IP_RETOPTS, check: sourceRoute},
 	{name: "IP_PKTINFO", level: unix.SOL_IP, number: unix.IP_PKTINFO, check: source4},
-	{name: "IP_PROTOCOL", level: unix.SOL_IP, number: ipProtocolCmsg, check: protocolOfHeader},
+	{name: "IP_PROTOCOL", level: unix.SOL_IP, number: unix.IP_PROTOCOL, check: protocolOfHeader},
 	{name: "IPV6_PKTINFO", level: unix.SOL_IPV6, number: unix.IPV6_PKTINFO, check: source6},
 	{name: "IPV6_2292PKTINFO", level: unix.SOL_IPV6, number: unix.IPV6_2292PKTINFO, check: source6},
 	{name: "IPV6_RTHDR", level: unix.SOL_IPV6, number: unix.IPV6_RTHDR, check: sourceRoute},

@@ -282,7 +282,7 @@ func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
 	typ, _ := sysGetInt(fd, unix.SO_TYPE)
 	sysSetNonblock(fd)
 	s := l.add(fd, domain, typ, protocolOf(fd, domain, 0), owner)
-	s.inq, s.plain, s.bound = -1, false, true
+	s.inq, s.plain = -1, false
 	return s
 }
 

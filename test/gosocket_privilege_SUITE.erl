@@ -16,6 +16,7 @@
     without_a_helper_nothing_is_protected/1,
     file_capabilities_of_the_helper_serve_any_user/1,
     a_node_of_nobody_has_what_the_file_of_its_helper_gives/1,
+    a_helper_keeps_ambient_capabilities_that_are_named/1,
     another_user_cannot_run_that_helper/1
 ]).
 
@@ -139,17 +140,7 @@ file_capabilities_of_the_helper_serve_any_user(_) ->
 a_node_of_nobody_has_what_the_file_of_its_helper_gives(_) ->
     as_nobody(fun(Directory, Helper) ->
         gosocket_test_netns:alone(fun(#{name := Namespace}) ->
-            Erl = filename:join(Directory, "erl"),
-            ok = file:write_file(Erl, ["#!/bin/sh\nexec ip netns exec ", Namespace, " setpriv " ?NOBODY " ", os:find_executable("erl"), " \"$@\"\n"]),
-            ok = file:change_mode(Erl, 8#755),
-            Try = fun(Options) ->
-                Node = gosocket_test_node:start(Erl, [Directory], gosocket_test_privilege, try_as_nobody, [],
-                                                [{"GOSOCKET_HELPER", Helper}, {"HOME", Directory}], Options),
-                case gosocket_test_node:wait(Node, 2 * ?PATIENCE) of
-                    {{returned, Tried}, _} -> Tried;
-                    {Other, Printed} -> ct:fail({Other, Printed})
-                end
-            end,
+            Try = fun(Options) -> tried_as_nobody(Directory, ["ip netns exec ", Namespace, " setpriv " ?NOBODY], Helper, Options) end,
             Low = 1 bsl ?CAP_NET_BIND_SERVICE,
             Raw = 1 bsl ?CAP_NET_RAW,
             Both = #{user => "65534", ping => {ok, <<"hi">>}, port_80 => {ok, 80}, raw => ok, effective => Low bor Raw,
@@ -161,6 +152,29 @@ a_node_of_nobody_has_what_the_file_of_its_helper_gives(_) ->
                          Try(["-gosocket", "capabilities", "[]"]))
         end)
     end).
+
+%% As systemd gives them to a unit, by its AmbientCapabilities: the node has them, and its helper inherits them.
+-spec a_helper_keeps_ambient_capabilities_that_are_named(config()) -> term().
+a_helper_keeps_ambient_capabilities_that_are_named(_) ->
+    as_nobody(fun(Directory, Helper) ->
+        ?assertEqual("", gosocket_test_netns:shell(["setcap -r ", Helper, " 2>&1"])),
+        Given = "setpriv " ?NOBODY " --inh-caps=-all,+net_raw,+net_bind_service --ambient-caps=-all,+net_raw,+net_bind_service",
+        ?assertMatch(#{user := "65534", ping := {ok, <<"hi">>}, effective := 1 bsl ?CAP_NET_RAW,
+                       capabilities := [net_raw]},
+                     tried_as_nobody(Directory, Given, Helper, ["-gosocket", "capabilities", "[net_raw,net_admin]"]))
+    end).
+
+-spec tried_as_nobody(file:filename(), Command :: iodata(), Helper :: file:filename(), [string()]) -> #{atom() => term()}.
+tried_as_nobody(Directory, Command, Helper, Options) ->
+    Erl = filename:join(Directory, "erl"),
+    ok = file:write_file(Erl, ["#!/bin/sh\nexec ", Command, $\s, os:find_executable("erl"), " \"$@\"\n"]),
+    ok = file:change_mode(Erl, 8#755),
+    Node = gosocket_test_node:start(Erl, [Directory], gosocket_test_privilege, try_as_nobody, [],
+                                    [{"GOSOCKET_HELPER", Helper}, {"HOME", Directory}], Options),
+    case gosocket_test_node:wait(Node, 2 * ?PATIENCE) of
+        {{returned, Tried}, _} -> Tried;
+        {Other, Printed} -> ct:fail({Other, Printed})
+    end.
 
 -spec another_user_cannot_run_that_helper(config()) -> term().
 another_user_cannot_run_that_helper(_) ->

@@ -5,12 +5,15 @@
 -export([listen/1, port/1, accept/1, connect/2, connect/3, connect_buffered/3,
          send/2, recv/2, recv_select/2, recv_some/2, recv_any/1, close/1,
          udp/1, sendto/3, recvfrom/1,
-         getopt/3]).
+         getopt/3, ahead/2]).
 
--export_type([api/0, socket/0]).
+-export_type([api/0, socket/0, ahead/0]).
 
 -type api() :: gosocket | socket | gen_tcp | gen_tcp_active | none.
 -type socket() :: {api(), term()}.
+
+%% Whether gosocket's copies of what follows a receive are used.
+-type ahead() :: default | off.
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 -define(BACKLOG, 1024).
@@ -173,3 +176,10 @@ getopt(gosocket, Level, Key) ->
 getopt(socket, Level, Key) ->
     {ok, S} = socket:open(inet, stream, tcp),
     fun() -> {ok, _} = socket:getopt(S, {Level, Key}) end.
+
+-spec ahead(socket(), ahead()) -> socket().
+ahead({gosocket, S} = Socket, off) ->
+    ok = gosocket:setopt(S, otp, receive_ahead, 0),
+    Socket;
+ahead(Socket, _) ->
+    Socket.

@@ -31,7 +31,7 @@
 
 -spec all() -> [kase()].
 all() ->
-    lists:append([calls(), pingpongs(), bulk(), connections(), waiters(), spins(), [remote()]]).
+    lists:append([calls(), pingpongs(), streams(), bulk(), connections(), waiters(), spins(), [remote()]]).
 
 %% @doc Only rows that have an aim, and who is needed for them; but none that are close to their aim, which take many rounds.
 -spec with_aims() -> [kase()].
@@ -127,6 +127,23 @@ select(Pairs) -> fun(Api, Seconds) -> bench_case:pingpong_select(Api, Pairs, ?SM
 
 -spec shared() -> fun((bench_api:api(), float()) -> bench_run:result()).
 shared() -> fun(Api, Seconds) -> bench_case:udp(Api, 8, ?SMALL, Seconds) end.
+
+%% ---- Many messages on one connection
+
+-spec streams() -> [kase()].
+streams() ->
+    Burst = fun(Ahead) -> fun(Api, Seconds) -> bench_stream:burst(Api, Ahead, Seconds) end end,
+    Bodies = fun(Ahead, Size) -> fun(Api, Seconds) -> bench_stream:bodies(Api, Ahead, Size, Seconds) end end,
+    [kase("burst",
+          [entry(nif, Burst(default)), entry(gosocket, Burst(default)), entry(gosocket_plain, gosocket, Burst(off)), entry(gen_tcp, Burst(default))],
+          [row("50 messages, 50 answers", rate, nif, {at_least, 0.3}),
+           row("50 messages, 50 answers", rate, gosocket_plain, none),
+           row("50 messages, 50 answers", rate, gen_tcp, none),
+           row("50 messages, 50 answers: CPU", cpu, nif, none)])]
+        ++ [(kase(text("bodies-~b", [Size]),
+                  [entry(gosocket_plain, gosocket, Bodies(off, Size)), entry(gosocket, Bodies(default, Size))],
+                  [row(text("4 bytes, then ~s", [Text]), rate, gosocket_plain, {at_least, 0.95})]))#{unit := mib_per_second}
+            || {Text, Size} <- [{"64 KiB", 1 bsl 16}, {"1 MiB", 1 bsl 20}]].
 
 %% ---- Many bytes
 

@@ -82,7 +82,7 @@ func (c *call) hello() {
 	want := c.server.features()
 	fields := map[string]*bool{
 		"watch": &want.watch, "delivered": &want.delivered, "consumed": &want.consumed, "closed": &want.closed,
-		"batch": &want.batch,
+		"batch": &want.batch, "ahead": &want.ahead,
 	}
 	var pids *etf.PidForm
 	for range c.d.Map() {

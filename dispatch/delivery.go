@@ -57,6 +57,7 @@ func (x *Dispatcher) Flush() {
 	if x.confirm {
 		x.catchUp()
 	}
+	x.loop.TellHanded()
 	x.write()
 	if !x.confirm {
 		return

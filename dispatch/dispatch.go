@@ -25,7 +25,7 @@ const flushReplies = 24
 const flushBytes = 256 << 10
 
 // features are the frames that a client wants, as its hello says, and whether it wants them in batches.
-type features struct{ watch, delivered, consumed, closed, batch bool }
+type features struct{ watch, delivered, consumed, closed, batch, ahead bool }
 
 // A Dispatcher serves the requests for the sockets of one loop.
 type Dispatcher struct {
@@ -33,14 +33,15 @@ type Dispatcher struct {
 	loop   *socketcore.Loop
 	log    *zerolog.Logger
 
-	out     []byte
-	frames  int // in out, elements of batches counted
-	batch   batch
-	total   uint64 // frames ever put into out
-	room    int    // where the bytes of Room begin in out
-	confirm bool   // a reader waits for a confirmation
-	flushes []flush
-	waiting atomic.Bool // wants to hear what the client confirms
+	out       []byte
+	frames    int // in out, elements of batches counted
+	batch     batch
+	total     uint64 // frames ever put into out
+	copyStart int    // of the frame that CopyRoom has begun
+	room      int    // where the bytes of Room begin in out
+	confirm   bool   // a reader waits for a confirmation
+	flushes   []flush
+	waiting   atomic.Bool // wants to hear what the client confirms
 
 	// Kept from call to call, so that a call allocates nothing.
 	cur    call
@@ -112,15 +113,17 @@ var items map[string]itemRow
 
 func init() {
 	items = map[string]itemRow{
-		"chunk":     {5, (*Dispatcher).chunk},
-		"debug":     {3, (*Dispatcher).debug},
-		"died":      {2, (*Dispatcher).died},
-		"delivered": {2, (*Dispatcher).deliveredItem},
-		"handback":  {3, (*Dispatcher).handback},
-		"arrived":   {3, (*Dispatcher).arrived},
-		"drop":      {3, (*Dispatcher).drop},
-		"ping":      {2, (*Dispatcher).ping},
-		"clock":     {2, (*Dispatcher).clock},
+		"chunk":      {5, (*Dispatcher).chunk},
+		"debug":      {3, (*Dispatcher).debug},
+		"died":       {2, (*Dispatcher).died},
+		"delivered":  {2, (*Dispatcher).deliveredItem},
+		"handback":   {3, (*Dispatcher).handback},
+		"took":       {6, (*Dispatcher).took},
+		"send_ahead": {3, (*Dispatcher).sendAhead},
+		"arrived":    {3, (*Dispatcher).arrived},
+		"drop":       {3, (*Dispatcher).drop},
+		"ping":       {2, (*Dispatcher).ping},
+		"clock":      {2, (*Dispatcher).clock},
 	}
 }
 

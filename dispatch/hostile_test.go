@@ -227,15 +227,17 @@ func decoded(t *testing.T, b []byte) etf.Term {
 
 func itemExamples() map[string][]byte {
 	return map[string][]byte{
-		"chunk":     tuple("chunk", 1, 1, 0, "x"),
-		"debug":     tuple("debug", atom("false"), atom("false")),
-		"died":      tuple("died", atom("nobody")),
-		"delivered": tuple("delivered", 1),
-		"handback":  tuple("handback", 1, "x"),
-		"arrived":   tuple("arrived", 1, 1),
-		"drop":      tuple("drop", 1, 1),
-		"ping":      tuple("ping", 1),
-		"clock":     tuple("clock", 1),
+		"chunk":      tuple("chunk", 1, 1, 0, "x"),
+		"debug":      tuple("debug", atom("false"), atom("false")),
+		"died":       tuple("died", atom("nobody")),
+		"delivered":  tuple("delivered", 1),
+		"handback":   tuple("handback", 1, "x"),
+		"send_ahead": tuple("send_ahead", 1, "x"),
+		"took":       tuple("took", 1, 1, 1, 1, 0),
+		"arrived":    tuple("arrived", 1, 1),
+		"drop":       tuple("drop", 1, 1),
+		"ping":       tuple("ping", 1),
+		"clock":      tuple("clock", 1),
 	}
 }
 

@@ -35,6 +35,8 @@ func (m *model) look() {
 		m.closed[uint64(s)] = true
 	case "abort":
 		m.aborted(f)
+	case "ahead":
+		m.copied(f)
 	case "bad":
 		m.fatalf("%s", text(f))
 	}
@@ -151,6 +153,9 @@ func (r *request) String() string {
 func (m *model) handBack(l *letter) {
 	m.untold = true
 	m.note("%v goes back, %d bytes", l.r, len(l.data))
+	if l.r.of != nil {
+		l.r.of.ahead.last = 0
+	}
 	m.outbox = append(m.outbox, tuple("handback", l.r.socket(), l.frame))
 }
 
@@ -226,6 +231,7 @@ func (m *model) deliver() {
 func (m *model) flush() {
 	if len(m.outbox) > 0 {
 		m.note("%d items are sent, %d frames seen", len(m.outbox), m.seen)
+		m.tellAll()
 		m.c.write(m.outbox...)
 		m.outbox = nil
 	}

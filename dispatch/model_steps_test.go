@@ -25,10 +25,16 @@ func TestNothingIsLostOrMixed(t *testing.T) {
 	setFlags(t, map[string]int{"steps": each, "checks": max(1, 2*steps/each), "seed": seed})
 	setFlags(t, map[string]string{"nofailfile": "true", "shrinktime": "20s"})
 	t.Logf("RAPID_SEED=%d", seed)
-	done := 0
-	rapid.Check(t, func(rt *rapid.T) { playModel(t, rt, &done) })
-	t.Logf("%d steps", done)
+	var did play
+	rapid.Check(t, func(rt *rapid.T) { playModel(t, rt, &did) })
+	t.Logf("%d steps, %d copies, %d receives from copies", did.steps, did.copies, did.served)
+	if !t.Failed() && did.steps >= 10_000 && did.served == 0 {
+		t.Error("no receive was served from a copy")
+	}
 }
+
+// What was played.
+type play struct{ steps, copies, served int }
 
 func setting(t *testing.T, name string, otherwise int) int {
 	t.Helper()
@@ -52,12 +58,13 @@ func setFlags[V any](t *testing.T, flags map[string]V) {
 	}
 }
 
-func playModel(t *testing.T, rt *rapid.T, done *int) {
+func playModel(t *testing.T, rt *rapid.T, did *play) {
 	loops := rapid.IntRange(1, 3).Draw(rt, "loops")
 	batch := rapid.Bool().Draw(rt, "batch")
 	c, end := startClient(t, func(cfg *Config) { cfg.Loops = loops })
 	defer end()
-	c.want(c.do(tuple("hello", dict{"batch": atom(fmt.Sprint(batch))})), "ok")
+	copies := rapid.Bool().Draw(rt, "ahead")
+	c.want(c.do(tuple("hello", dict{"batch": atom(fmt.Sprint(batch)), "ahead": atom(fmt.Sprint(copies))})), "ok")
 	m := newModel(t, rt, c)
 	defer m.hangUp()
 	for loop := 0; loop < loops; {
@@ -69,7 +76,7 @@ func playModel(t *testing.T, rt *rapid.T, done *int) {
 	m.seen = c.frames
 	c.kept = nil
 	rt.Repeat(map[string]func(*rapid.T){
-		"":        func(*rapid.T) { *done++ },
+		"":        func(*rapid.T) { did.steps++ },
 		"write":   m.stepWrite,
 		"write2":  m.stepWrite,
 		"read":    m.stepRead,
@@ -87,10 +94,15 @@ func playModel(t *testing.T, rt *rapid.T, done *int) {
 		"kill":    m.stepKill,
 		"hear":    m.stepHear,
 		"cut":     m.stepCut,
+		"sip":     m.stepSip,
+		"sip2":    m.stepSip,
+		"tell":    m.stepTell,
 		"settle":  func(*rapid.T) { m.settle() },
 	})
 	m.settle()
 	m.finish()
+	did.copies += m.copies
+	did.served += m.served
 }
 
 // newModel opens the sockets, one of each kind.
@@ -154,14 +166,18 @@ func (m *model) channel(rt *rapid.T) *channel {
 	return rapid.SampledFrom(m.channels).Draw(rt, "channel")
 }
 
-// free picks somebody who waits for nothing.
-func (m *model) free(rt *rapid.T) *person {
-	var free []*person
+func (m *model) idlers() (free []*person) {
 	for _, p := range m.people {
 		if p.alive && !p.busy {
 			free = append(free, p)
 		}
 	}
+	return free
+}
+
+// free picks somebody who waits for nothing.
+func (m *model) free(rt *rapid.T) *person {
+	free := m.idlers()
 	if len(free) == 0 {
 		rt.Skip()
 	}
@@ -222,6 +238,9 @@ func (m *model) stepPeek(rt *rapid.T) {
 }
 
 func (m *model) read(rt *rapid.T, ch *channel, p *person, kind string, length int, flags []any) {
+	if kind == "recv" && len(flags) == 0 && m.serve(ch, p, length) {
+		return
+	}
 	timeout, ref := m.timeout(rt)
 	call := tuple(kind, ch.s, p.id, length, flags, timeout, ref)
 	if kind == "recvmsg" {
@@ -253,6 +272,8 @@ func (m *model) request(call []byte, r *request) {
 	m.note("%v begins, waits %v", r, r.waits)
 	if r.of != nil {
 		m.order = append(m.order, r)
+		m.dropCopy(r.of)
+		r.of.ahead.last = r.id
 	}
 	if r.far() && !r.peek {
 		call = far(call)

@@ -30,6 +30,8 @@ type channel struct {
 	sizes   []int  // of messages
 	reached int    // bytes, or messages in order, that live processes have got
 	got     []bool // messages that they have got, where there is no order
+
+	ahead ahead
 }
 
 // An acceptee is a socket that is accepted from.
@@ -99,6 +101,8 @@ type model struct {
 	letters  []*letter
 	owners   map[uint64]*person // of accepted connections
 	closed   map[uint64]bool
+	copies   int // that were of use
+	served   int // receives that one has answered
 }
 
 // note remembers what happened, for a failure: what the kernel does in its own time is no part of a seed.

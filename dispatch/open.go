@@ -71,6 +71,7 @@ func (c *call) opened(opts openOptions) func(*socketcore.Socket, socketcore.Code
 		if opts.useRegistry >= 0 {
 			s.UseRegistry = opts.useRegistry > 0
 		}
+		s.SendAhead = c.server.cfg.SendAhead
 		s.SetDebug(c.server.debugSocks.Load())
 		start := c.begin(c.id)
 		c.out = appendSocket(c.out, s)

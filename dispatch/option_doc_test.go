@@ -208,6 +208,8 @@ var otpValues = []struct{ name, value, note string }{
 	{"rcvbuf", "default | pos_integer() | {N :: pos_integer(), Size :: pos_integer()}", "bytes of a receive of length 0; with N, that many reads while each fills Size. 0 and default are 8192"},
 	{"rcvctrlbuf", "default | pos_integer()", "bytes of control messages of a recvmsg; 0 and default are 1024"},
 	{"max_received_fds", "default | non_neg_integer()", "descriptors that came with messages (`rights`, `pidfd`) or by options and were not opened; one beyond is closed: the message has the flag `ctrunc`, the option is emfile. default is 253, the most that a message carries"},
+	{"receive_ahead", "default | non_neg_integer()", "bytes that may be copied ahead of receives on a stream, at most 65536, which is default; 0 is off"},
+	{"send_ahead", "default | non_neg_integer()", "bytes that `send` on a connected stream may be ahead: it answers when they are handed over. 0 is off; default is the application variable `send_ahead`, 0 without it"},
 	{"sndctrlbuf", "default | pos_integer()", "bytes of control messages of a sendmsg; 0 and default are 1024"},
 	{"meta", "term()", "the owner's"},
 	{"fd", "integer()", "the descriptor, in the helper"},

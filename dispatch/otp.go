@@ -29,7 +29,9 @@ func init() {
 		"use_registry":        {get: getFlag(registryOf), flag: true},
 		"rcvctrlbuf":          {get: getSize(rcvCtrlOf), set: setSize(rcvCtrlOf)},
 		"sndctrlbuf":          {get: getSize(sndCtrlOf), set: setSize(sndCtrlOf)},
-		"max_received_fds":    {get: getSize(receivedOf), set: setReceived},
+		"max_received_fds":    {get: getSize(receivedOf), set: setSizeOrNone(receivedOf)},
+		"receive_ahead":       {get: getSize(aheadOf), set: setSizeOrNone(aheadOf)},
+		"send_ahead":          {get: getSize(sendAheadOf), set: setSendAhead},
 		"rcvbuf":              {get: getRcvBuf, set: setRcvBuf},
 		"controlling_process": {get: getOwner, set: setOwner, owner: true},
 		"meta":                {get: getMeta, set: setMeta, owner: true},
@@ -43,6 +45,10 @@ func iowOf(s *socketcore.Socket) *bool      { return &s.Iow }
 func registryOf(s *socketcore.Socket) *bool { return &s.UseRegistry }
 func rcvCtrlOf(s *socketcore.Socket) *int   { return &s.RcvCtrlBuf }
 func sndCtrlOf(s *socketcore.Socket) *int   { return &s.SndCtrlBuf }
+
+func sendAheadOf(s *socketcore.Socket) *int { return &s.SendAhead }
+
+func aheadOf(s *socketcore.Socket) *int { return &s.ReceiveAhead }
 
 func receivedOf(s *socketcore.Socket) *int { return &s.MaxReceivedFDs }
 
@@ -99,14 +105,28 @@ func sizeOf(value []byte) (n int, ok bool, v verdict) {
 	return int(size), d.Err() == nil, accept
 }
 
-// setReceived sets how many descriptors a socket keeps; 0 is none.
-func setReceived(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
+// setSizeOrNone sets a size of which 0 is one.
+func setSizeOrNone(of func(*socketcore.Socket) *int) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
+	return func(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
+		n, ok, v := sizeOf(value)
+		if ok && v.ok() && s != nil {
+			if string(atomOf(value)) == "default" {
+				n = *of(&defaultSettings)
+			}
+			*of(s) = n
+		}
+		return ok, v
+	}
+}
+
+// setSendAhead sets how much may be sent ahead; default is what sockets are opened with.
+func setSendAhead(c *call, s *socketcore.Socket, value []byte) (bool, verdict) {
 	n, ok, v := sizeOf(value)
 	if ok && v.ok() && s != nil {
 		if string(atomOf(value)) == "default" {
-			n = defaultSettings.MaxReceivedFDs
+			n = c.server.cfg.SendAhead
 		}
-		s.MaxReceivedFDs = n
+		c.loop.SetSendAhead(s, n)
 	}
 	return ok, v
 }

@@ -14,12 +14,17 @@ const replyHead = port.HeadSize + 3 + 5 + 2 + 4 + 5
 // {Id, {ok, Data}} has them.
 func (x *Dispatcher) Room(_ *socketcore.Op, n int) []byte {
 	x.room = len(x.out) + replyHead
-	if need := x.room + n; need > cap(x.out) {
+	x.grow(replyHead + n)
+	return x.out[x.room : x.room+n : x.room+n]
+}
+
+// grow makes room for n more bytes in out.
+func (x *Dispatcher) grow(n int) {
+	if need := len(x.out) + n; need > cap(x.out) {
 		grown := make([]byte, len(x.out), max(need, min(2*cap(x.out), 4*flushBytes)))
 		copy(grown, x.out)
 		x.out = grown
 	}
-	return x.out[x.room : x.room+n : x.room+n]
 }
 
 // inRoom tells whether data lies where Room said.

@@ -24,6 +24,7 @@ type Config struct {
 	Window       int   // bytes of a send asked for at a time
 	ParkedLimit  int64 // bytes of unsent payload kept in the helper
 	FrameLimit   int
+	SendAhead    int // bytes that sockets may send ahead, as they are opened
 	MessageLimit int // largest message of sockets that are not streams
 	Protections  Protections
 	Allow        *socketcore.Allow // nil: anything
@@ -40,6 +41,8 @@ func (c *Config) Verify() error {
 		return fmt.Errorf("spin: %v is not in 0..1s", c.Spin)
 	case c.ParkedLimit < 0:
 		return fmt.Errorf("parked limit: %d is negative", c.ParkedLimit)
+	case c.SendAhead < 0:
+		return fmt.Errorf("send ahead: %d is negative", c.SendAhead)
 	case c.MessageLimit < 1:
 		return fmt.Errorf("message limit: %d is not positive", c.MessageLimit)
 	}
@@ -56,7 +59,7 @@ type Server struct {
 	reader      *port.Reader
 	writer      *port.Writer
 	dispatchers []*Dispatcher
-	want        struct{ watch, delivered, consumed, closed, batch atomic.Bool }
+	want        struct{ watch, delivered, consumed, closed, batch, ahead atomic.Bool }
 	pids        atomic.Pointer[etf.PidForm] // what an integer in the place of a process stands for
 	delivered   atomic.Uint64
 	parked      atomic.Int64
@@ -98,7 +101,7 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 		loop.SetHandler(x)
 		s.dispatchers = append(s.dispatchers, x)
 	}
-	s.setFeatures(features{true, true, true, true, false})
+	s.setFeatures(features{watch: true, delivered: true, consumed: true, closed: true})
 	front := s.dispatchers[0].loop
 	if err := front.Listen(in, socketcore.Input, s.readable); err != nil {
 		s.Close()
@@ -164,18 +167,23 @@ func (s *Server) setFeatures(f features) {
 	s.want.consumed.Store(f.consumed)
 	s.want.closed.Store(f.closed)
 	s.want.batch.Store(f.batch)
+	s.want.ahead.Store(f.ahead)
 	for i, x := range s.dispatchers {
-		if i == 0 {
+		set := func() {
 			x.loop.SetGating(f.delivered)
+			x.loop.SetCopies(f.ahead)
+		}
+		if i == 0 {
+			set()
 		} else {
-			x.loop.Post(func() { x.loop.SetGating(f.delivered) })
+			x.loop.Post(set)
 		}
 	}
 }
 
 func (s *Server) features() features {
 	w := &s.want
-	return features{w.watch.Load(), w.delivered.Load(), w.consumed.Load(), w.closed.Load(), w.batch.Load()}
+	return features{w.watch.Load(), w.delivered.Load(), w.consumed.Load(), w.closed.Load(), w.batch.Load(), w.ahead.Load()}
 }
 
 // fail ends the program: one of its two pipes is of no use any more.

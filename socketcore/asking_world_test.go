@@ -122,7 +122,13 @@ func (w *world) Watch([]byte)         {}
 func (w *world) Unwatch([]byte)       {}
 func (w *world) Mark() uint64         { return w.frames }
 func (w *world) Confirm()             {}
-func (w *world) Flush()               {}
+func (w *world) Copied(int)           {}
+func (w *world) Credit(*Socket, int)  {}
+func (w *world) Sent(*Socket, int)    {}
+func (w *world) CopyRoom(*Socket, uint32, int) []byte {
+	return nil
+}
+func (w *world) Flush() {}
 
 // newWorld makes one, and has it gone when the check ends.
 func newWorld(t *rapid.T, kind *askedKind) *world {

@@ -117,6 +117,9 @@ func (l *Loop) FinishConnect(s *Socket, process []byte) Code {
 		return Code(unix.EALREADY)
 	}
 	l.discard(o)
+	if c == 0 {
+		l.connected(s)
+	}
 	return c
 }
 
@@ -185,6 +188,8 @@ func (l *Loop) attemptAccept(o *Op) Code {
 	fds.hold(fd, false)
 	n := l.add(fd, s.domain, s.typ, s.proto, o.Process)
 	n.Settings, n.inq, n.plain = s.Settings, s.inq, s.plain && fds.isAlone(s.fd)
+	n.ahead.may = n.ahead.may && s.ahead.may && fds.isAlone(s.fd)
+	n.handover.may = n.stream && !n.whole
 	n.Meta = nil
 	if n.Debug {
 		l.debugged++

@@ -21,6 +21,13 @@ type Handler interface {
 	Done(o *Op)
 	// More takes data ahead of the result of o: o.Poured bytes out of o.Pipe unless that is 0.
 	More(o *Op, data []byte)
+	// CopyRoom returns n bytes for a copy of what follows the answer to a request; nil when there shall be none. Copied
+	// sends as many of them, or takes the room back.
+	CopyRoom(s *Socket, id uint32, n int) []byte
+	Copied(n int)
+	// Credit tells how many bytes of sends ahead a socket takes, Sent how many are done with.
+	Credit(s *Socket, n int)
+	Sent(s *Socket, n int)
 	// Want asks for n more bytes of a send.
 	Want(o *Op, offset, n int)
 	// Fire sends the select message of o, Abort the abort message.
@@ -81,6 +88,12 @@ type Loop struct {
 	paused    bool
 	debugged  int       // sockets with the option debug
 	late      []*Socket // became ready while paused
+	copies    bool      // the handler takes copies of what follows a receive
+	copied    int       // bytes of those that it has
+	behind    int       // bytes that the last receive has left, as far as the kernel told; -1
+	handed    []*Socket // have something to tell of sends ahead
+	drains    map[int]*draining
+	waste     []byte // where bytes go that somebody has already
 	rounds    int
 	sent      bool // bytes since the last look
 	spinner   spinner
@@ -132,7 +145,7 @@ func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
 	fds.reserve(efd)
 	l := &Loop{
 		cfg: cfg, epfd: epfd, eventfd: efd, pipe: newPipe(), parked: parked, gating: true,
-		processes: map[string]*process{}, foreign: map[int]func(uint32){}, lingering: map[int]*lingering{}, asking: map[uint32]*Op{},
+		processes: map[string]*process{}, foreign: map[int]func(uint32){}, lingering: map[int]*lingering{}, drains: map[int]*draining{}, asking: map[uint32]*Op{},
 	}
 	if l.cfg.Freed == nil {
 		l.cfg.Freed = func(int) {}
@@ -155,7 +168,7 @@ func (l *Loop) NewOp() *Op { return l.ops.get() }
 // Shrink lets go of what is kept for the next call.
 func (l *Loop) Shrink() {
 	l.ops = opPool{freed: l.cfg.Freed}
-	l.ctrl = nil
+	l.ctrl, l.waste = nil, nil
 	l.msg, l.iov = unix.Msghdr{}, unix.Iovec{} // they lead to the last buffers
 }
 
@@ -279,6 +292,11 @@ func (l *Loop) Free() {
 	for fd, g := range l.lingering {
 		delete(l.foreign, fd)
 		g.timer.Stop()
+		closeAtOnce(fd)
+	}
+	for fd, d := range l.drains {
+		delete(l.foreign, fd)
+		d.timer.Stop()
 		closeAtOnce(fd)
 	}
 	for fd := range l.foreign { // closed by others

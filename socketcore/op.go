@@ -120,6 +120,7 @@ type Op struct {
 	listed  bool // in Loop.asking
 	kept    bool // Data lies in got and counts as parked
 	ownTo   bool // To is a copy of its own
+	nobody  bool // nobody waits for its end: see handover
 	waited  bool
 	goesOn  bool   // a nowait receive in parts that keeps its turn
 	place   uint64 // of what was gathered, see ledger

@@ -28,6 +28,12 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 		l.submitConnect(o)
 		return
 	}
+	if o.Kind > Accept {
+		if c := s.hears(); c != 0 {
+			l.finish(o, c)
+			return
+		}
+	}
 	if o.Coming > 0 {
 		l.expect(o)
 	}
@@ -160,6 +166,10 @@ func (l *Loop) park(q *queue, o *Op, st state, front bool) {
 
 // keepArguments copies what a waiting operation has in the caller's buffers.
 func (l *Loop) keepArguments(o *Op) {
+	if o.nobody {
+		l.keepPayload(o)
+		return
+	}
 	p := l.internFor(o.sock, o.Process)
 	p.add(o)
 	o.Process = p.keyBytes
@@ -210,6 +220,15 @@ func (l *Loop) recycle(o *Op) {
 // answer gives the result of o to the handler, and notes who got what o took out of its
 // socket.
 func (l *Loop) answer(o *Op) {
+	switch {
+	case o.nobody:
+		l.handedOver(o)
+		return
+	case o.New != nil:
+		l.tellCredit(o.New)
+	case o.Kind == Connect && o.Code == 0 && o.state != armed:
+		l.connected(o.sock)
+	}
 	size := len(o.Result) + o.Poured
 	taken := o.Code == 0 && o.state != armed || size > 0
 	l.handler.Done(o)
@@ -341,8 +360,16 @@ func (l *Loop) giveUp(o *Op, c Code) {
 // error that concerns the socket ends them too, otherwise the next one has its turn.
 func (l *Loop) conclude(q *queue, o *Op, c Code) {
 	s, all := o.sock, o.endsAll(c)
+	copied, id, nobody := c == 0 && l.followedByCopy(o), o.ID, o.nobody
 	l.finish(o, c)
+	if nobody && c != 0 {
+		l.endWriters(s)
+		return
+	}
 	if q.head == nil || s.closed {
+		if copied && !s.closed {
+			l.copyAhead(s, id)
+		}
 		return
 	}
 	if !all {

@@ -48,6 +48,7 @@ func (l *Loop) attempt(o *Op) Code {
 		return c
 	}
 	s := o.sock
+	l.behind = -1
 	if c, done := l.afterDead(o); done {
 		return c
 	}
@@ -276,8 +277,10 @@ func (l *Loop) recvExact(s *Socket, p []byte) (int, Code) {
 	s.Counters[ReadByte] += uint64(n)
 	if n > 0 && l.msg.Controllen >= unix.SizeofCmsghdr+4 {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&l.inq[0]))
-		if h.Type == unix.TCP_CM_INQ && *(*int32)(unsafe.Pointer(&l.inq[unix.SizeofCmsghdr])) == 0 {
-			s.emptied()
+		if h.Type == unix.TCP_CM_INQ {
+			if l.behind = int(*(*int32)(unsafe.Pointer(&l.inq[unix.SizeofCmsghdr]))); l.behind == 0 {
+				s.emptied()
+			}
 		}
 	}
 	return n, 0

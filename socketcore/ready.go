@@ -50,7 +50,7 @@ func (s *Socket) Touch(level, number int) {
 }
 
 // odd says that the socket is none of those that [Socket.emptied] is about, from now on.
-func (s *Socket) odd() { s.plain, s.drained = false, false }
+func (s *Socket) odd() { s.plain, s.drained, s.ahead.may = false, false, false }
 
 // ready takes note of what epoll reports of a socket and lets its operations go on.
 func (l *Loop) ready(s *Socket, events uint32) {

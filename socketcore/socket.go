@@ -46,6 +46,8 @@ type Settings struct {
 	// MaxReceivedFDs is how many descriptors that came through the socket it keeps until they
 	// are opened.
 	MaxReceivedFDs int
+	ReceiveAhead   int // bytes of a copy of what follows a receive; 0 for none
+	SendAhead      int // bytes that may be sent ahead
 	Iow            bool
 	Debug          bool
 	UseRegistry    bool
@@ -53,7 +55,7 @@ type Settings struct {
 }
 
 // DefaultSettings are those of a socket as opened.
-var DefaultSettings = Settings{RcvBuf: 8192, RcvCtrlBuf: 1024, SndCtrlBuf: 1024, MaxReceivedFDs: 253, UseRegistry: true}
+var DefaultSettings = Settings{RcvBuf: 8192, RcvCtrlBuf: 1024, SndCtrlBuf: 1024, MaxReceivedFDs: 253, ReceiveAhead: copyMax, UseRegistry: true}
 
 // A Socket is a descriptor with the operations that wait for it. What each call looks at stands together: with many
 // sockets it is the memory that a call waits for.
@@ -74,6 +76,8 @@ type Socket struct {
 	readers, writers    queue
 	owner               *process
 	input               ledger
+	ahead               lookahead
+	handover            handover
 	lastReader          []byte
 	readerRoom          [80]byte // for most of them
 	Counters            [NumCounters]uint64
@@ -114,7 +118,7 @@ func (s *Socket) Closed() bool { return s.closed }
 func (s *Socket) Readers() int { return s.readers.n }
 
 // Writers is how many sends wait, the current one included.
-func (s *Socket) Writers() int { return s.writers.n }
+func (s *Socket) Writers() int { return s.writers.n - s.handover.ops }
 
 // Acceptors is how many accepts wait, the current one included.
 func (s *Socket) Acceptors() int { return s.acceptors.n }
@@ -150,6 +154,7 @@ func (s *Socket) SetDebug(on bool) {
 		s.loop.debugged--
 	}
 	s.Debug = on
+	s.loop.tellCredit(s)
 }
 
 // Debugged tells whether any socket of the loop has the option debug.
@@ -230,6 +235,7 @@ func (l *Loop) add(fd, domain, typ, proto int, owner []byte) *Socket {
 	s.many = !s.stream && s.SCTP()
 	s.ordered = s.stream || domain == unix.AF_UNIX || typ == unix.SOCK_SEQPACKET
 	s.plain = s.tcp && proto == unix.IPPROTO_TCP
+	s.ahead.may = s.plain || s.stream && domain == unix.AF_UNIX
 	if proto != unix.IPPROTO_TCP {
 		s.inq = -1
 	}
@@ -282,7 +288,7 @@ func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
 	typ, _ := sysGetInt(fd, unix.SO_TYPE)
 	sysSetNonblock(fd)
 	s := l.add(fd, domain, typ, protocolOf(fd, domain, 0), owner)
-	s.inq, s.plain = -1, false
+	s.inq, s.plain, s.ahead.may = -1, false, false
 	return s
 }
 
@@ -312,6 +318,22 @@ func (s *Socket) Peername(sa *Sockaddr) Code { return Code(sysName(unix.SYS_GETP
 
 // Shutdown wraps shutdown(2); how is 0 for read, 1 for write, 2 for both.
 func (l *Loop) Shutdown(s *Socket, how int) Code {
+	if h := &s.handover; how != unix.SHUT_RD && (h.ops > 0 || h.refused) {
+		switch {
+		case h.refused && !h.shutLater:
+			return s.hears()
+		case how == unix.SHUT_RDWR:
+			_ = l.Shutdown(s, unix.SHUT_RD)
+		}
+		if !h.shutLater {
+			l.shutBehind(s)
+		}
+		return 0
+	}
+	return l.shutdown(s, how)
+}
+
+func (l *Loop) shutdown(s *Socket, how int) Code {
 	if e := sysShutdown(s.fd, how); e != 0 {
 		return Code(e)
 	}
@@ -323,6 +345,7 @@ func (l *Loop) Shutdown(s *Socket, how int) Code {
 	}
 	if how != unix.SHUT_RD {
 		s.shutWrite = true
+		l.tellCredit(s)
 		l.advance(s, &s.writers)
 		if s.whole && s.stream {
 			l.want(s, readEvents|writeEvents) // that is how the end of the association is told
@@ -337,6 +360,7 @@ func (l *Loop) Close(s *Socket, done func()) { l.closeSocket(s, nil, done) }
 
 func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	s.closed = true
+	handed := l.takeHanded(s)
 	if s.connector != nil {
 		l.cut(s.connector, Closed)
 	}
@@ -351,6 +375,7 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	}
 	weight := int(unsafe.Sizeof(*s)) + len(s.Meta) + s.input.weight()
 	s.input = ledger{}
+	l.endCopy(s)
 	// A duplicate elsewhere would keep events of a closed descriptor coming.
 	if s.events != 0 {
 		_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, s.watchFD(), nil)
@@ -369,6 +394,10 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	l.release(l.lookup(s.lastReader))
 	s.dropReceived()
 	l.cfg.Freed(weight)
+	if len(handed) > 0 {
+		l.closeBehind(s, handed, done)
+		return
+	}
 	l.closeDescriptor(s, done)
 }
 

@@ -198,7 +198,7 @@ func (l *Loop) keepPayload(o *Op) {
 	if o.Kind < Send || o.kept || len(o.Data) == 0 {
 		return
 	}
-	if l.overLimit(len(o.Data)) && (!o.sock.whole || len(o.Data) == o.Total) {
+	if !o.nobody && l.overLimit(len(o.Data)) && (!o.sock.whole || len(o.Data) == o.Total) {
 		o.Data, o.asked = nil, o.Taken
 		return
 	}

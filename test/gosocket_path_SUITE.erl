@@ -118,14 +118,19 @@ a_request_for_a_recv_is_small_whatever_the_name_of_the_node(_) ->
     Pid = term_to_binary(self()),
     <<Process:64>> = binary_part(Pid, byte_size(Pid) - 12, 8),
     {'$socket', Handle} = Socket = bound({inet, dgram}),
-    {_, Number, _, _, _, _} = gosocket_near:find(Handle),
+    {_, Integer, _, _, _, _, _} = gosocket_near:find(Handle),
     close(Socket),
-    Recv = gosocket_request:recv(Number, 16#1ffffff, 100),
-    [Send | <<"data">>] = gosocket_request:send(Number, 16#1ffffff, 4, <<"data">>),
+    lists:foreach(fun(Number) -> requests_are_small(Number, Process, Integer) end, [16#1ffffff, 1 bsl 31, 1 bsl 53]).
+
+-spec requests_are_small(Socket :: pos_integer(), Process :: pos_integer(), Integer :: binary()) -> ok.
+requests_are_small(Number, Process, Integer) ->
+    Subject = <<(gosocket_term:item(Number))/binary, Integer/binary>>,
+    Recv = gosocket_request:recv(Subject, 100),
+    [Send | <<"data">>] = gosocket_request:send(Subject, 4, <<"data">>),
     [begin
          ?assert(byte_size(Request) =< 64),
          %% OTP 27 counts the bits of a binary on the heap.
          ?assert(lists:member(binary:referenced_byte_size(Request), [byte_size(Request), bit_size(Request)]))
      end || Request <- [Recv, Send]],
-    ?assertEqual({recv, 16#1ffffff, Process, 100, [], infinity, []}, binary_to_term(<<131, Recv/binary>>)),
-    ?assertEqual({send, 16#1ffffff, Process, [], infinity, [], 4, <<"data">>}, binary_to_term(<<131, Send/binary, "data">>)).
+    ?assertEqual({recv, Number, Process, 100, [], infinity, []}, binary_to_term(<<131, Recv/binary>>)),
+    ?assertEqual({send, Number, Process, [], infinity, [], 4, <<"data">>}, binary_to_term(<<131, Send/binary, "data">>)).

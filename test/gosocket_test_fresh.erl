@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([open/0, open_with/2, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, waits/0, stops/0, stop_node/0, get_a_name/0]).
+-export([open/0, open_with/2, option_with/2, open_twice/0, open_till_gone/1, opens/1, later/2, exchange/0, talk/0, waits/0, stops/0, stop_node/0, get_a_name/0]).
 %% The application that opens a socket while its node stops.
 -export([start/2, prep_stop/1, stop/1]).
 
@@ -19,6 +19,18 @@ open_with(Variable, Value) ->
     ok = application:load(gosocket), % what the command line says comes with that
     ok = application:set_env(gosocket, Variable, Value),
     open().
+
+%% An option of level otp whose default is the variable of the same name.
+-spec option_with(atom(), non_neg_integer()) -> [{ok, non_neg_integer()}].
+option_with(Variable, Value) ->
+    ok = application:load(gosocket),
+    ok = application:set_env(gosocket, Variable, Value),
+    {ok, Socket} = ?S:open(inet, stream),
+    Get = fun() -> ?S:getopt(Socket, otp, Variable) end,
+    Set = fun(To) -> ok = ?S:setopt(Socket, otp, Variable, To) end,
+    Values = [Get() | [begin Set(To), Get() end || To <- [0, default]]],
+    ok = ?S:close(Socket),
+    Values.
 
 %% The log is out when the node ends.
 -spec open_twice() -> [term()].

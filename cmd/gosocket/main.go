@@ -38,6 +38,7 @@ func main() {
 	spin := flag.Int("spin-us", 60, "microseconds to poll before sleeping; 0: never")
 	level := flag.String("log-level", "info", "debug, info, warn or error")
 	window := flag.Int("window", 256<<10, "bytes of a send that are asked for at a time")
+	ahead := flag.Int("send-ahead", 0, "bytes that sockets may send ahead")
 	parked := flag.Int64("parked-limit", 16<<20, "bytes of unsent payload kept")
 	frames := flag.Int("frame-limit", 4<<20, "largest frame accepted, in bytes")
 	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")
@@ -69,7 +70,7 @@ func main() {
 	log, flush := newLogger(os.Stderr, lowest)
 	cfg := dispatch.Config{
 		Version: version, Loops: *loops, Spin: time.Duration(*spin) * time.Microsecond,
-		Window: *window, ParkedLimit: *parked, FrameLimit: *frames, MessageLimit: *messages,
+		Window: *window, ParkedLimit: *parked, SendAhead: *ahead, FrameLimit: *frames, MessageLimit: *messages,
 	}
 	if len(allow.Rules()) > 0 {
 		cfg.Allow, keep.allow = &allow, &allow

@@ -116,7 +116,7 @@ id(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>>) -> Id.
 %% The lane's calls stand in its dictionary. They stay there: an answer may be on its way already.
 -spec unanswered(Proxy :: pid()) -> [item()].
 unanswered(Proxy) ->
-    [{drop, Socket, Id} || {Id, {Pid, _, _, _, Socket}} <- get(), is_integer(Id), Pid =:= Proxy].
+    [{drop, Socket, Id} || {Id, {Pid, _, _, _, Socket}} <- get(), is_integer(Id), Id >= 0, Pid =:= Proxy].
 
 %% ---- Calls of the lane's
 

@@ -81,6 +81,7 @@ args() ->
                                           {spin_us, "-spin-us"},
                                           {log_level, "-log-level"},
                                           {window, "-window"},
+                                          {send_ahead, "-send-ahead"},
                                           {parked_limit, "-parked-limit"}],
                      {ok, Value} <- [application:get_env(gosocket, Variable)]]).
 

@@ -83,7 +83,7 @@ greeted(Parent, Number, Port, {ok, #{pid := OsPid, window := Window, frame_limit
                  settings = Settings},
     %% Ahead of the calls that wait in the mailbox: no socket is there before the clocks are compared. The answer to the
     %% hello is an answer that nobody waits for.
-    Greetings = [{0, {hello, #{batch => true, process => self()}}}, gosocket_clock:question(Number), gosocket_registry:debug(Known)],
+    Greetings = [{0, {hello, #{batch => true, ahead => true, process => self()}}}, gosocket_clock:question(Number), gosocket_registry:debug(Known)],
     resume({1, 1, 0, tell(Greetings, gosocket_outbox:new(Port, Limit)),
             gosocket_quiet:new(variable(lane_spin, ?DEFAULT_LANE_SPIN), Flags), Lane});
 greeted(_Parent, _Number, Port, {error, Posix}) ->
@@ -151,7 +151,7 @@ spin(Rounds, Awaited, Next, Frames, Lent, Outbox, Quiet, Lane) ->
              gosocket_quiet:quiet(), lane()) -> no_return().
 handle({call, Entry, Item}, Next, Frames, Lent, Outbox, Quiet, #lane{node = Node, ticking = true, loading = none} = Lane)
   when Node =:= node() ->
-    request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane);
+    called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane);
 handle({Port, {data, Frame}}, Next, Frames, Lent, Outbox, Quiet, #lane{port = Port} = Lane) ->
     frame(Frame, Next, Frames, Lent, Outbox, Quiet, Lane);
 handle({chunk, Item}, Next, Frames, Lent, Outbox, Quiet, Lane) ->
@@ -159,11 +159,69 @@ handle({chunk, Item}, Next, Frames, Lent, Outbox, Quiet, Lane) ->
 handle({call, {Pid, Tag, _, _, _} = Entry, Item}, Next, Frames, Lent, Outbox, Quiet, #lane{node = Node} = Lane)
   when Node =:= node() ->
     gosocket_lane_life:tell_leave(Pid, Tag, Lane),
-    request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, gosocket_lane_life:ticking(Lane));
+    called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, gosocket_lane_life:ticking(Lane));
 handle(Message, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     rare(Message, {Next, Frames, Lent, Outbox, Quiet, Lane}).
 
 %% ---- Requests
+
+%% There may be a copy of what the call is to get.
+-spec called(entry(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
+             gosocket_quiet:quiet(), lane()) -> no_return().
+called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, #lane{ahead = false} = Lane) ->
+    request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane);
+called({_, _, write, _, _} = Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    %% later calls would go ahead of payload that waits for the helper
+    case gosocket_outbox:has_room(Outbox) of
+        true -> looked_at(Entry, Item, free(Next), Frames, Lent, Outbox, Quiet, Lane);
+        false -> request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane)
+    end;
+called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    looked_at(Entry, Item, free(Next), Frames, Lent, Outbox, Quiet, Lane).
+
+-spec looked_at(entry(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
+                gosocket_quiet:quiet(), lane()) -> no_return().
+looked_at(Entry, Item, Id, Frames, Lent, Outbox, Quiet, Lane) ->
+    case gosocket_ahead:request(Entry, Item, Id) of
+        ask -> request(Entry, Item, Id, Frames, Lent, Outbox, Quiet, Lane);
+        {tell, Took} -> request(Entry, Item, Id, Frames, Lent, gosocket_outbox:control(Took, Outbox), Quiet, Lane);
+        {hand_over, Sent} -> handed_over(Entry, Sent, Id, Frames, Lent, Outbox, Quiet, Lane);
+        {give, Data, none} -> given(Entry, Data, Id, Frames, Lent, gosocket_outbox:passed(Outbox), Quiet, Lane);
+        {give, Data, Took} -> given(Entry, Data, Id, Frames, Lent, gosocket_outbox:control(Took, Outbox), Quiet, Lane)
+    end.
+
+-spec handed_over(entry(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(),
+                  gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) -> no_return().
+handed_over({Pid, Tag, _, Ref, _} = Entry, Sent, Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
+    Outbox1 = gosocket_outbox:payload(Sent, Outbox),
+    case Ref =:= [] andalso gosocket_selects:is_empty(Selects) of
+        true ->
+            Pid ! {Tag, ok},
+            drain(Next, Frames, Lent, Outbox1, Quiet, Lane);
+        false ->
+            {sent, Settled} = gosocket_lane_route:answer(Entry, <<?ANSWER(Next), ?OK>>, Frames, Lane),
+            drain(Next, Frames, Lent, Outbox1, Quiet, Settled)
+    end.
+
+-spec free(non_neg_integer()) -> non_neg_integer().
+free(Next) ->
+    case get(Next) of
+        undefined -> Next;
+        _ -> free((Next + 1) band ?LAST_ID)
+    end.
+
+-spec given(entry(), binary(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
+            gosocket_quiet:quiet(), lane()) -> no_return().
+given({Pid, Tag, _, [], _} = Entry, Data, Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
+    case gosocket_selects:is_empty(Selects) of
+        true ->
+            Pid ! {Tag, {ok, Data}},
+            drain(Next, Frames, Lent, Outbox, Quiet, Lane);
+        false ->
+            drain(Next, Frames, Lent, Outbox, Quiet, gosocket_lane_route:give(Entry, Data, Lane))
+    end;
+given(Entry, Data, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    drain(Next, Frames, Lent, Outbox, Quiet, gosocket_lane_route:give(Entry, Data, Lane)).
 
 %% Ids come round again, calls may wait for ever.
 -spec request(entry(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
@@ -253,6 +311,11 @@ element(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>> = Frame, Rest, Next
             routed(gosocket_lane_route:forward(Entry, Frame, Frames, Lane), Socket, Frame,
                    Rest, Next, Frames, Lent, Outbox, Quiet)
     end;
+element(<<131, 104, 5, 119, 5, "ahead", 98, Id:32, Copy/binary>>, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    case gosocket_ahead:arrived(Id, Copy) of
+        none -> elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
+        Took -> elements(Rest, Next, Frames, Lent, gosocket_outbox:control(Took, Outbox), Quiet, Lane#lane{ahead = true})
+    end;
 element(<<131, 104, 4, 119, 4, "want", 98, Id:32, _/binary>> = Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     _ = case get(Id) of
             {Pid, Tag, _, _, _} -> Pid ! {Tag, Frame};
@@ -280,9 +343,16 @@ routed({sent, Lane}, _Socket, _Frame, Rest, Next, Frames, Lent, Outbox, Quiet) -
 routed({lent, Lane}, _Socket, _Frame, Rest, Next, Frames, Lent, Outbox, Quiet) ->
     elements(Rest, Next, Frames, Lent + 1, Outbox, Quiet, Lane);
 routed({handback, Lane}, Socket, Frame, Rest, Next, Frames, Lent, Outbox, Quiet) ->
+    gosocket_ahead:upset(Socket),
     elements(Rest, Next, Frames, Lent + 1, tell([{handback, Socket, Frame}], Outbox), Quiet, Lane).
 
 -spec event(Event :: tuple(), Rest :: binary(), path()) -> no_return().
+event({credit, Socket, Bytes}, Rest, {Next, Frames, Lent, Outbox, Quiet, Lane}) ->
+    gosocket_ahead:credit(Socket, Bytes),
+    elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane#lane{ahead = true});
+event({sent, Socket, Bytes}, Rest, {Next, Frames, Lent, Outbox, Quiet, Lane}) ->
+    gosocket_ahead:sent(Socket, Bytes),
+    elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
 event({consumed, Bytes}, Rest, {Next, Frames, Lent, Outbox, Quiet, Lane}) ->
     elements(Rest, Next, Frames, Lent, gosocket_outbox:consumed(Bytes, Outbox), Quiet, Lane);
 event({confirm, _Frame}, Rest, {Next, Frames, _Lent, Outbox, Quiet, Lane}) ->
@@ -308,7 +378,7 @@ told({[], Lane}, {Next, Frames, Lent, Outbox, Quiet, _}) ->
 told(Told, {Next, Frames, Lent, Outbox, Quiet, Lane}) when Lent > 0 ->
     told(Told, {Next, Frames, 0, deliver(Frames, Outbox), Quiet, Lane});
 told({Items, Lane}, {Next, Frames, Lent, Outbox, Quiet, _}) ->
-    drain(Next, Frames, Lent, tell(Items, Outbox), Quiet, Lane).
+    drain(Next, Frames, Lent, tell(gosocket_ahead:told() ++ Items, Outbox), Quiet, Lane).
 
 %% ---- Everything else
 
@@ -328,7 +398,11 @@ rare({'EXIT', Parent, Reason}, {_, _, _, _, _, #lane{parent = Parent}}) ->
     gosocket_lane_life:end_calls(Reason),
     exit(Reason);
 rare({tell, Item}, {_, _, _, _, _, Lane} = Path) ->
-    told({[Item], Lane}, Path);
+    told({gosocket_ahead:forget_all() ++ [Item], Lane}, Path);
+rare({timeout, _Timer, took}, {_, _, _, _, _, Lane} = Path) ->
+    told({gosocket_ahead:report(), Lane}, Path);
+rare({timeout, _Timer, copies}, {_, _, _, _, _, Lane} = Path) ->
+    told({gosocket_ahead:expire(), Lane}, Path);
 rare({timeout, _Timer, tick}, {_, Frames, _, _, _, Lane} = Path) ->
     told(gosocket_lane_life:tick(Frames, Lane), Path);
 rare({system, From, Request}, {Next, Frames, Lent, Outbox, Quiet, #lane{parent = Parent} = Lane}) ->

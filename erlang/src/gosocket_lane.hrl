@@ -15,5 +15,7 @@
          %% whether processes died since the last tick, and calls of dead processes
          deaths = false :: boolean(),
          orphans = [] :: [non_neg_integer()],
+         %% whether there has been a copy of what follows a receive
+         ahead = false :: boolean(),
          loading = none :: gosocket_reload:loading() | none,
          ticking = false :: boolean()}).

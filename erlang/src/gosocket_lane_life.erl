@@ -52,7 +52,7 @@ message(_Other, Lane) ->
 %% Those that wait for their answer.
 -spec calls() -> [gosocket_lane:entry()].
 calls() ->
-    [Entry || {Id, Entry} <- get(), is_integer(Id)].
+    [Entry || {Id, Entry} <- get(), is_integer(Id), Id >= 0].
 
 %% ---- Processes
 
@@ -89,7 +89,7 @@ ticking(#lane{liveness = Liveness} = Lane) ->
 -spec tick(Frames :: pos_integer(), gosocket_lane:lane()) -> told() | no_return().
 tick(Frames, Lane) ->
     #lane{selects = Selects} = Lane1 = bury(Lane),
-    case lists:any(fun is_integer/1, get_keys()) orelse not gosocket_selects:is_empty(Selects) of
+    case lists:any(fun(Key) -> is_integer(Key) andalso Key >= 0 end, get_keys()) orelse not gosocket_selects:is_empty(Selects) of
         true -> listen(Frames, Lane1);
         false -> {[], Lane1#lane{ticking = false}}
     end.
@@ -103,7 +103,7 @@ bury(#lane{deaths = Deaths, orphans = Orphans, far = Far} = Lane) ->
     lists:foreach(fun(Entry) -> forget(Entry, Lane) end, [Entry || Id <- Orphans, Entry <- [erase(Id)], Entry =/= undefined]),
     Lane#lane{deaths = false,
               far = gosocket_far:forget_dead(Far),
-              orphans = [Id || Deaths, {Id, Entry} <- get(), is_integer(Id), not gosocket_far:is_waiting(Entry, Far)]}.
+              orphans = [Id || Deaths, {Id, Entry} <- get(), is_integer(Id), Id >= 0, not gosocket_far:is_waiting(Entry, Far)]}.
 
 %% Whether it has set what it should set will not be heard.
 -spec forget(gosocket_lane:entry(), gosocket_lane:lane()) -> ok.

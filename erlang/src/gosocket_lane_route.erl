@@ -4,6 +4,7 @@
 -module(gosocket_lane_route).
 
 -export([answer/4,
+         give/3,
          forward/4,
          event/2]).
 
@@ -39,6 +40,12 @@ forward({Pid, Tag, _, [], _}, Frame, _Number, Lane) ->
     {sent, Lane};
 forward({Pid, Tag, _, _, _}, Frame, _Number, #lane{selects = Selects} = Lane) ->
     {sent, Lane#lane{selects = gosocket_selects:send(Pid, {Tag, Frame}, Selects)}}.
+
+%% @doc A receive is answered with data that the lane has. Its caller lives.
+-spec give(gosocket_lane:entry(), Data :: binary(), Lane) -> Lane when Lane :: gosocket_lane:lane().
+give({_, _, _, _, Socket} = Entry, Data, Lane) ->
+    Frame = <<?ANSWER(0), ?OK_HEAD, 109, (byte_size(Data)):32, Data/binary>>,
+    give(Entry, Frame, Socket, Frame, 1, settle(Entry, Frame, Lane)).
 
 %% A proxy tells when it has arrived; of an accept that is the accepted socket's.
 -spec give(gosocket_lane:entry(), Answer :: term(), Arrives :: non_neg_integer(), binary(), pos_integer(), Lane) -> Lane when
@@ -97,6 +104,7 @@ event({closed, Socket, {Owner, Counters}}, #lane{sockets = Sockets} = Lane) ->
         {{Handle, _, _}, Rest} ->
             gosocket_handle:close(Handle, Owner, Counters),
             gosocket_setting:closed(Socket, Lane#lane.settings),
+            gosocket_ahead:closed(Socket),
             Lane#lane{sockets = Rest};
         error ->
             Lane

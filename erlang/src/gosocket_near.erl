@@ -10,33 +10,31 @@
 
 -define(KEY, '$gosocket_process').
 
--define(INT32_MAX, 16#7fffffff).
-
-%% Everything but the process is about the handle: the persistent term of its lane, the run of that, the helper's number.
+%% Everything but the process is about the handle: the persistent term of its lane, the run of that, the helper's number, and
+%% what requests begin with, that number and the process.
 -type near() :: {pid(), Process :: binary(), gosocket_handle:handle(), Lane :: term(), Incarnation :: pos_integer(),
-                 Socket :: non_neg_integer()}.
+                 Socket :: non_neg_integer(), Subject :: binary()}.
 
 -include("gosocket_reload.hrl").
 
-%% @doc Nothing for handles of other nodes, and of sockets whose number takes more than 31 bits. Whether the lane still runs
-%% is another question. What somebody copied from the dictionary of another process is not taken.
+%% @doc Nothing for handles of other nodes. Whether the lane still runs is another question. What somebody copied from the dictionary of another process is not taken.
 -spec find(gosocket_handle:handle()) -> near() | none.
 find(Handle) ->
     Self = self(),
     case get(?KEY) of
-        {Self, _, Handle, _, _, _} = Near -> Near;
-        {Self, Process, _, _, _, _} -> note(Self, Process, Handle);
+        {Self, _, Handle, _, _, _, _} = Near -> Near;
+        {Self, Process, _, _, _, _, _} -> note(Self, Process, Handle);
         _ -> note(Self, process(Self), Handle)
     end.
 
 -spec note(pid(), binary(), gosocket_handle:handle()) -> near() | none.
 note(Self, Process, Handle) ->
     case gosocket_handle:place(Handle) of
-        {Lane, Incarnation, Socket} when Socket =< ?INT32_MAX ->
-            Near = {Self, Process, Handle, Lane, Incarnation, Socket},
+        {Lane, Incarnation, Socket} ->
+            Near = {Self, Process, Handle, Lane, Incarnation, Socket, <<(gosocket_term:item(Socket))/binary, Process/binary>>},
             put(?KEY, Near),
             Near;
-        _ ->
+        {remote, _} ->
             none
     end.
 

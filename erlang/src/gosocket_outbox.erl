@@ -11,6 +11,8 @@
          control/2,
          payload/2,
          consumed/2,
+         passed/1,
+         has_room/1,
          flush/1,
          busy_limits/0]).
 
@@ -36,6 +38,8 @@
          batch = [] :: [gosocket_term:item()],
          count = 0 :: non_neg_integer(),
          bytes = 0 :: non_neg_integer(),
+         %% calls that were answered without an item since the batch began
+         passed = 0 :: non_neg_integer(),
          unread = 0 :: integer(),
          %% how many wait in the queues
          waiting = 0 :: non_neg_integer(),
@@ -90,6 +94,11 @@ payload(Item, Size, #outbox{unread = Unread, bytes = Bytes, waiting = 0} = Outbo
 payload(Item, _Size, #outbox{payload = Queue, waiting = Waiting} = Outbox) ->
     Outbox#outbox{payload = queue:in(Item, Queue), waiting = Waiting + 1}.
 
+%% @doc Whether payload goes out with the next batch.
+-spec has_room(outbox()) -> boolean().
+has_room(#outbox{waiting = Waiting} = Outbox) ->
+    Waiting =:= 0 andalso has_room(?PAYLOAD_WINDOW, Outbox).
+
 -spec has_room(pos_integer(), outbox()) -> boolean().
 has_room(Window, #outbox{unread = Unread, bytes = Bytes}) ->
     Unread + Bytes < Window.
@@ -122,6 +131,12 @@ release(#outbox{control = Control, payload = Payload, waiting = Waiting} = Outbo
             end
     end.
 
+%% @doc A call was answered that needs no item: a batch does not wait for many of them.
+-spec passed(outbox()) -> outbox().
+passed(#outbox{count = 0} = Outbox) -> Outbox;
+passed(#outbox{passed = Passed} = Outbox) when Passed < ?BATCH_ITEMS -> Outbox#outbox{passed = Passed + 1};
+passed(Outbox) -> flush(Outbox).
+
 %% @doc Writes the batch. A closed port is no error here: its exit message is on the way.
 -spec flush(outbox()) -> outbox().
 flush(#outbox{count = 0} = Outbox) ->
@@ -133,4 +148,4 @@ flush(#outbox{port = Port, batch = Batch, count = Count, bytes = Bytes, unread =
     catch
         error:badarg -> true
     end,
-    Outbox#outbox{batch = [], count = 0, bytes = 0, unread = Unread + Size}.
+    Outbox#outbox{batch = [], count = 0, bytes = 0, passed = 0, unread = Unread + Size}.

@@ -3,11 +3,11 @@
 %% on the heaps of caller and lane, a longer one is a binary that both have to count references of.
 -module(gosocket_request).
 
--export([recv/3,
-         send/4]).
+-export([recv/2,
+         send/3]).
 
 %% Improper on purpose: a binary as the tail saves a cell.
--dialyzer({no_improper_lists, [send/4]}).
+-dialyzer({no_improper_lists, [send/3]}).
 
 %% Parts of the external term format: docs/protocol.md shows them at work. Integers are below 2^31.
 -define(CALL(Arity, Name), 104, Arity, 119, 4, Name).
@@ -17,12 +17,12 @@
 
 -include("gosocket_reload.hrl").
 
-%% @doc `{recv, Socket, Process, Length, [], infinity, []}'; the process is an integer in that format.
--spec recv(Process :: binary(), Socket :: non_neg_integer(), Length :: non_neg_integer()) -> gosocket_term:item().
-recv(Process, Socket, Length) ->
-    <<?CALL(7, "recv"), ?INT(Socket), Process/binary, ?INT(Length), ?NIL, ?INFINITY, ?NIL>>.
+%% @doc `{recv, Socket, Process, Length, [], infinity, []}'. The subject is socket and process in that format.
+-spec recv(Subject :: binary(), Length :: non_neg_integer()) -> gosocket_term:item().
+recv(Subject, Length) ->
+    <<?CALL(7, "recv"), Subject/binary, ?INT(Length), ?NIL, ?INFINITY, ?NIL>>.
 
 %% @doc `{send, Socket, Process, [], infinity, [], Size, First}', with the first bytes of the payload.
--spec send(Process :: binary(), Socket :: non_neg_integer(), Size :: non_neg_integer(), First :: binary()) -> gosocket_term:item().
-send(Process, Socket, Size, First) ->
-    [<<?CALL(8, "send"), ?INT(Socket), Process/binary, ?NIL, ?INFINITY, ?NIL, ?INT(Size), 109, (byte_size(First)):32>> | First].
+-spec send(Subject :: binary(), Size :: non_neg_integer(), First :: binary()) -> gosocket_term:item().
+send(Subject, Size, First) ->
+    [<<?CALL(8, "send"), Subject/binary, ?NIL, ?INFINITY, ?NIL, ?INT(Size), 109, (byte_size(First)):32>> | First].

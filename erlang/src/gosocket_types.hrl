@@ -105,7 +105,7 @@
 
 -type otp_socket_option() ::
         debug | use_registry | iow | controlling_process | rcvbuf | rcvctrlbuf | sndctrlbuf
-      | max_received_fds | meta
+      | max_received_fds | receive_ahead | send_ahead | meta
       | fd | domain.
 
 -type socket_option() ::

@@ -104,11 +104,11 @@ send(Ref, Call, Payload, Iovec) ->
 -spec recv(Handle :: term(), Length :: non_neg_integer()) -> term().
 recv(Handle, Length) when Length =< ?INT32_MAX ->
     case gosocket_near:find(Handle) of
-        {_, Process, _, Key, Incarnation, Socket} ->
+        {_, _, _, Key, Incarnation, Socket, Subject} ->
             case persistent_term:get(Key, none) of
                 #gosocket_lane{incarnation = Incarnation, loading = none, pid = Pid} ->
                     Tag = make_ref(),
-                    Pid ! {call, {self(), Tag, read, [], Socket}, gosocket_request:recv(Process, Socket, Length)},
+                    Pid ! {call, {self(), Tag, read, [], Socket}, gosocket_request:recv(Subject, Length)},
                     await(Tag, Pid, recv);
                 _ ->
                     any_recv(Handle, Length)
@@ -127,11 +127,11 @@ any_recv(Handle, Length) ->
 -spec send(Handle :: term(), Payload :: binary()) -> term().
 send(Handle, Payload) when byte_size(Payload) =< ?INT32_MAX ->
     case gosocket_near:find(Handle) of
-        {_, Process, _, Key, Incarnation, Socket} ->
+        {_, _, _, Key, Incarnation, Socket, Subject} ->
             case persistent_term:get(Key, none) of
                 #gosocket_lane{incarnation = Incarnation, loading = none, pid = Pid, window = Window} ->
                     Tag = make_ref(),
-                    Item = gosocket_request:send(Process, Socket, byte_size(Payload), first(Payload, Window)),
+                    Item = gosocket_request:send(Subject, byte_size(Payload), first(Payload, Window)),
                     Pid ! {call, {self(), Tag, write, [], Socket}, Item},
                     await(Tag, Pid, {send, {Pid, Socket}, Payload});
                 _ ->

@@ -1,0 +1,281 @@
+package socketcore
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Send-ahead: bytes that were handed over with nobody waiting for their end. They stand in the queue of writers as
+// nobody's, so that no death and no later call displaces them. The first error is kept for the next call that is about the
+// write side; nothing is sent behind it.
+
+// drainTime bounds how long a shutdown or a close without linger waits for what was handed over.
+const drainTime = 60 * time.Second
+
+// A handover is what a socket knows of its sends ahead.
+type handover struct {
+	may       bool // it was connected here, or accepted
+	listed    bool // in Loop.handed
+	credit    int  // what was told last
+	ops       int  // that stand in the queue
+	done      int  // bytes that are done with and were not told yet
+	failure   Code // of a send ahead: the next call hears it
+	refused   bool // calls of the write side fail from now on
+	shutLater bool // a shutdown of the write side waits for the ops
+	timer     *time.Timer
+}
+
+// tellCredit says how many bytes may be ahead, when that has changed.
+func (l *Loop) tellCredit(s *Socket) {
+	h := &s.handover
+	credit := 0
+	if l.copies && h.may && !h.refused && !s.Debug && !s.shutWrite && !s.closed && fds.isAlone(s.fd) {
+		credit = s.SendAhead
+	}
+	if credit != h.credit {
+		h.credit = credit
+		l.handler.Credit(s, credit)
+	}
+}
+
+// connected says that a connect has succeeded.
+func (l *Loop) connected(s *Socket) {
+	s.handover.may = s.stream && !s.whole && s.CType == 0
+	l.tellCredit(s)
+}
+
+// SetSendAhead sets the option.
+func (l *Loop) SetSendAhead(s *Socket, n int) {
+	s.SendAhead = n
+	l.tellCredit(s)
+}
+
+// SendAhead takes bytes over.
+func (l *Loop) SendAhead(s *Socket, data []byte) {
+	if s == nil || s.closed || len(data) == 0 {
+		return
+	}
+	h := &s.handover
+	if h.refused || s.shutWrite || !h.may {
+		l.drop(s, len(data))
+		return
+	}
+	o := l.NewOp()
+	o.Kind, o.Mode, o.Deadline, o.nobody = Send, Wait, Forever, true
+	o.Data, o.Total, o.sock = data, len(data), s
+	h.ops++
+	q := &s.writers
+	if q.head != nil {
+		l.advance(s, q)
+	}
+	if q.head != nil {
+		l.park(q, o, waiting, false)
+		return
+	}
+	switch c := l.attempt(o); c {
+	case Again:
+		l.park(q, o, waiting, false)
+	default:
+		l.conclude(q, o, c)
+	}
+}
+
+// drop counts bytes as done with that are not sent.
+func (l *Loop) drop(s *Socket, n int) {
+	h := &s.handover
+	h.done += n
+	if !h.listed {
+		h.listed = true
+		l.handed = append(l.handed, s)
+	}
+}
+
+// TellHanded tells for each socket how many bytes are done with.
+func (l *Loop) TellHanded() {
+	for i, s := range l.handed {
+		h := &s.handover
+		if !s.closed {
+			l.handler.Sent(s, h.done)
+		}
+		h.done, h.listed = 0, false
+		l.handed[i] = nil
+	}
+	l.handed = l.handed[:0]
+}
+
+// handedOver ends a send of nobody's.
+func (l *Loop) handedOver(o *Op) {
+	s := o.sock
+	h := &s.handover
+	h.ops--
+	l.drop(s, o.Total)
+	if o.Code != 0 && !h.refused {
+		h.failure, h.refused = o.Code, true
+		l.tellCredit(s)
+	}
+	if h.ops == 0 && h.shutLater {
+		l.shutNow(s)
+	}
+}
+
+// hears returns what a call of the write side hears of sends ahead that failed; 0 when none has.
+func (s *Socket) hears() Code {
+	h := &s.handover
+	if !h.refused {
+		return 0
+	}
+	c := h.failure
+	h.failure = Code(unix.EPIPE)
+	return c
+}
+
+// endWriters ends those who stand behind a send of nobody's that failed.
+func (l *Loop) endWriters(s *Socket) {
+	for o := s.writers.head; o != nil; o = s.writers.head {
+		if o.nobody {
+			l.endParked(o, Code(unix.EPIPE))
+		} else {
+			l.cut(o, s.hears())
+		}
+	}
+}
+
+// shutBehind has a shutdown of the write side wait for what was handed over, which nobody has to wait for.
+func (l *Loop) shutBehind(s *Socket) {
+	h := &s.handover
+	h.shutLater, h.refused, h.failure = true, true, Code(unix.EPIPE)
+	l.tellCredit(s)
+	h.timer = time.AfterFunc(drainTime, func() {
+		l.Post(func() {
+			if h.shutLater && !s.closed {
+				l.reset(s)
+			}
+		})
+	})
+}
+
+func (l *Loop) shutNow(s *Socket) {
+	h := &s.handover
+	h.shutLater = false
+	h.timer.Stop()
+	_ = l.shutdown(s, unix.SHUT_WR)
+}
+
+// reset ends a connection whose peer takes nothing.
+func (l *Loop) reset(s *Socket) {
+	if s.tcp {
+		_ = sysConnect(s.fd, &Sockaddr{size: int(unsafe.Sizeof(unix.RawSockaddr{}))}) // AF_UNSPEC
+	} else {
+		_ = sysShutdown(s.fd, unix.SHUT_RDWR)
+	}
+	l.advance(s, &s.writers)
+}
+
+// A draining is a closed socket from which bytes have to leave that were handed over.
+type draining struct {
+	fd      int
+	s       *Socket
+	parts   [][]byte
+	seconds int // that it lingers
+	timer   *time.Timer
+	done    func()
+}
+
+// takeHanded takes what was handed over and not sent out of the queue of a socket that is about to be closed.
+func (l *Loop) takeHanded(s *Socket) (parts [][]byte) {
+	for o := s.writers.head; o != nil; {
+		next := o.next
+		if o.nobody {
+			parts = append(parts, append([]byte(nil), o.Data...))
+			s.handover.ops--
+			l.discard(o)
+		}
+		o = next
+	}
+	return parts
+}
+
+// closeBehind closes a descriptor when the parts have left it: for at most 60 s, or the time that it lingers.
+func (l *Loop) closeBehind(s *Socket, parts [][]byte, done func()) {
+	limit := drainTime
+	on, seconds := sysGetLinger(s.fd)
+	on = on && s.tcp
+	if on && seconds == 0 || !fds.isAlone(s.fd) || !fds.release(s.fd) {
+		if on && seconds == 0 {
+			fds.release(s.fd)
+			sysClose(s.fd)
+			fds.closed(s.fd)
+		}
+		if done != nil {
+			done()
+		}
+		return
+	}
+	d := &draining{fd: s.fd, s: s, parts: parts, done: done}
+	switch {
+	case on:
+		d.seconds, limit = seconds, time.Duration(seconds)*time.Second
+	case done != nil:
+		done()
+		d.done = nil
+	}
+	ev := unix.EpollEvent{Events: unix.EPOLLOUT | unix.EPOLLET, Fd: int32(d.fd), Pad: -foreignBit}
+	if sysEpollCtl(l.epfd, unix.EPOLL_CTL_ADD, d.fd, &ev) != 0 {
+		l.endDrain(d, true)
+		return
+	}
+	l.drains[d.fd] = d
+	l.foreign[d.fd] = func(uint32) { l.pump(d) }
+	d.timer = time.AfterFunc(limit, func() {
+		l.Post(func() {
+			if l.drains[d.fd] == d {
+				l.endDrain(d, !on)
+			}
+		})
+	})
+	l.pump(d)
+}
+
+// pump sends as much as the kernel takes.
+func (l *Loop) pump(d *draining) {
+	for len(d.parts) > 0 {
+		n, e := sysSend(d.fd, d.parts[0], 0, nil)
+		if e == unix.EAGAIN {
+			return
+		}
+		if e != 0 {
+			l.endDrain(d, false)
+			return
+		}
+		if d.parts[0] = d.parts[0][n:]; len(d.parts[0]) == 0 {
+			d.parts = d.parts[1:]
+		}
+	}
+	l.endDrain(d, false)
+}
+
+// endDrain closes the descriptor: as any other, or by a reset when the time is over.
+func (l *Loop) endDrain(d *draining, late bool) {
+	delete(l.drains, d.fd)
+	delete(l.foreign, d.fd)
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, d.fd, nil)
+	switch {
+	case late:
+		_ = unix.SetsockoptLinger(d.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		sysClose(d.fd)
+		fds.closed(d.fd)
+	case d.seconds > 0:
+		l.linger(d.s, d.seconds, d.done)
+		return
+	default:
+		closeAtOnce(d.fd)
+	}
+	if d.done != nil {
+		d.done()
+	}
+}

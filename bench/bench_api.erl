@@ -12,8 +12,8 @@
 -type api() :: gosocket | socket | gen_tcp | gen_tcp_active | none.
 -type socket() :: {api(), term()}.
 
-%% Whether gosocket's copies of what follows a receive are used.
--type ahead() :: default | off.
+%% Whether gosocket's copies of what follows a receive are used; and whether it sends ahead as well.
+-type ahead() :: off | default | sends.
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 -define(BACKLOG, 1024).
@@ -180,6 +180,9 @@ getopt(socket, Level, Key) ->
 -spec ahead(socket(), ahead()) -> socket().
 ahead({gosocket, S} = Socket, off) ->
     ok = gosocket:setopt(S, otp, receive_ahead, 0),
+    Socket;
+ahead({gosocket, S} = Socket, sends) ->
+    ok = gosocket:setopt(S, otp, send_ahead, 1 bsl 18),
     Socket;
 ahead(Socket, _) ->
     Socket.

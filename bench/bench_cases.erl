@@ -31,7 +31,7 @@
 
 -spec all() -> [kase()].
 all() ->
-    lists:append([calls(), pingpongs(), streams(), bulk(), connections(), waiters(), spins(), [remote()]]).
+    lists:append([calls(), pingpongs(), streams(), bulk(), connections(), waiters(), spins(), [remote()], ttest()]).
 
 %% @doc Only rows that have an aim, and who is needed for them; but none that are close to their aim, which take many rounds.
 -spec with_aims() -> [kase()].
@@ -135,8 +135,10 @@ streams() ->
     Burst = fun(Ahead) -> fun(Api, Seconds) -> bench_stream:burst(Api, Ahead, Seconds) end end,
     Bodies = fun(Ahead, Size) -> fun(Api, Seconds) -> bench_stream:bodies(Api, Ahead, Size, Seconds) end end,
     [kase("burst",
-          [entry(nif, Burst(default)), entry(gosocket, Burst(default)), entry(gosocket_plain, gosocket, Burst(off)), entry(gen_tcp, Burst(default))],
+          [entry(nif, Burst(default)), entry(gosocket, Burst(default)), entry(gosocket_sends, gosocket, Burst(sends)),
+           entry(gosocket_plain, gosocket, Burst(off)), entry(gen_tcp, Burst(default))],
           [row("50 messages, 50 answers", rate, nif, {at_least, 0.3}),
+           (row("50 messages, 50 answers, send-ahead", rate, nif, {at_least, 0.7}))#{ours := gosocket_sends},
            row("50 messages, 50 answers", rate, gosocket_plain, none),
            row("50 messages, 50 answers", rate, gen_tcp, none),
            row("50 messages, 50 answers: CPU", cpu, nif, none)])]
@@ -231,6 +233,20 @@ remote() ->
     kase("remote",
          [entry(gosocket, fun bench_remote:call/2), entry(node_message, none, fun bench_remote:message/2)],
          [row("sockname with another node's handle: mean", mean, node_message, none)]).
+
+%% Over one connection, between two nodes.
+-spec ttest() -> [kase()].
+ttest() ->
+    Run = fun(Way, Ahead, Kind) -> fun(Api, Seconds) -> bench_ttest:exchange(Api, Way, Ahead, Kind, Seconds) end end,
+    [kase(text("ttest-~s-~s", [Way, Kind]),
+          [entry(Label, Api, Run(Way, Ahead, Kind))
+           || {Label, Api, Ahead} <- [{nif, nif, default}, {gosocket, gosocket, default}, {gosocket_sends, gosocket, sends}]]
+          ++ [entry(gen_tcp, Run(Way, default, Kind)) || Way =:= passive],
+          [row(text("two nodes, ~s messages, ~s", [Kind, Way]), rate, nif, Aim),
+           (row(text("two nodes, ~s messages, ~s, send-ahead", [Kind, Way]), rate, nif, AimAhead))#{ours := gosocket_sends}]
+          ++ [row(text("two nodes, ~s messages, ~s", [Kind, Way]), rate, gen_tcp, none) || Way =:= passive])
+     || {Way, Kind, Aim, AimAhead} <- [{passive, small, {at_least, 0.2}, {at_least, 0.5}}, {passive, medium, none, none},
+                                       {passive, large, none, none}, {select, small, none, none}]].
 
 %% ---- Rows and entries
 

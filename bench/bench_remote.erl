@@ -1,7 +1,7 @@
 %% @doc Calls with the handle of another node, on the same machine, beside a message there and back.
 -module(bench_remote).
 
--export([call/2, message/2]).
+-export([call/2, message/2, home/0]).
 
 %% In the other node.
 -export([serve/1]).
@@ -26,6 +26,12 @@ message(_Api, Seconds) ->
             1
         end
     end, Seconds).
+
+%% @doc The other node.
+-spec home() -> node().
+home() ->
+    {Server, _Socket} = other(),
+    node(Server).
 
 %% The other node lasts as long as this one.
 -spec other() -> {pid(), gosocket:socket()}.

@@ -95,7 +95,7 @@ func TestOnlyThePayloadOfAGoodSendIsSpliced(t *testing.T) {
 		{"a byte behind the payload", sendWith(none, testWindow-1, random(testWindow)), -1, "{bad,trailing", testWindow - 1},
 		{"a byte too few", sendWith(none, testWindow, random(testWindow)), 1, "{bad,truncated", 0},
 		{"a flag that is none", sendWith([]any{atom("what")}, testWindow, random(testWindow)), 0, "{raise,{invalid,{flag,what}}}", 0},
-		{"a closed socket", tuple("send", 1<<24|77<<40, 1, none, atom("infinity"), none, testWindow, random(testWindow)), 0, "{error,{closed,65536}}", 0},
+		{"a closed socket", tuple("send", uint64(1<<24|77<<40), 1, none, atom("infinity"), none, testWindow, random(testWindow)), 0, "{error,{closed,65536}}", 0},
 	} {
 		large()
 		m.read(1 << 20)

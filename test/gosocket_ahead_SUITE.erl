@@ -328,8 +328,8 @@ all_there_is_comes_from_a_copy_only_when_rcvbuf_of_it_are_there(_) ->
     close(A),
     close(B).
 
--spec copies_are_off_by_option_and_accepted_sockets_inherit_it(config()) -> term().
 %% Proves: otp receive_ahead
+-spec copies_are_off_by_option_and_accepted_sockets_inherit_it(config()) -> term().
 copies_are_off_by_option_and_accepted_sockets_inherit_it(_) ->
     Listener = listener({inet, stream}, fun(Socket) -> ?S:setopt(Socket, otp, receive_ahead, 0) end),
     A = unconnected({inet, stream}),

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/rs/zerolog/diode"
+	"golang.org/x/sys/unix"
 
 	"gosocket/dispatch"
 	"gosocket/port"
@@ -53,7 +54,7 @@ func main() {
 	var said bytes.Buffer
 	flag.CommandLine.SetOutput(&said)
 	if err := flag.CommandLine.Parse(os.Args[1:]); err != nil {
-		within(flushTime, func() { _, _ = said.WriteTo(os.Stderr) })
+		within(func() { _, _ = said.WriteTo(os.Stderr) })
 		if errors.Is(err, flag.ErrHelp) {
 			return
 		}
@@ -127,22 +128,33 @@ func newLogger(w io.Writer, lowest zerolog.Level) (zerolog.Logger, func()) {
 		fmt.Fprintf(w, "{\"level\":\"warn\",\"dropped\":%d,\"message\":\"log lines dropped\"}\n", missed)
 	})
 	log := zerolog.New(ring).Level(lowest).With().Timestamp().Int("pid", os.Getpid()).Logger()
-	return log, func() { within(flushTime, func() { _ = ring.Close() }) }
+	return log, func() { within(func() { _ = ring.Close() }) }
 }
 
-// within does something, but does not wait longer for its end than d.
-func within(d time.Duration, something func()) {
+// within does something that writes to standard error, and waits for its end as long as there is room in that, but no longer
+// than lastWords; for flushTime where there is none.
+func within(something func()) {
 	done := make(chan struct{})
 	go func() {
 		something()
 		close(done)
 	}()
-	select {
-	case <-done:
-	case <-time.After(d):
+	for end := time.Now().Add(lastWords); time.Now().Before(end); {
+		select {
+		case <-done:
+			return
+		case <-time.After(flushTime):
+			room := []unix.PollFd{{Fd: 2, Events: unix.POLLOUT}}
+			if n, err := unix.Poll(room, 0); err == nil && (n == 0 || room[0].Revents&unix.POLLOUT == 0) {
+				return
+			}
+		}
 	}
 }
 
-// flushTime is how long the last log lines may take: nobody need read standard error, and the
-// end of the program waits for no one.
-const flushTime = 100 * time.Millisecond
+// Nobody need read standard error, and the end of the program waits for no one. But on a busy machine the last lines may take
+// their time though there is room for them.
+const (
+	flushTime = 100 * time.Millisecond
+	lastWords = time.Second
+)

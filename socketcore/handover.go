@@ -19,6 +19,8 @@ type handover struct {
 	may       bool // it was connected here, or accepted
 	listed    bool // in Loop.handed
 	credit    int  // what was told last
+	most      int  // the most that was ever told
+	ahead     int  // bytes that were handed over and are not done with
 	ops       int  // that stand in the queue
 	done      int  // bytes that are done with and were not told yet
 	failure   Code // of a send ahead: the next call hears it
@@ -35,7 +37,7 @@ func (l *Loop) tellCredit(s *Socket) {
 		credit = s.SendAhead
 	}
 	if credit != h.credit {
-		h.credit = credit
+		h.credit, h.most = credit, max(h.most, credit)
 		l.handler.Credit(s, credit)
 	}
 }
@@ -58,8 +60,14 @@ func (l *Loop) SendAhead(s *Socket, data []byte) {
 		return
 	}
 	h := &s.handover
-	if h.refused || s.shutWrite || !h.may {
+	h.ahead += len(data)
+	switch {
+	case h.refused || s.shutWrite || h.most == 0:
 		l.drop(s, len(data))
+		return
+	case h.ahead > h.most: // the client goes beyond its credit
+		l.drop(s, len(data))
+		l.fail(s, Code(unix.ENOBUFS))
 		return
 	}
 	o := l.NewOp()
@@ -86,6 +94,7 @@ func (l *Loop) SendAhead(s *Socket, data []byte) {
 func (l *Loop) drop(s *Socket, n int) {
 	h := &s.handover
 	h.done += n
+	h.ahead -= n
 	if !h.listed {
 		h.listed = true
 		l.handed = append(l.handed, s)
@@ -111,12 +120,19 @@ func (l *Loop) handedOver(o *Op) {
 	h := &s.handover
 	h.ops--
 	l.drop(s, o.Total)
-	if o.Code != 0 && !h.refused {
-		h.failure, h.refused = o.Code, true
-		l.tellCredit(s)
+	if o.Code != 0 {
+		l.fail(s, o.Code)
 	}
 	if h.ops == 0 && h.shutLater {
 		l.shutNow(s)
+	}
+}
+
+// fail keeps how a send ahead ended for the next call.
+func (l *Loop) fail(s *Socket, c Code) {
+	if h := &s.handover; !h.refused {
+		h.failure, h.refused = c, true
+		l.tellCredit(s)
 	}
 }
 
@@ -202,17 +218,11 @@ func (l *Loop) closeBehind(s *Socket, parts [][]byte, done func()) {
 	limit := drainTime
 	on, seconds := sysGetLinger(s.fd)
 	on = on && s.tcp
-	if on && seconds == 0 || !fds.isAlone(s.fd) || !fds.release(s.fd) {
-		if on && seconds == 0 {
-			fds.release(s.fd)
-			sysClose(s.fd)
-			fds.closed(s.fd)
-		}
-		if done != nil {
-			done()
-		}
+	if on && seconds == 0 || !fds.isAlone(s.fd) { // that drops what is unsent; or others have the socket as well
+		l.closeDescriptor(s, done)
 		return
 	}
+	fds.release(s.fd)
 	d := &draining{fd: s.fd, s: s, parts: parts, done: done}
 	switch {
 	case on:

@@ -219,7 +219,6 @@ func (p *opPool) get() *Op {
 
 const (
 	keepOps     = 4096
-	calmOps     = 1024     // more than this are a burst's
 	keepBuffer  = 64 << 10 // largest receive buffer that a recycled operation keeps
 	keepBuffers = 4 << 20  // and what all of them keep
 )
@@ -236,9 +235,6 @@ func (p *opPool) put(o *Op) {
 	if len(p.free) == keepOps {
 		p.freed(int(unsafe.Sizeof(*o)))
 		return
-	}
-	if len(p.free) >= calmOps {
-		p.freed(int(unsafe.Sizeof(*o)))
 	}
 	*o = Op{timer: -1, got: got}
 	p.kept += cap(got)

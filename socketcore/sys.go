@@ -209,3 +209,6 @@ func sysReady(fd int, events int16) int16 {
 	}
 	return p.Revents
 }
+
+// HasRoom tells whether a descriptor takes bytes now, or fails at once.
+func HasRoom(fd int) bool { return sysReady(fd, pollOut) != 0 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/rs/zerolog/diode"
-	"golang.org/x/sys/unix"
 
 	"gosocket/dispatch"
 	"gosocket/port"
@@ -144,8 +143,7 @@ func within(something func()) {
 		case <-done:
 			return
 		case <-time.After(flushTime):
-			room := []unix.PollFd{{Fd: 2, Events: unix.POLLOUT}}
-			if n, err := unix.Poll(room, 0); err == nil && (n == 0 || room[0].Revents&unix.POLLOUT == 0) {
+			if !socketcore.HasRoom(syscall.Stderr) {
 				return
 			}
 		}

@@ -87,7 +87,7 @@ var descriptorBorders = []border{
 	},
 	{
 		name: "listen of a received descriptor", refuse: []string{"local_addresses=127.0.0.1"}, rule: "local_addresses", allow: []string{"local_addresses=0.0.0.0"},
-		calls: func(t *testing.T, c *client) []byte {
+		calls: func(_ *testing.T, c *client) []byte {
 			s := c.open("inet", "stream")
 			return tuple("listen", c.openedFD(c.fd(s), dict{}), 5)
 		},

@@ -106,14 +106,17 @@ options_are_what_getopt_finds(_) ->
     {Client, Server} = pair({inet, stream}),
     {Udp, UdpPeer} = pair({inet, dgram}),
     {Stream, StreamPeer} = pair({local, stream}),
+    Raw = raw_sockets(),
     Sockets = [Client, Server, Udp, UdpPeer, Stream, StreamPeer, unconnected({local, dgram})
-               | [unconnected(Kind) || Kind <- [{inet6, stream}, {inet6, dgram}], has_ipv6()]] ++ raw_sockets(),
+               | [unconnected(Kind) || Kind <- [{inet6, stream}, {inet6, dgram}], has_ipv6()]] ++ Raw,
     Told = [{Level, Option, Is} || Level <- [socket, ip, ipv6, tcp, udp], Level =/= ipv6 orelse has_ipv6(),
                                    {Option, Is} <- ?S:supports(options, Level), Option =/= peerpidfd],
     Found = [{Level, Option, Is} || {Level, Option, _} <- Told,
                                     Is <- found([outcome(fun() -> ?S:getopt(Socket, Level, Option) end) || Socket <- Sockets]),
                                     Is orelse not can_be_set(Sockets, Level, Option)],
-    ?assertEqual([], Found -- Told),
+    %% The kernel answers for these on any socket, but only raw ones have them, and not everybody may open one.
+    OfRaw = [{ip, Option, true} || Option <- [hdrincl, nodefrag, protocol, router_alert]] ++ [{ipv6, router_alert, true}],
+    ?assertEqual([], (Found -- Told) -- [Option || Raw =:= [], Option <- OfRaw]),
     ct:log("~b of ~b options could be read or are not there", [length(Found), length(Told)]),
     ?assert(length(Found) > 80),
     close(Sockets).

@@ -67,7 +67,6 @@ type call struct {
 	far  bool
 	term []byte // all of it; nil when it is read once only
 	read bool   // all of its arguments have been read
-	rest int    // bytes of its payload that have yet to come: see inflow
 }
 
 var errItem = errors.New("no item of the protocol")
@@ -140,7 +139,7 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	args.Reset(term)
 	name, n, far := callHead(args)
 	row, ok := calls[string(name)]
-	x.cur = call{x, args, id, n, far, term, false, 0}
+	x.cur = call{x, args, id, n, far, term, false}
 	c := &x.cur
 	if args.Err() != nil || !ok || c.args < row.least || c.args > row.most {
 		c.badarg()
@@ -180,7 +179,7 @@ func (x *Dispatcher) requestOnce(d *etf.Decoder, id uint32) bool {
 	if far || row == nil || n != row.least {
 		return false
 	}
-	x.cur = call{x, args, id, n, far, nil, false, 0}
+	x.cur = call{x, args, id, n, far, nil, false}
 	c := &x.cur
 	answered := c.serve(row)
 	if c.read {

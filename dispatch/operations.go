@@ -185,17 +185,13 @@ func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
 	case v.ok():
 		v = refuseWith("emsgsize")
 	}
-	o.Data, o.Coming = c.payload(), c.rest
+	o.Data = c.d.Binary()
 	if !c.good() {
 		return
 	}
-	size := len(o.Data) + c.rest
-	if size > min(o.Total, c.server.cfg.Window) || c.rest > 0 && (o.Flags != 0 || !v.ok()) {
+	if len(o.Data) > min(o.Total, c.server.cfg.Window) {
 		c.d.Fail(errItem)
 		return
-	}
-	if c.rest == 0 && size >= spliceMin && c.Dispatcher == c.server.dispatchers[0] && c.loop.TakesSplice(s) {
-		c.server.sawLarge()
 	}
 	c.submit(s, o, v)
 }

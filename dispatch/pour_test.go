@@ -108,3 +108,35 @@ func TestASocketOfADescriptorIsNotPouredFrom(t *testing.T) {
 		t.Fatalf("%d bytes came, %d calls of splice; %s", len(got), f.calls("splice"), reason)
 	}
 }
+
+func TestAReceiveOfAllThereIsIsPouredWhenThereIsRoomForMuch(t *testing.T) {
+	f := injectFaults(t)
+	everyLoops(t, func(t *testing.T, c *client) {
+		a, b := c.pair()
+		c.want(c.do(tuple("setopt", b, 1, atom("otp"), atom("rcvbuf"), 100_000)), "ok")
+		data := random(170_000)
+		c.want(c.feed(a, c.call(sendOf(a, 1, atom("infinity"), data)), data), "ok")
+		c.want(c.do(send(b, 1, "the other way")), "ok")
+		before := f.calls("splice")
+		for _, n := range []int{100_000, 70_000} {
+			got := c.frameOf(c.call(recv(b, 2, 0, 5000)))
+			if !bytes.Equal(got, data[:n]) {
+				t.Fatalf("%d bytes came of %d, or others", len(got), n)
+			}
+			data = data[n:]
+		}
+		if n := f.calls("splice") - before; n != 2 {
+			t.Errorf("%d calls of splice", n)
+		}
+	})
+}
+
+// frameOf returns the data of a receive that is answered by one frame.
+func (c *client) frameOf(id int) []byte {
+	c.t.Helper()
+	f := c.frame().(etf.Tuple)
+	if n, ok := number(f[0]); !ok || n != id {
+		c.t.Fatalf("another frame: %s", text(f[0]))
+	}
+	return f[1].(etf.Tuple)[1].(etf.Binary)
+}

@@ -69,7 +69,6 @@ type Server struct {
 	debugSocks  atomic.Bool
 	stalled     atomic.Bool // replies wait for the client: no requests are read
 	consumed    int
-	inflow      inflow
 	next        int
 	failure     error
 	d           etf.Decoder
@@ -197,35 +196,27 @@ func (s *Server) fail(err error) {
 // consumedStep is how many bytes are read between two consumed frames.
 const consumedStep = 256 << 10
 
-// readable does one read, or a few, and serves what they brought.
+// readable does one read and serves what it brought.
 func (s *Server) readable(uint32) {
 	x := s.dispatchers[0]
-	for again := true; again; {
-		var err error
-		if again, err = s.read(x); err != nil {
-			s.fail(err)
-			return
-		}
+	n, err := s.reader.Fill()
+	if err != nil {
+		s.fail(err)
+		return
 	}
-	if !x.loop.Quiet() {
-		x.write()
-	}
-}
-
-// read does one read, and tells whether another one is due at once.
-func (s *Server) read(x *Dispatcher) (again bool, err error) {
-	if s.reader.Rest() > 0 {
-		return false, s.flow(x)
-	}
-	if again, err = s.fill(); err != nil {
-		return false, err
+	if s.consumed += n; s.consumed >= consumedStep && s.want.consumed.Load() {
+		start := x.message(2, "consumed")
+		x.out = etf.AppendInt(x.out, int64(s.consumed))
+		x.end(start)
+		s.consumed = 0
 	}
 	for {
 		frame, err := s.reader.Next()
 		if err != nil {
 			s.bad(err, 0)
 			x.write()
-			return false, err
+			s.fail(err)
+			return
 		}
 		if frame == nil {
 			break
@@ -235,20 +226,8 @@ func (s *Server) read(x *Dispatcher) (again bool, err error) {
 		}
 		s.frame(x, frame)
 	}
-	if s.begin(x) {
-		return false, s.flow(x)
-	}
-	return again, nil
-}
-
-// consume notes that the client has n bytes less to wait for.
-func (s *Server) consume(n int) {
-	if s.consumed += n; s.consumed >= consumedStep && s.want.consumed.Load() {
-		x := s.dispatchers[0]
-		start := x.message(2, "consumed")
-		x.out = etf.AppendInt(x.out, int64(s.consumed))
-		x.end(start)
-		s.consumed = 0
+	if !x.loop.Quiet() {
+		x.write()
 	}
 }
 

@@ -406,24 +406,6 @@ func (d *Decoder) Binary() []byte {
 	return d.counted(&shapes[tagBinary])
 }
 
-// BinaryHead consumes the head of a binary whose bytes the input need not have, and returns how many they are, or -1.
-func (d *Decoder) BinaryHead() int {
-	if d.peek() != tagBinary {
-		d.mismatch()
-		return -1
-	}
-	start := d.off
-	d.off++
-	b := d.take(start, 4)
-	if b == nil {
-		return -1
-	}
-	return int(binary.BigEndian.Uint32(b))
-}
-
-// Rest consumes all that is left of the input.
-func (d *Decoder) Rest() []byte { return d.take(d.off, d.Len()) }
-
 // Bytes consumes a binary or a list of bytes, in either of the forms in which lists of
 // bytes are sent, and returns the bytes. Those of a list in the longer form (LIST_EXT)
 // replace what scratch holds; the others alias the input.

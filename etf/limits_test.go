@@ -312,26 +312,3 @@ func TestDecodeAllocatesLittle(t *testing.T) {
 	}
 	t.Logf("at most %.1f bytes for a byte", largest)
 }
-
-func TestTheHeadOfABinaryIsReadWithoutItsBytes(t *testing.T) {
-	for _, x := range []struct {
-		in   string
-		size int
-		rest string
-		err  error
-	}{
-		{"\x6d\x00\x00\x00\x05ab", 5, "ab", nil},
-		{"\x6d\x00\x00\x00\x05", 5, "", nil},
-		{"\x6d\x00\x00\x00", -1, "", ErrTruncated},
-		{"", -1, "", ErrTruncated},
-		{"\x6a", -1, "", ErrType},
-	} {
-		d := cursor([]byte(x.in))
-		if n := d.BinaryHead(); n != x.size {
-			t.Errorf("% x: %d bytes", x.in, n)
-		}
-		if rest := d.Rest(); string(rest) != x.rest || !errors.Is(d.Err(), x.err) {
-			t.Errorf("% x: %q left, %v", x.in, rest, d.Err())
-		}
-	}
-}

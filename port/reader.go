@@ -29,7 +29,6 @@ type Reader struct {
 	limit int
 	buf   []byte
 	r, w  int
-	rest  int // bytes of the frame under way that are not to be read into buf
 }
 
 // NewReader reads frames of at most limit bytes from fd.
@@ -41,24 +40,7 @@ func NewReader(fd, limit int) *Reader {
 // end of the stream.
 func (r *Reader) Fill() (int, error) {
 	r.makeRoom()
-	n, err := r.read(r.buf[r.w:])
-	r.w += n
-	return n, err
-}
-
-// FillHead is Fill, but for at most n bytes where a frame begins: of a large one the rest stays in the descriptor.
-func (r *Reader) FillHead(n int) (int, error) {
-	if r.r < r.w {
-		return r.Fill()
-	}
-	r.makeRoom()
-	n, err := r.read(r.buf[:n])
-	r.w += n
-	return n, err
-}
-
-func (r *Reader) read(p []byte) (int, error) {
-	n, err := rawRead(r.fd, p)
+	n, err := rawRead(r.fd, r.buf[r.w:])
 	switch {
 	case err != nil && wouldBlock(err):
 		return 0, nil
@@ -67,6 +49,7 @@ func (r *Reader) read(p []byte) (int, error) {
 	case n == 0:
 		return 0, io.EOF
 	}
+	r.w += n
 	return n, nil
 }
 
@@ -118,35 +101,4 @@ func (r *Reader) Next() ([]byte, error) {
 	frame := r.buf[r.r+HeadSize : end : end]
 	r.r = end
 	return frame, nil
-}
-
-// Begun returns what has come of a frame that is not whole, and how many of its bytes have not; 0 when no frame has
-// begun. The bytes are valid until the next read.
-func (r *Reader) Begun() (head []byte, rest int) {
-	if r.w-r.r < HeadSize {
-		return nil, 0
-	}
-	head = r.buf[r.r+HeadSize : r.w : r.w]
-	return head, int(binary.BigEndian.Uint32(r.buf[r.r:])) - len(head)
-}
-
-// Detach takes what Begun returned for the whole frame. Its rest is the affair of the caller, who moves it off the
-// descriptor, which Skip has to be told, or reads it by ReadRest. No frame comes out before that is done.
-func (r *Reader) Detach() {
-	_, r.rest = r.Begun()
-	r.r, r.w = 0, 0
-}
-
-// Rest is how many bytes of a detached frame are still to come.
-func (r *Reader) Rest() int { return r.rest }
-
-// Skip says that n bytes of the rest are off the descriptor.
-func (r *Reader) Skip(n int) { r.rest -= n }
-
-// ReadRest does one read for the rest of a detached frame. The bytes, none when nothing is there now, are valid until
-// the next read.
-func (r *Reader) ReadRest() ([]byte, error) {
-	n, err := r.read(r.buf[:min(r.rest, len(r.buf))])
-	r.rest -= n
-	return r.buf[:n], err
 }

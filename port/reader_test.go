@@ -168,62 +168,6 @@ func TestTheBufferGrowsWithTheBytesAndShrinksAgain(t *testing.T) {
 	}
 }
 
-// Of a large frame what is behind its head goes another way: by whatever reads, and past the reader.
-func TestTheRestOfADetachedFrameIsNoFrame(t *testing.T) {
-	const size, head = 200_000, 60
-	body := make([]byte, size)
-	rand.New(rand.NewSource(1)).Read(body)
-	stream := append(append(frame([]byte("first")), frame(body)...), frame([]byte("last"))...)
-	for cut := range HeadSize + head {
-		in, out := pipe(t)
-		r := NewReader(in, 1<<20)
-		put(t, out, stream)
-		if n, err := r.FillHead(9); n != 9 || err != nil {
-			t.Fatalf("%d bytes, %v", n, err)
-		}
-		if f, err := r.Next(); string(f) != "first" || err != nil {
-			t.Fatalf("%q, %v", f, err)
-		}
-		if _, err := r.FillHead(1 + cut); err != nil {
-			t.Fatal(err)
-		}
-		if f, err := r.Next(); f != nil || err != nil {
-			t.Fatalf("a frame of %d bytes, %v", len(f), err)
-		}
-		got, rest := r.Begun()
-		if 1+cut < HeadSize {
-			if got != nil || rest != 0 {
-				t.Fatalf("%d bytes of a frame have begun without its length", len(got))
-			}
-			continue
-		}
-		if len(got) != 1+cut-HeadSize || rest != size-len(got) {
-			t.Fatalf("%d bytes here and %d to come", len(got), rest)
-		}
-		got = append([]byte{}, got...)
-		r.Detach()
-		past := make([]byte, 1000)
-		if n, err := unix.Read(in, past); n != len(past) || err != nil {
-			t.Fatal(n, err)
-		}
-		r.Skip(len(past))
-		got = append(got, past...)
-		for r.Rest() > 0 {
-			p, err := r.ReadRest()
-			if err != nil || len(p) == 0 {
-				t.Fatalf("%d bytes, %v, and %d to come", len(p), err, r.Rest())
-			}
-			got = append(got, p...)
-		}
-		if !bytes.Equal(got, body) {
-			t.Fatalf("cut after %d bytes: others came", 1+cut)
-		}
-		if last := fill(t, r); len(last) != 1 || string(last[0]) != "last" {
-			t.Fatalf("%q behind it", last)
-		}
-	}
-}
-
 func TestNothingThereIsNoErrorAndTheEndIsEOF(t *testing.T) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {

@@ -85,7 +85,6 @@ type Op struct {
 	Ctrl     []byte // control messages to send
 	Data     []byte // the first bytes to send
 	Total    int    // bytes to send in all
-	Coming   int    // how many of them come behind Data, by Splice and Chunk, without being asked for
 	Far      bool   // what it takes is delivered only when Loop.Arrived says so
 
 	// The result.

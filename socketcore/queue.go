@@ -34,9 +34,6 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 			return
 		}
 	}
-	if o.Coming > 0 {
-		l.expect(o)
-	}
 	q := s.queueOf(o.Kind)
 	front := false
 	if q.head != nil {

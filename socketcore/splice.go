@@ -64,7 +64,7 @@ func (l *Loop) pour(o *Op, left int) int {
 	if o.Length > manyParts*moreSize {
 		step = min(left, partSize)
 	}
-	n, e := sysSplice(s.fd, l.pipe.w, step, 0)
+	n, e := sysSplice(s.fd, l.pipe.w, step)
 	if e != 0 || n == 0 { // an urgent mark gives 0, too
 		return 0
 	}
@@ -88,64 +88,6 @@ func (l *Loop) more(o *Op) {
 	l.given(o, size, true)
 }
 
-// splices tells whether splice(2) may be used with the socket: it knows no MSG_DONTWAIT, and a descriptor that others hold
-// may wait where it must not.
-func (s *Socket) splices() bool { return s.tcp && s.CType == 0 && !fds.isShared(s.fd) }
-
-// TakesSplice tells whether a send without flags may go on with bytes of a pipe. The first bytes of a connection may be
-// those of a connect that was put off (TCP_FASTOPEN_CONNECT).
-func (l *Loop) TakesSplice(s *Socket) bool {
-	return s != nil && !s.closed && s.Counters[WriteByte] > 0 && s.splices()
-}
-
-// AwaitsSplice tells whether the send with this ID may go on with n bytes of a pipe, those from offset on.
-func (l *Loop) AwaitsSplice(id uint32, offset, n int) bool {
-	o := l.awaiting(id, offset)
-	return o != nil && n <= o.Total-offset && o.Flags == 0 && o.Taken > 0 && o.sock.splices()
-}
-
-// awaiting returns the send with this ID if it has the turn and the kernel has all of its bytes before offset.
-func (l *Loop) awaiting(id uint32, offset int) *Op {
-	o := l.asking[id]
-	if o == nil || o.queue == nil || o.queue.head != o || o.Taken != offset {
-		return nil
-	}
-	return o
-}
-
-// Splice moves at most n bytes of a send, those from offset on, from a pipe to its socket: see TakesSplice. It returns how
-// many it has moved. The others are for Chunk, which says, too, what keeps them from the socket.
-func (l *Loop) Splice(id uint32, offset, pipe, n int) int {
-	o := l.awaiting(id, offset)
-	if o == nil || l.paused || !o.sock.splices() {
-		return 0
-	}
-	s, q, more := o.sock, o.queue, 0
-	if offset+n < o.Total {
-		more = unix.SPLICE_F_MORE
-	}
-	s.Counters[WriteTries]++
-	n, e := sysSplice(pipe, s.fd, n, more)
-	switch {
-	case e == unix.EAGAIN || e == unix.EINTR || e == unix.EINVAL || e == 0 && n == 0:
-		return 0
-	case e != 0: // the kernel tells of it once
-		s.Counters[WriteFails]++
-		l.takeOut(o)
-		l.conclude(q, o, Code(e))
-		return 0
-	}
-	l.gone(o, n)
-	if o.Taken < o.Total {
-		l.askMore(o, o.Taken)
-		return n
-	}
-	l.countSent(o)
-	l.takeOut(o)
-	l.conclude(q, o, 0)
-	return n
-}
-
 // sysInq is how many bytes a stream holds (SIOCINQ, tcp(7)); 0 when it does not tell.
 func sysInq(fd int) int {
 	var n int32
@@ -156,14 +98,11 @@ func sysInq(fd int) int {
 	return int(n)
 }
 
-func sysSplice(from, to, n, more int) (int, syscall.Errno) {
+func sysSplice(from, to, n int) (int, syscall.Errno) {
 	if e := fault("splice", from); e != 0 {
 		return 0, e
 	}
 	r, _, e := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
-		uintptr(unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK|more))
-	if e != 0 {
-		return 0, e
-	}
-	return int(r), 0
+		unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+	return int(r), e
 }

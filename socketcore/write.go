@@ -83,23 +83,14 @@ func (l *Loop) countSent(o *Op) {
 	c[WritePkgMax] = max(c[WritePkgMax], uint64(o.Total))
 }
 
-// lookMax is the size from which on nobody waits for what a send may cause right away: see LookAgain.
-const lookMax = 16 << 10
-
-// took notes that the kernel has taken n bytes of Data.
 func (l *Loop) took(o *Op, n int) {
+	l.sent = true
+	o.Taken += n
 	o.Data = o.Data[n:]
 	if o.kept {
 		l.parked.Add(-int64(n))
 		o.kept = len(o.Data) > 0
 	}
-	l.gone(o, n)
-}
-
-// gone notes that n bytes of a send are with the kernel.
-func (l *Loop) gone(o *Op, n int) {
-	l.sent = l.sent || n < lookMax
-	o.Taken += n
 	o.sock.Counters[WriteByte] += uint64(n)
 	o.To, o.Ctrl = nil, nil // they went with the first byte
 }
@@ -140,12 +131,6 @@ func (l *Loop) send(o *Op, flags int) (int, Code) {
 		s.Counters[WriteWaits]++
 	}
 	return n, code(e)
-}
-
-// expect has Chunk and Splice find a send whose bytes are on their way without being asked for.
-func (l *Loop) expect(o *Op) {
-	l.asking[o.ID], o.listed = o, true
-	o.asked = len(o.Data) + o.Coming
 }
 
 // askMore asks for the bytes that follow, so that two windows beyond base are here or on

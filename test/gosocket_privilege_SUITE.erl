@@ -196,7 +196,7 @@ as_nobody(Test) ->
     ok = file:make_dir(Directory),
     try
         [{ok, _} = file:copy(File, filename:join(Directory, filename:basename(File)))
-         || Module <- [?S, ?MODULE], File <- filelib:wildcard(filename:join(filename:dirname(code:which(Module)), "*.{beam,app}"))],
+         || Module <- [?S, gosocket_test_node], File <- filelib:wildcard(filename:join(filename:dirname(code:which(Module)), "*.{beam,app}"))],
         {ok, _} = file:copy(helper(), Helper),
         ok = file:change_group(Helper, 65534),
         ok = file:change_mode(Helper, 8#750),

@@ -58,7 +58,6 @@
 -type verdict() :: ask | {tell, gosocket_term:item()} | {give, Data :: binary(), gosocket_term:item() | none}
                  | {hand_over, gosocket_term:item()}.
 
-
 -include("gosocket_reload.hrl").
 
 %% @doc A call is about to become request Id.

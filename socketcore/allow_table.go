@@ -62,11 +62,11 @@ var optionChecks = []optionCheck{
 	{name: "MCAST_JOIN_SOURCE_GROUP", level: unix.SOL_IP, number: unix.MCAST_JOIN_SOURCE_GROUP, check: groupMembership},
 	{name: "IP_LOCAL_PORT_RANGE", level: unix.SOL_IP, number: unix.IP_LOCAL_PORT_RANGE, check: localRange, carried: true},
 
-	{name: "IPV6_ADDRFORM", level: unix.SOL_IPV6, number: unix.IPV6_ADDRFORM, check: otherDomain},
+	{name: "IPV6_ADDRFORM", level: unix.SOL_IPV6, number: unix.IPV6_ADDRFORM, check: numbered(ruleDomains)},
 	{name: "IPV6_PKTINFO", level: unix.SOL_IPV6, number: unix.IPV6_PKTINFO, check: source6},
-	{name: "IPV6_2292PKTOPTIONS", level: unix.SOL_IPV6, number: unix.IPV6_2292PKTOPTIONS, check: manyAtOnce},
+	{name: "IPV6_2292PKTOPTIONS", level: unix.SOL_IPV6, number: unix.IPV6_2292PKTOPTIONS, check: controlBehind(0)},
 	{name: "IPV6_RTHDR", level: unix.SOL_IPV6, number: unix.IPV6_RTHDR, check: sourceRoute, carried: true},
-	{name: "IPV6_FLOWLABEL_MGR", level: unix.SOL_IPV6, number: ipv6FlowlabelMgr, check: flowLabel},
+	{name: "IPV6_FLOWLABEL_MGR", level: unix.SOL_IPV6, number: ipv6FlowlabelMgr, check: controlBehind(sizeFlowlabelReq)},
 	{name: "IPV6_HDRINCL", level: unix.SOL_IPV6, number: unix.IPV6_HDRINCL, check: ownHeaders, carried: true},
 	{name: "IPV6_HDRINCL", level: unix.SOL_RAW, number: unix.IPV6_HDRINCL, check: ownHeaders},
 	{name: "IPV6_MULTICAST_IF", level: unix.SOL_IPV6, number: unix.IPV6_MULTICAST_IF, check: byIndex(0), carried: true},
@@ -92,7 +92,7 @@ var optionChecks = []optionCheck{
 var cmsgChecks = []optionCheck{
 	{name: "IP_RETOPTS", level: unix.SOL_IP, number: unix.IP_RETOPTS, check: sourceRoute},
 	{name: "IP_PKTINFO", level: unix.SOL_IP, number: unix.IP_PKTINFO, check: source4},
-	{name: "IP_PROTOCOL", level: unix.SOL_IP, number: unix.IP_PROTOCOL, check: protocolOfHeader},
+	{name: "IP_PROTOCOL", level: unix.SOL_IP, number: unix.IP_PROTOCOL, check: numbered(ruleProtocols)},
 	{name: "IPV6_PKTINFO", level: unix.SOL_IPV6, number: unix.IPV6_PKTINFO, check: source6},
 	{name: "IPV6_2292PKTINFO", level: unix.SOL_IPV6, number: unix.IPV6_2292PKTINFO, check: source6},
 	{name: "IPV6_RTHDR", level: unix.SOL_IPV6, number: unix.IPV6_RTHDR, check: sourceRoute},
@@ -239,30 +239,28 @@ func localRange(a *Allow, _ int, value []byte) Rule {
 	return ruleLocalPorts
 }
 
-// otherDomain makes a socket of IPv6 one of IPv4.
-func otherDomain(a *Allow, _ int, value []byte) Rule {
-	if len(value) < 4 || a.has(ruleDomains, int32In(value, 0)) {
-		return noRule
+// numbered is a number that the rule has to have among its elements.
+func numbered(r Rule) func(*Allow, int, []byte) Rule {
+	return func(a *Allow, _ int, value []byte) Rule {
+		if len(value) < 4 || a.has(r, int32In(value, 0)) {
+			return noRule
+		}
+		return r
 	}
-	return ruleDomains
 }
 
-// manyAtOnce are control messages that go with each packet from then on.
-func manyAtOnce(a *Allow, _ int, value []byte) Rule {
-	if len(value) == 0 {
-		return noRule
+// controlBehind are control messages, behind a head of this many bytes, that go with each packet from then on.
+func controlBehind(head int) func(*Allow, int, []byte) Rule {
+	return func(a *Allow, _ int, value []byte) Rule {
+		if len(value) <= head {
+			return noRule
+		}
+		return a.first(ruleDevices, ruleLocalAddresses, ruleRemoteAddresses)
 	}
-	return a.first(ruleDevices, ruleLocalAddresses, ruleRemoteAddresses)
 }
 
-// flowLabel is a struct in6_flowlabel_req, behind which stand control messages that go with each packet of the label.
-func flowLabel(a *Allow, _ int, value []byte) Rule {
-	const sizeFlowlabelReq = 32
-	if len(value) <= sizeFlowlabelReq {
-		return noRule
-	}
-	return a.first(ruleDevices, ruleLocalAddresses, ruleRemoteAddresses)
-}
+// sizeFlowlabelReq is the size of a struct in6_flowlabel_req.
+const sizeFlowlabelReq = 32
 
 // upperLayer takes a name. Where protocols are limited none is allowed unless upper_layers names it.
 func upperLayer(a *Allow, _ int, value []byte) Rule {
@@ -326,14 +324,6 @@ func encapsulationPort(a *Allow, _ int, value []byte) Rule {
 		return noRule
 	}
 	return ruleRemotePorts
-}
-
-// protocolOfHeader is the protocol that a raw socket's packet has.
-func protocolOfHeader(a *Allow, _ int, value []byte) Rule {
-	if len(value) < 4 || a.has(ruleProtocols, int32In(value, 0)) {
-		return noRule
-	}
-	return ruleProtocols
 }
 
 // destination is one more address of the peer of a new association.

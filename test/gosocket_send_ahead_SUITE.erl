@@ -49,6 +49,11 @@ received(B, Size) ->
     {ok, Data} = ?S:recv(B, Size, ?PATIENCE),
     Data.
 
+-spec gets_all_and_the_end(socket(), binary()) -> ok.
+gets_all_and_the_end(B, Sent) ->
+    ?assertEqual(Sent, received(B, byte_size(Sent))),
+    ?assertEqual({error, closed}, ?S:recv(B, 1, ?PATIENCE)).
+
 -spec each_stream(fun((gosocket_test_net:kind()) -> term())) -> ok.
 each_stream(Fun) -> lists:foreach(Fun, stream_kinds()).
 
@@ -177,8 +182,7 @@ death_of_the_owner_takes_nothing_back(_) ->
         ok = ?S:setopt(A, otp, controlling_process, Owner),
         Sent = run(Owner, fun() -> filled(A) end),
         kill(Owner),
-        ?assertEqual(Sent, received(B, byte_size(Sent))),
-        ?assertEqual({error, closed}, ?S:recv(B, 1, ?PATIENCE)),
+        gets_all_and_the_end(B, Sent),
         close(B)
     end).
 
@@ -189,8 +193,7 @@ close_answers_at_once_and_the_peer_gets_all(_) ->
         Sent = filled(A),
         ?assertEqual(ok, ?S:close(A)),
         ?assertEqual({error, {closed, 1}}, ?S:send(A, <<"x">>)),
-        ?assertEqual(Sent, received(B, byte_size(Sent))),
-        ?assertEqual({error, closed}, ?S:recv(B, 1, ?PATIENCE)),
+        gets_all_and_the_end(B, Sent),
         close(B)
     end).
 
@@ -202,8 +205,7 @@ shutdown_answers_at_once_and_the_peer_gets_all(_) ->
              Sent = filled(A),
              ?assertEqual(ok, ?S:shutdown(A, How)),
              ?assertEqual({error, {epipe, 1}}, ?S:send(A, <<"x">>)),
-             ?assertEqual(Sent, received(B, byte_size(Sent))),
-             ?assertEqual({error, closed}, ?S:recv(B, 1, ?PATIENCE)),
+             gets_all_and_the_end(B, Sent),
              close(A),
              close(B)
          end || How <- [write, read_write]]
@@ -226,8 +228,7 @@ close_with_linger_waits_for_what_is_ahead(_) ->
     {_, Ended} = Closing = start(fun() -> ?S:close(A) end),
     %% its peer takes nothing until then
     ?assertEqual(none, receive {'DOWN', Ended, _, _, _} = Early -> Early after 200 -> none end),
-    ?assertEqual(Sent, received(B, byte_size(Sent))),
-    ?assertEqual({error, closed}, ?S:recv(B, 1, ?PATIENCE)),
+    gets_all_and_the_end(B, Sent),
     ?assertEqual(ok, result(Closing)),
     close(B),
     {C, D} = ahead({inet, stream}),

@@ -113,8 +113,12 @@ dropped(Copy, Socket, Id) ->
     {tell, took(Copy, Socket, 0)}.
 
 -spec took(#copy{}, non_neg_integer(), Left :: non_neg_integer()) -> gosocket_term:item().
-took(#copy{bytes = Bytes, calls = Calls, largest = Largest}, Socket, Left) ->
-    gosocket_term:item({took, Socket, Bytes, Calls, Largest, Left}).
+took(Copy, Socket, Left) ->
+    gosocket_term:item(taking(Copy, Socket, Left)).
+
+-spec taking(#copy{}, non_neg_integer(), Left :: non_neg_integer()) -> tuple().
+taking(#copy{bytes = Bytes, calls = Calls, largest = Largest}, Socket, Left) ->
+    {took, Socket, Bytes, Calls, Largest, Left}.
 
 -spec untold(non_neg_integer()) -> ok.
 untold(Socket) ->
@@ -278,9 +282,9 @@ told() ->
 -spec tell(non_neg_integer()) -> [tuple()].
 tell(Socket) ->
     case get(?KEY(Socket)) of
-        #copy{data = Data, offset = Offset, bytes = Bytes, calls = Calls, largest = Largest} = Copy when Bytes > 0 ->
+        #copy{data = Data, offset = Offset, bytes = Bytes} = Copy when Bytes > 0 ->
             put(?KEY(Socket), Copy#copy{bytes = 0, calls = 0, largest = 0}),
-            [{took, Socket, Bytes, Calls, Largest, byte_size(Data) - Offset}];
+            [taking(Copy, Socket, byte_size(Data) - Offset)];
         _ ->
             []
     end.
@@ -312,9 +316,9 @@ copies() ->
     [{Key, Copy} || {Key, #copy{} = Copy} <- get()].
 
 -spec forget(neg_integer(), #copy{}) -> [tuple()].
-forget(Key, #copy{bytes = Bytes, calls = Calls, largest = Largest}) ->
+forget(Key, Copy) ->
     put(Key, unknown),
-    [{took, (-1 - Key) div 2, Bytes, Calls, Largest, 0}].
+    [taking(Copy, (-1 - Key) div 2, 0)].
 
 -spec expiring() -> ok.
 expiring() ->

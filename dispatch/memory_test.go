@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"gosocket/port"
@@ -90,6 +91,9 @@ var kept [10][]byte
 // TestFreeMemoryIsTheSystems has bursts of buffers of all sizes. How much debug.FreeOSMemory alone leaves after one is chance,
 // from nothing to some MiB.
 func TestFreeMemoryIsTheSystems(t *testing.T) {
+	// A processor of the runtime that is busy keeps the pages that it has taken for itself.
+	const pages = 64 * 8 << 10
+	most := 2*idleMax + uint64(runtime.GOMAXPROCS(0))*pages
 	for range 10 {
 		for range 200 {
 			buffer := make([]byte, (64+rand.IntN(8000))<<10)
@@ -100,7 +104,7 @@ func TestFreeMemoryIsTheSystems(t *testing.T) {
 		}
 		clear(kept[:])
 		returnMemory()
-		if idle, released := idleMemory(); idle > 2*idleMax {
+		if idle, released := idleMemory(); idle > most {
 			t.Errorf("%d KiB are free and not the system's, %d are", idle>>10, released>>10)
 		}
 	}

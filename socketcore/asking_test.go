@@ -321,11 +321,15 @@ func (w *world) judge(out *outcome) {
 // blocks fails unless the kernel would have the caller wait, too. What has come since the loop asked it, in
 // time, is nothing that the loop could know.
 func (w *world) blocks(out *outcome) {
-	if c := w.s.abandoned(); out.kind < Accept && c != Again {
-		w.Fatalf("%v waits for an association that is gone: %d", out.request, c)
-	}
-	before := w.asked
+	w.blocksSince(out, w.asked[w.s.queueOf(out.kind)])
+}
+
+func (w *world) blocksSince(out *outcome, before question) {
+	gone := w.s.abandoned()
 	changed := before.state != w.state() && before.at >= out.due
+	if out.kind < Accept && gone != Again && !changed {
+		w.Fatalf("%v waits for an association that is gone: %d", out.request, gone)
+	}
 	if n, e := w.ask(out); e != unix.EAGAIN && !w.isPart(out, n, e) && !changed {
 		w.Fatalf("%v has to wait after %q; the kernel: %d, %v", out.request, out.data, n, e)
 	}
@@ -345,6 +349,8 @@ func (w *world) gathersPeek(out *outcome) bool {
 
 // ask is the call itself.
 func (w *world) ask(out *outcome) (int, unix.Errno) {
+	w.asks = true
+	defer func() { w.asks = false }()
 	fd := w.s.fd
 	switch {
 	case out.kind == Accept:
@@ -415,12 +421,14 @@ func (w *world) hasFired(out *outcome) {
 	if w.poll(out) == 0 {
 		return
 	}
-	switch w.turns(); { // it may have come just before the question
+	now := question{Now(), w.state()}
+	w.turn(shortly) // it may be on its way
+	switch w.turns(); {
 	case out.fired > 0:
 	case out.kind == Accept:
 		w.Fatalf("%v: no message", out.request)
 	default:
-		w.blocks(out)
+		w.blocksSince(out, now)
 	}
 }
 
@@ -432,10 +440,12 @@ func (w *world) wakesWhomItShould(*rapid.T) {
 		if len(outs) == 0 || w.poll(outs[0]) == 0 || w.retries(outs[0]) {
 			continue
 		}
+		now := question{Now(), w.state()}
+		w.turn(shortly) // it may be on its way
 		w.turns()
 		w.settle()
-		if now := w.parked[q]; len(now) > 0 && now[0] == outs[0] {
-			w.blocks(now[0])
+		if waiting := w.parked[q]; len(waiting) > 0 && waiting[0] == outs[0] {
+			w.blocksSince(outs[0], now)
 		}
 	}
 }

@@ -32,8 +32,9 @@ type world struct {
 	plain             bool // the content of the stream is known
 	moves             bool // peeks go on behind the ones before
 	frames, delivered uint64
-	asked             question // the loop's latest
-	last              *outcome // the latest that has taken something, which may be handed back until it is delivered
+	asked             map[*queue]question // the loop's latest of those that call the same
+	asks              bool                // it is the test that asks the kernel
+	last              *outcome            // the latest that has taken something, which may be handed back until it is delivered
 }
 
 // request is a call as a caller makes it.
@@ -74,6 +75,11 @@ type outcome struct {
 type question struct {
 	at    int64
 	state [3]int
+}
+
+// askedBy has the system calls that can refuse for now, each with a kind of call that waits then as all do that make it.
+var askedBy = map[string]Kind{
+	"recv": Recv, "recvmsg": Recv, "splice": Recv, "accept": Accept, "send": Send, "sendmsg": Send,
 }
 
 // state changes with all that comes and goes; where softirqs have threads of their own it may at any time.
@@ -133,15 +139,16 @@ func (w *world) Flush() {}
 // newWorld makes one, and has it gone when the check ends.
 func newWorld(t *rapid.T, kind *askedKind) *world {
 	w := &world{
-		T: t, kind: kind, peer: -1, outcomes: map[uint32]*outcome{}, parked: map[*queue][]*outcome{}, plain: kind.stream,
+		T: t, kind: kind, peer: -1, plain: kind.stream,
+		outcomes: map[uint32]*outcome{}, parked: map[*queue][]*outcome{}, asked: map[*queue]question{},
 	}
 	loop, err := NewLoop(Config{Window: 1 << 20, ParkedLimit: 4 << 20, MessageMax: 1 << 20}, new(atomic.Int64))
 	w.must(err)
 	loop.SetHandler(w)
 	w.loop = loop
-	Fault = func(_ string, fd int) unix.Errno {
-		if w.s != nil && fd == w.s.fd {
-			w.asked = question{Now(), w.state()}
+	Fault = func(call string, fd int) unix.Errno {
+		if kind, ok := askedBy[call]; ok && w.s != nil && fd == w.s.fd && !w.asks {
+			w.asked[w.s.queueOf(kind)] = question{Now(), w.state()}
 		}
 		return 0
 	}

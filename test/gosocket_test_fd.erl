@@ -22,7 +22,8 @@
 %% The process itself, whatever the lane started it through.
 -spec helper() -> string().
 helper() ->
-    integer_to_list(gosocket_wait:ask_lane(gosocket_test_lib:lane(), helper)).
+    #{helper := OsPid} = gosocket_lanes:info(default),
+    integer_to_list(OsPid).
 
 -spec vm() -> string().
 vm() ->

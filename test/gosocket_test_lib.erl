@@ -216,8 +216,7 @@ no_messages(Socket) ->
 %% Where every caller finds it.
 -spec lane() -> pid().
 lane() ->
-    [Lane] = [element(2, Term) || {{gosocket_lane, _}, Term} <- persistent_term:get()],
-    Lane.
+    persistent_term:get({gosocket_lane, 0}).
 
 -spec lane_port() -> port().
 lane_port() ->

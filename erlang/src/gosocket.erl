@@ -65,7 +65,7 @@ open(FD) -> erlang:error(badarg, [FD]).
 -spec open(FD :: integer(), openfd_opts()) -> opened(timed_reason());
           (domain(), type()) -> opened(reason()).
 open(FD, Opts) when ?IS_INT32(FD), is_map(Opts) ->
-    gosocket_fd:open(FD, maps:with([domain, type, protocol, dup, holder, debug, use_registry], Opts));
+    gosocket_fd:open(FD, maps:with([domain, type, protocol, dup, holder, lane, debug, use_registry], Opts));
 open(FD, Opts) when is_integer(FD), is_map(Opts) ->
     erlang:error(badarg, [FD, Opts]);
 open(Domain, Type) ->
@@ -83,7 +83,7 @@ open(Domain, Type, Protocol) ->
 -spec open(domain(), type(), default | protocol(), open_opts()) -> opened(reason()).
 open(Domain, Type, Protocol, Opts) when is_map(Opts) ->
     gosocket_registry:open({open, self(), Domain, Type, Protocol},
-                           maps:with([netns, debug, use_registry], Opts));
+                           maps:with([netns, lane, debug, use_registry], Opts));
 open(Domain, Type, Protocol, Opts) ->
     erlang:error(badarg, [Domain, Type, Protocol, Opts]).
 

@@ -1,22 +1,27 @@
-%% What callers know of a lane: the value of the persistent term {gosocket_lane, Number}.
+%% What callers know of a lane. Replacing or erasing a persistent term has the VM look through the memory of every process, unless
+%% what stood there is an immediate. So what changes with the life of a lane is one, and the rest stays.
+
+%% The lane's pid while it runs, `{loading, Lane, Loading}' while nobody is to enter gosocket_wait, and `none'.
+-define(LANE(Number), {gosocket_lane, Number}).
+
+%% This record, of all runs of the lane: words that the lane sets before its pid is there, and copies of options.
+-define(KNOWN(Number), {gosocket_lane_known, Number}).
 -record(gosocket_lane,
-        {pid :: pid(),
-         %% of this run of the lane; handles of other runs are closed
-         incarnation :: pos_integer(),
-         %% bytes of payload that go with the first frame of a send
-         window :: pos_integer(),
-         %% rounds a caller polls for the answer of a call that never waits
-         spin :: non_neg_integer(),
-         %% of gosocket_wait, while nobody is to enter that
-         loading = none :: none | gosocket_reload:loading(),
-         %% whether os:perf_counter/1 is the helper's clock
-         clock :: shared | apart,
-         %% word 1 is 1 while so few processes call that spinning pays, word 2 when the helper is to see all calls
-         flags :: atomics:atomics_ref(),
+        {words :: atomics:atomics_ref(),
          settings :: gosocket_setting:table()}).
 
--define(LANE(Number), {gosocket_lane, Number}).
--define(DEFAULT_LANE, 0).
+%% 1 while so few processes call that spinning pays, and when the helper is to see all calls
+-define(QUIET_WORD, 1).
+-define(NO_COPIES_WORD, 2).
+%% of this run of the lane; handles of other runs are closed
+-define(INCARNATION_WORD, 3).
+%% bytes of payload that go with the first frame of a send
+-define(WINDOW_WORD, 4).
+%% rounds a caller polls for the answer of a call that never waits
+-define(SPIN_WORD, 5).
+%% 1 when os:perf_counter/1 is not the helper's clock
+-define(APART_WORD, 6).
+-define(LANE_WORDS, 6).
 
 %% Of the messages between two nodes: docs/architecture.md.
 -define(SESSION_VERSION, 2).

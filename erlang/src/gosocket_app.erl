@@ -36,7 +36,9 @@
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
 start(_Type, _Args) ->
     case gosocket_sup:start_link() of
-        {ok, Sup} -> {ok, Sup};
+        {ok, Sup} ->
+            ok = gosocket_lanes:start_configured(),
+            {ok, Sup};
         ignore -> {error, ignore};
         {error, Reason} -> {error, Reason}
     end.

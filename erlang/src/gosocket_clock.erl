@@ -19,6 +19,10 @@
 %% What the helper's reading of the same clock may be outside of the two of ours around it.
 -define(TOLERANCE, 100000).
 
+%% What the word of the lane says.
+-define(SHARED, 0).
+-define(APART, 1).
+
 %% A deadline is nanoseconds in 64 bits; who waits longer than a hundred years waits for ever.
 -define(LONGEST, (100 * 365 * 24 * 60 * 60 * 1000)).
 
@@ -32,17 +36,21 @@ nanoseconds() ->
 %% ---- Is it the helper's clock as well?
 
 %% @doc Until they have been compared. A helper that does not tell its clock is not asked.
--spec expected(gosocket_helper:hello()) -> shared | apart.
-expected(#{clock := _}) -> shared;
-expected(_) -> apart.
+-spec expected(gosocket_helper:hello()) -> ?SHARED | ?APART.
+expected(#{clock := _}) -> ?SHARED;
+expected(_) -> ?APART.
 
 %% @doc What the lane asks its helper, for any answer at all.
 -spec question(Lane :: non_neg_integer()) -> {clock, integer()} | {ping, 0}.
 question(Number) ->
-    case persistent_term:get(?LANE(Number)) of
-        #gosocket_lane{clock = shared} -> {clock, nanoseconds()};
-        _ -> {ping, 0}
+    case clock(gosocket_door:known(Number)) of
+        ?SHARED -> {clock, nanoseconds()};
+        ?APART -> {ping, 0}
     end.
+
+-spec clock(#gosocket_lane{}) -> ?SHARED | ?APART.
+clock(#gosocket_lane{words = Words}) ->
+    atomics:get(Words, ?APART_WORD).
 
 %% @doc The helper read its clock between our reading then and one now. Clocks may go at another rate, or be
 %% stepped: once two have parted they are not trusted again.
@@ -56,42 +64,46 @@ compared(_Number, Before, Reading, After) when Before - ?TOLERANCE =< Reading, R
 compared(Number, Before, Reading, After) ->
     logger:notice("gosocket: os:perf_counter/1 (~w to ~w) is not the clock of the helper (~w): time-outs are relative",
                   [Before, After, Reading]),
-    Lane = persistent_term:get(?LANE(Number)),
-    persistent_term:put(?LANE(Number), Lane#gosocket_lane{clock = apart}).
+    #gosocket_lane{words = Words} = gosocket_door:known(Number),
+    atomics:put(Words, ?APART_WORD, ?APART).
 
 %% ---- Deadlines of calls
 
 %% @doc The call as the lane's helper understands it. One that comes from another node says what is left.
--spec for_lane(shared | apart, Socket :: non_neg_integer(), gosocket_wait:call()) -> tuple().
-for_lane(Clock, S, {recv, _, Pid, Length, Flags, Timeout, Ref}) ->
-    {recv, S, Pid, Length, Flags, until(Clock, Timeout), Ref};
-for_lane(Clock, S, {recvfrom, _, Pid, Size, Flags, Timeout, Ref}) ->
-    {recvfrom, S, Pid, Size, Flags, until(Clock, Timeout), Ref};
-for_lane(Clock, S, {recvmsg, _, Pid, Size, CtrlSize, Flags, Timeout, Ref}) ->
-    {recvmsg, S, Pid, Size, CtrlSize, Flags, until(Clock, Timeout), Ref};
-for_lane(Clock, S, {send, _, Pid, Flags, Timeout, Ref, Size}) ->
-    {send, S, Pid, Flags, until(Clock, Timeout), Ref, Size};
-for_lane(Clock, S, {sendto, _, Pid, Dest, Flags, Timeout, Ref, Size}) ->
-    {sendto, S, Pid, Dest, Flags, until(Clock, Timeout), Ref, Size};
-for_lane(Clock, S, {sendmsg, _, Pid, Dest, Ctrl, Flags, Timeout, Ref, Size}) ->
-    {sendmsg, S, Pid, Dest, Ctrl, Flags, until(Clock, Timeout), Ref, Size};
-for_lane(Clock, S, {accept, _, Pid, Timeout, Ref}) ->
-    {accept, S, Pid, until(Clock, Timeout), Ref};
-for_lane(Clock, S, {connect, _, Pid, Dest, Timeout, Ref}) ->
-    {connect, S, Pid, Dest, until(Clock, Timeout), Ref};
-for_lane(_Clock, S, Call) ->
+-spec for_lane(#gosocket_lane{}, Socket :: non_neg_integer(), gosocket_wait:call()) -> tuple().
+for_lane(Lane, S, {recv, _, Pid, Length, Flags, Timeout, Ref}) ->
+    {recv, S, Pid, Length, Flags, until(Lane, Timeout), Ref};
+for_lane(Lane, S, {recvfrom, _, Pid, Size, Flags, Timeout, Ref}) ->
+    {recvfrom, S, Pid, Size, Flags, until(Lane, Timeout), Ref};
+for_lane(Lane, S, {recvmsg, _, Pid, Size, CtrlSize, Flags, Timeout, Ref}) ->
+    {recvmsg, S, Pid, Size, CtrlSize, Flags, until(Lane, Timeout), Ref};
+for_lane(Lane, S, {send, _, Pid, Flags, Timeout, Ref, Size}) ->
+    {send, S, Pid, Flags, until(Lane, Timeout), Ref, Size};
+for_lane(Lane, S, {sendto, _, Pid, Dest, Flags, Timeout, Ref, Size}) ->
+    {sendto, S, Pid, Dest, Flags, until(Lane, Timeout), Ref, Size};
+for_lane(Lane, S, {sendmsg, _, Pid, Dest, Ctrl, Flags, Timeout, Ref, Size}) ->
+    {sendmsg, S, Pid, Dest, Ctrl, Flags, until(Lane, Timeout), Ref, Size};
+for_lane(Lane, S, {accept, _, Pid, Timeout, Ref}) ->
+    {accept, S, Pid, until(Lane, Timeout), Ref};
+for_lane(Lane, S, {connect, _, Pid, Dest, Timeout, Ref}) ->
+    {connect, S, Pid, Dest, until(Lane, Timeout), Ref};
+for_lane(_Lane, S, Call) ->
     setelement(2, Call, S).
 
--spec until(shared | apart, timeout() | nowait | {in, Nanoseconds :: integer()}) ->
+-spec until(#gosocket_lane{}, timeout() | nowait | {in, Nanoseconds :: integer()}) ->
           infinity | nowait | Milliseconds :: non_neg_integer() | {at, Nanoseconds :: integer()}.
-until(_Clock, Timeout) when is_atom(Timeout) -> Timeout;
-until(_Clock, 0) -> 0;
-until(_Clock, Timeout) when is_integer(Timeout), Timeout > ?LONGEST -> infinity;
-until(shared, {in, Left}) -> {at, nanoseconds() + Left};
-until(shared, Timeout) -> {at, nanoseconds() + Timeout * 1000000};
+until(_Lane, Timeout) when is_atom(Timeout) -> Timeout;
+until(_Lane, 0) -> 0;
+until(_Lane, Timeout) when is_integer(Timeout), Timeout > ?LONGEST -> infinity;
+until(Lane, Timeout) -> until_then(clock(Lane), Timeout).
+
+-spec until_then(?SHARED | ?APART, pos_integer() | {in, Nanoseconds :: integer()}) ->
+          Milliseconds :: non_neg_integer() | {at, Nanoseconds :: integer()}.
+until_then(?SHARED, {in, Left}) -> {at, nanoseconds() + Left};
+until_then(?SHARED, Timeout) -> {at, nanoseconds() + Timeout * 1000000};
 %% no time-out ends early
-until(apart, {in, Left}) -> max(0, Left + 999999) div 1000000;
-until(apart, Timeout) -> Timeout.
+until_then(?APART, {in, Left}) -> max(0, Left + 999999) div 1000000;
+until_then(?APART, Timeout) -> Timeout.
 
 %% @doc The call for another node, as it waits here to be sent. No helper of this node's has to do with it: the
 %% VM's own clock, which is never stepped, tells how long it waits.

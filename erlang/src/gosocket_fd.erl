@@ -10,8 +10,6 @@
 
 -export([open/2]).
 
--include("gosocket.hrl").
-
 -define(TIMEOUT, 5000).
 
 -type result() :: gosocket:opened(gosocket:timed_reason()).
@@ -34,19 +32,24 @@ open(FD, Opts) ->
     openfd(FD, Opts).
 
 -spec openfd(integer(), map()) -> result().
+openfd(FD, #{holder := Vm} = Opts) when Vm =/= helper ->
+    gosocket_registry:open({openfd, self(), FD}, Opts);
 openfd(FD, Opts) ->
-    gosocket_registry:open({openfd, self(), FD}, Opts).
+    case gosocket_lanes:find_descriptor(Opts) of
+        {ok, Lane} -> gosocket_registry:open({openfd, self(), FD}, maps:remove(lane, Opts), Lane);
+        {error, Reason} -> {error, Reason}
+    end.
 
 -spec from_vm(integer(), map()) -> result().
 from_vm(FD, Opts) ->
-    {ok, Listener} = good(gosocket:open(local, stream, default, #{use_registry => false})),
+    {ok, Listener} = good(gosocket:open(local, stream, default, (maps:with([lane], Opts))#{use_registry => false})),
     try
         Address = #{family => local, path => path()},
         {ok, _} = good(gosocket:bind(Listener, Address)),
         ok = good(gosocket:listen(Listener)),
-        case gosocket_rights:send(FD, Address, helper()) of
-            ok -> received(Listener, FD, Opts);
-            {error, ebadf} -> openfd(-1, Opts); % what is said of any descriptor that is not open
+        case gosocket_rights:send(FD, Address, helper(Listener)) of
+            ok -> received(Listener, FD, Opts#{lane => Listener});
+            {error, ebadf} -> openfd(-1, Opts#{lane => Listener}); % what is said of any descriptor that is not open
             {error, Reason} -> {error, Reason}
         end
     after
@@ -81,14 +84,8 @@ path() ->
     iolist_to_binary([0, "gosocket-", os:getpid(), $-, integer_to_list(erlang:unique_integer([positive])), $-,
                       integer_to_list(os:perf_counter())]).
 
-%% The helper's process.
--spec helper() -> pos_integer() | undefined.
-helper() ->
-    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
-        #gosocket_lane{pid = Lane} -> helper(gosocket_wait:ask_lane(Lane, helper));
-        none -> undefined
-    end.
-
--spec helper(pos_integer() | {error, closed}) -> pos_integer() | undefined.
-helper(OsPid) when is_integer(OsPid) -> OsPid;
-helper({error, closed}) -> undefined.
+%% The process of the helper that the socket is of.
+-spec helper(gosocket:socket()) -> pos_integer() | undefined.
+helper(Socket) ->
+    {ok, Number} = gosocket_lanes:find(Socket),
+    gosocket_lanes:helper(Number).

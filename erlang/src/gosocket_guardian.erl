@@ -24,8 +24,6 @@
          handle_info/2,
          terminate/2]).
 
--include("gosocket.hrl").
-
 %% For lanes to end in that are told to: one that is suspended does not.
 -define(PATIENCE, 300).
 
@@ -139,7 +137,7 @@ end_lane({#lane{pid = Pid} = Lane, Table, Monitor}) ->
 %% Killing the helper takes a while: aborts of others must not wait for it.
 -spec gone(lane(), ets:table(), Reason :: term()) -> ok.
 gone(#lane{number = Number, pid = Pid, os_pid = OsPid}, Table, Reason) ->
-    withdraw(?LANE(Number), Pid),
+    _ = is_integer(Number) andalso gosocket_door:close(Number, Pid),
     gosocket_selects:abort_rest(Table),
     _ = is_orderly(Reason) orelse spawn(gosocket_helper, kill, [OsPid]),
     ok.
@@ -149,11 +147,3 @@ is_orderly({shutdown, unguarded}) -> false;
 is_orderly(shutdown) -> true;
 is_orderly({shutdown, _}) -> true;
 is_orderly(_) -> false.
-
-%% A new run of the lane may have put its own term there already.
--spec withdraw(?LANE(non_neg_integer() | none), pid()) -> boolean().
-withdraw(Key, Pid) ->
-    case persistent_term:get(Key, none) of
-        #gosocket_lane{pid = Pid} -> persistent_term:erase(Key);
-        _ -> false
-    end.

@@ -10,11 +10,13 @@
 -export([new/3,
          find/1,
          place/1,
+         number/1,
+         is_current/2,
          close/3,
          kind/1,
          final_info/1]).
 
--export_type([handle/0, home/0]).
+-export_type([handle/0, home/0, place/0, found/0]).
 
 %% Words of the array. The two that every call reads stay below 2^59: no big integers on its way.
 -define(HOME, 1).                               % check value, lane number, incarnation
@@ -42,6 +44,11 @@
 
 -type home() :: {LaneNumber :: non_neg_integer(), Incarnation :: pos_integer()}.
 
+%% The same as one integer, with the check value.
+-opaque place() :: non_neg_integer().
+
+-type found() :: {Lane :: pid(), none | gosocket_reload:loading(), #gosocket_lane{}, Socket :: non_neg_integer()}.
+
 %% The integers of `{ok, {Socket, Domain, Type, Protocol, CType}}': AF_*, SOCK_*, IPPROTO_*.
 -type kind() :: {non_neg_integer(), non_neg_integer(), non_neg_integer(), non_neg_integer()}.
 
@@ -63,26 +70,44 @@ new({Lane, Incarnation}, Socket, {Domain, Type, Protocol, CType}) ->
 %% @doc The running lane and the socket's number there. A closed socket of a running lane is found
 %% as well: the helper checks the arguments before it says closed. A reference of another node is for
 %% that node to judge. Any other reference is a badarg.
--spec find(handle()) -> {#gosocket_lane{}, Socket :: non_neg_integer()} | closed | {remote, node()}.
+-spec find(handle()) -> found() | closed | {remote, node()}.
 find(Handle) when node(Handle) =/= node() ->
     {remote, node(Handle)};
 find(Handle) ->
-    {Key, Incarnation, Socket} = place(Handle),
-    case persistent_term:get(Key, none) of
-        #gosocket_lane{incarnation = Incarnation} = Lane -> {Lane, Socket};
-        _ -> closed
+    Home = home(Handle),
+    case gosocket_door:look(number(Home)) of
+        {Pid, Loading} ->
+            Lane = gosocket_door:known(number(Home)),
+            case is_of(Home, Lane) of
+                true -> {Pid, Loading, Lane, atomics:get(Handle, ?SOCKET)};
+                false -> closed
+            end;
+        none ->
+            closed
     end.
 
-%% @doc The persistent term of its lane, the run of that, and the socket's number there: they never change.
--spec place(handle()) -> {Lane :: term(), Incarnation :: pos_integer(), Socket :: non_neg_integer()} | {remote, node()}.
+%% @doc Whether that is still the run of its lane that a handle of this node's is of.
+-spec is_current(handle(), #gosocket_lane{}) -> boolean().
+is_current(Handle, Lane) ->
+    is_of(home(Handle), Lane).
+
+-spec is_of(place(), #gosocket_lane{}) -> boolean().
+is_of(Home, #gosocket_lane{words = Words}) ->
+    atomics:get(Words, ?INCARNATION_WORD) =:= Home band (1 bsl ?INCARNATION_BITS - 1).
+
+%% @doc Its lane and the run of that, and the socket's number there: they never change.
+-spec place(handle()) -> {place(), Socket :: non_neg_integer()} | {remote, node()}.
 place(Handle) when node(Handle) =/= node() ->
     {remote, node(Handle)};
 place(Handle) ->
-    Home = home(Handle),
-    {?LANE((Home bsr ?INCARNATION_BITS) band (1 bsl ?LANE_BITS - 1)), Home band (1 bsl ?INCARNATION_BITS - 1),
-     atomics:get(Handle, ?SOCKET)}.
+    {home(Handle), atomics:get(Handle, ?SOCKET)}.
 
--spec home(handle()) -> non_neg_integer().
+%% @doc The number of its lane.
+-spec number(place()) -> non_neg_integer().
+number(Home) ->
+    (Home bsr ?INCARNATION_BITS) band (1 bsl ?LANE_BITS - 1).
+
+-spec home(handle()) -> place().
 home(Handle) ->
     Home = atomics:get(Handle, ?HOME),
     Home bsr (?LANE_BITS + ?INCARNATION_BITS) =:= ?CHECK_VALUE orelse erlang:error(badarg),

@@ -2,11 +2,12 @@
 %% @doc The helper as an operating system process: where it is, how it is started, why it did not start.
 -module(gosocket_helper).
 
--export([start/0,
+-export([settings/0,
+         start/1,
          hello/1,
          os_pid/1,
          kill/1,
-         log_failure/1]).
+         log_failure/2]).
 
 -export_type([hello/0]).
 
@@ -22,11 +23,29 @@
 
 -include("gosocket_reload.hrl").
 
--spec start() -> {ok, port()} | {error, atom()}.
-start() ->
-    case {[Wrong || {_, Value} = Wrong <- rounds(), not (is_integer(Value) andalso Value >= 0)], gosocket_rules:flags()} of
+%% The settings that are flags of the helper.
+-define(FLAGS, [{loops, "-loops"},
+                {spin_us, "-spin-us"},
+                {log_level, "-log-level"},
+                {window, "-window"},
+                {send_ahead, "-send-ahead"},
+                {parked_limit, "-parked-limit"}]).
+
+%% Those that it does not get.
+-define(ROUNDS, [lane_spin, caller_spin]).
+
+%% @doc What a lane can have of its own.
+-spec settings() -> [atom()].
+settings() ->
+    [helper, capabilities, allow, system_call_filter, landlock, use_registry, debug, socket_debug]
+        ++ ?ROUNDS ++ [Setting || {Setting, _} <- ?FLAGS].
+
+-spec start(gosocket_configuration:settings()) -> {ok, port()} | {error, atom()}.
+start(Settings) ->
+    Rounds = [Round || {_, Value} = Round <- maps:to_list(maps:with(?ROUNDS, Settings)), not (is_integer(Value) andalso Value >= 0)],
+    case {Rounds, gosocket_rules:flags(Settings)} of
         {[], {ok, Rules}} ->
-            launch(Rules);
+            launch(Settings, Rules);
         {[_ | _] = Wrong, _} ->
             logger:error("gosocket: application variables that have to be integers from 0 up: ~tp", [Wrong]),
             {error, einval};
@@ -35,17 +54,12 @@ start() ->
             {error, einval}
     end.
 
-%% The settings that the helper does not get.
--spec rounds() -> [{atom(), term()}].
-rounds() ->
-    [{Variable, Value} || Variable <- [lane_spin, caller_spin], {ok, Value} <- [application:get_env(gosocket, Variable)]].
-
--spec launch(Rules :: [string() | binary()]) -> {ok, port()} | {error, atom()}.
-launch(Rules) ->
+-spec launch(gosocket_configuration:settings(), Rules :: [string() | binary()]) -> {ok, port()} | {error, atom()}.
+launch(Settings, Rules) ->
     BusyLimits = gosocket_outbox:busy_limits(),
     try
-        open_port({spawn_executable, path()},
-                  [{packet, 4}, binary, exit_status, use_stdio, hide, {args, args() ++ Rules},
+        open_port({spawn_executable, path(Settings)},
+                  [{packet, 4}, binary, exit_status, use_stdio, hide, {args, args(Settings) ++ Rules},
                    {busy_limits_port, BusyLimits}, {busy_limits_msgq, BusyLimits}])
     of
         Port -> {ok, Port}
@@ -55,11 +69,11 @@ launch(Rules) ->
         error:Posix -> {error, Posix}
     end.
 
--spec path() -> file:filename_all().
-path() ->
-    case {os:getenv("GOSOCKET_HELPER"), application:get_env(gosocket, helper)} of
+-spec path(gosocket_configuration:settings()) -> file:filename_all().
+path(Settings) ->
+    case {os:getenv("GOSOCKET_HELPER"), Settings} of
         {[_ | _] = Path, _} -> Path;
-        {_, {ok, Path}} -> Path;
+        {_, #{helper := Path}} -> Path;
         _ -> filename:join(priv_dir(), "gosocket")
     end.
 
@@ -74,16 +88,10 @@ priv_dir() ->
             Dir
     end.
 
--spec args() -> [string()].
-args() ->
-    lists:append([[Flag, lists:flatten(io_lib:format("~tp", [Value]))]
-                  || {Variable, Flag} <- [{loops, "-loops"},
-                                          {spin_us, "-spin-us"},
-                                          {log_level, "-log-level"},
-                                          {window, "-window"},
-                                          {send_ahead, "-send-ahead"},
-                                          {parked_limit, "-parked-limit"}],
-                     {ok, Value} <- [application:get_env(gosocket, Variable)]]).
+-spec args(gosocket_configuration:settings()) -> [string()].
+args(Settings) ->
+    lists:append([[Flag, lists:flatten(io_lib:format("~tp", [maps:get(Setting, Settings)]))]
+                  || {Setting, Flag} <- ?FLAGS, is_map_key(Setting, Settings)]).
 
 %% @doc The first frame, from a helper that speaks our protocol.
 -spec hello(port()) -> {ok, hello()} | {error, atom()}.
@@ -142,9 +150,9 @@ kill(OsPid) ->
             end
     end.
 
--spec log_failure(Posix :: atom()) -> ok.
-log_failure(Posix) ->
-    logger:error("gosocket: the helper ~ts does not start: ~tp", [path(), Posix]).
+-spec log_failure(Posix :: atom(), gosocket_configuration:settings()) -> ok.
+log_failure(Posix, Settings) ->
+    logger:error("gosocket: the helper ~ts does not start: ~tp", [path(Settings), Posix]).
 
 %% What execve(2) fails with is the exit status of the process that was to become the helper.
 -spec posix(Status :: non_neg_integer()) -> atom().

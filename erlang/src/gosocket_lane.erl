@@ -49,51 +49,52 @@ start_link(Number) ->
 -spec init(pid(), non_neg_integer()) -> no_return().
 init(Parent, Number) ->
     process_flag(trap_exit, true),
-    case gosocket_helper:start() of
-        {ok, Port} ->
-            proc_lib:init_ack(Parent, {ok, self()}),
-            greeted(Parent, Number, Port, gosocket_helper:hello(Port));
-        {error, Posix} ->
-            gosocket_helper:log_failure(Posix),
-            proc_lib:init_ack(Parent, {error, {no_helper, Posix}}),
-            exit({shutdown, {no_helper, Posix}})
+    try gosocket_lanes:enroll(Number) of
+        {ok, Known, Settings} ->
+            started(Parent, Number, Known, Settings, gosocket_helper:start(Settings));
+        {error, Reason} ->
+            fail(Parent, {no_helper, Reason})
+    catch
+        exit:_ -> fail(Parent, no_lanes)
     end.
 
--spec greeted(pid(), non_neg_integer(), port(), Hello) -> no_return() when
+-spec started(pid(), non_neg_integer(), #gosocket_lane{}, gosocket_configuration:settings(), {ok, port()} | {error, atom()}) ->
+          no_return().
+started(Parent, Number, Known, Settings, {ok, Port}) ->
+    proc_lib:init_ack(Parent, {ok, self()}),
+    greeted(Parent, {Number, Known, Settings}, Port, gosocket_helper:hello(Port));
+started(Parent, _Number, _Known, Settings, {error, Posix}) ->
+    gosocket_helper:log_failure(Posix, Settings),
+    fail(Parent, {no_helper, Posix}).
+
+-spec fail(pid(), term()) -> no_return().
+fail(Parent, Reason) ->
+    proc_lib:init_ack(Parent, {error, Reason}),
+    exit({shutdown, Reason}).
+
+-spec greeted(pid(), {non_neg_integer(), #gosocket_lane{}, gosocket_configuration:settings()}, port(), Hello) -> no_return() when
       Hello :: {ok, gosocket_helper:hello()} | {error, atom()}.
-greeted(Parent, Number, Port, {ok, #{pid := OsPid, window := Window, frame_limit := Limit} = Hello}) ->
-    Incarnation = erlang:unique_integer([positive, monotonic]),
-    Flags = atomics:new(2, []),
-    Settings = gosocket_setting:new(),
+greeted(Parent, {Number, Known, Settings}, Port, {ok, #{pid := OsPid, window := Window, frame_limit := Limit} = Hello}) ->
     {Guardian, Table} = gosocket_guardian:enroll(Number, OsPid),
-    Known = #gosocket_lane{pid = self(),
-                           incarnation = Incarnation,
-                           window = Window,
-                           spin = variable(caller_spin, ?DEFAULT_CALLER_SPIN),
-                           clock = gosocket_clock:expected(Hello),
-                           flags = Flags,
-                           settings = Settings},
-    persistent_term:put(?LANE(Number), Known),
+    Incarnation = gosocket_door:open(Number, Known, [{?WINDOW_WORD, Window},
+                                                     {?SPIN_WORD, maps:get(caller_spin, Settings, ?DEFAULT_CALLER_SPIN)},
+                                                     {?APART_WORD, gosocket_clock:expected(Hello)}]),
     Lane = #lane{parent = Parent,
                  guardian = Guardian,
                  home = {Number, Incarnation},
                  port = Port,
                  hello = Hello,
                  selects = gosocket_selects:new(Table),
-                 settings = Settings},
+                 settings = Known#gosocket_lane.settings},
     %% Ahead of the calls that wait in the mailbox: no socket is there before the clocks are compared. The answer to the
     %% hello is an answer that nobody waits for.
-    Greetings = [{0, {hello, #{batch => true, ahead => true, process => self()}}}, gosocket_clock:question(Number), gosocket_registry:debug(Known)],
+    Greetings = [{0, {hello, #{batch => true, ahead => true, process => self()}}}, gosocket_clock:question(Number), gosocket_registry:debug(Number)],
     resume({1, 1, 0, tell(Greetings, gosocket_outbox:new(Port, Limit)),
-            gosocket_quiet:new(variable(lane_spin, ?DEFAULT_LANE_SPIN), Flags), Lane});
-greeted(_Parent, _Number, Port, {error, Posix}) ->
-    gosocket_helper:log_failure(Posix),
+            gosocket_quiet:new(maps:get(lane_spin, Settings, ?DEFAULT_LANE_SPIN), Known), Lane});
+greeted(_Parent, {_, _, Settings}, Port, {error, Posix}) ->
+    gosocket_helper:log_failure(Posix, Settings),
     gosocket_helper:kill(gosocket_helper:os_pid(Port)),
     exit({shutdown, {no_helper, Posix}}).
-
--spec variable(atom(), non_neg_integer()) -> non_neg_integer().
-variable(Name, Default) ->
-    application:get_env(gosocket, Name, Default).
 
 %% @doc Goes on with the loop.
 -spec resume(path()) -> no_return().

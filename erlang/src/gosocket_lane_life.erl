@@ -29,14 +29,10 @@ message({'EXIT', Watcher, _Reason}, #lane{liveness = Liveness} = Lane) ->
 message({far, Event}, #lane{far = Far} = Lane) ->
     far(gosocket_far:event(Event, Far), Lane);
 message({ask, Pid, Tag, sockets}, #lane{sockets = Sockets} = Lane) ->
-    Newest = lists:reverse(lists:keysort(3, maps:values(Sockets))),
-    Pid ! {Tag, [{Handle, Registered} || {Handle, Registered, _} <- Newest]},
+    Pid ! {Tag, maps:values(Sockets)},
     {[], Lane};
-message({ask, Pid, Tag, helper}, #lane{hello = #{pid := OsPid}} = Lane) ->
-    Pid ! {Tag, OsPid},
-    {[], Lane};
-message({ask, Pid, Tag, protections}, #lane{hello = #{protections := Protections}} = Lane) ->
-    Pid ! {Tag, Protections},
+message({ask, Pid, Tag, info}, #lane{hello = #{pid := OsPid, protections := Protections}, sockets = Sockets} = Lane) ->
+    Pid ! {Tag, #{helper => OsPid, num_sockets => map_size(Sockets), protections => Protections}},
     {[], Lane};
 message({reload, gosocket_wait, Loading}, Lane) ->
     door(Loading, Lane),
@@ -148,10 +144,7 @@ end_calls(Reason) ->
 %% Shown to callers: closed while there is a loading.
 -spec door(gosocket_reload:loading() | none, gosocket_lane:lane()) -> ok.
 door(Loading, #lane{home = {Number, _}}) ->
-    case persistent_term:get(?LANE(Number)) of
-        #gosocket_lane{loading = Loading} -> ok;
-        Known -> persistent_term:put(?LANE(Number), Known#gosocket_lane{loading = Loading})
-    end.
+    gosocket_door:load(Number, self(), Loading).
 
 %% @doc Who has called in spite of the closed door waits in old code as well.
 -spec tell_leave(pid(), Tag :: term(), gosocket_lane:lane()) -> ok.

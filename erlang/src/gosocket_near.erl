@@ -10,33 +10,49 @@
 
 -define(KEY, '$gosocket_process').
 
-%% Everything but the process is about the handle: the persistent term of its lane, the run of that, the helper's number, and
-%% what requests begin with, that number and the process.
--type near() :: {pid(), Process :: binary(), gosocket_handle:handle(), Lane :: term(), Incarnation :: pos_integer(),
-                 Socket :: non_neg_integer(), Subject :: binary()}.
+%% Everything but the process is about the handle: its lane, the persistent term that has this pid as long as the lane runs, how
+%% much of a send goes with its first frame, the helper's number, and what requests begin with, that number and the process.
+-type near() :: {pid(), Process :: binary(), gosocket_handle:handle(), gosocket_handle:place(), Term :: term(), Lane :: pid(),
+                 Window :: pos_integer(), Socket :: non_neg_integer(), Subject :: binary()}.
 
 -include("gosocket_reload.hrl").
 
-%% @doc Nothing for handles of other nodes. Whether the lane still runs is another question. What somebody copied from the dictionary of another process is not taken.
+%% @doc Nothing for handles of other nodes and of lanes that are gone or that nobody is to call just now. Whether the lane still runs is
+%% another question. What somebody copied from the dictionary of another process is not taken.
 -spec find(gosocket_handle:handle()) -> near() | none.
 find(Handle) ->
     Self = self(),
     case get(?KEY) of
-        {Self, _, Handle, _, _, _, _} = Near -> Near;
-        {Self, Process, _, _, _, _, _} -> note(Self, Process, Handle);
+        {Self, _, Handle, _, _, _, _, _, _} = Near -> Near;
+        {Self, _, _, _, _, _, _, _, _} = Near -> another(Handle, Near);
         _ -> note(Self, process(Self), Handle)
+    end.
+
+%% Most are of the same lane.
+-spec another(gosocket_handle:handle(), near()) -> near() | none.
+another(Handle, {Self, Process, _, Place, Term, Lane, Window, _, _}) ->
+    case gosocket_handle:place(Handle) of
+        {Place, Socket} -> put_near(Self, Process, Handle, Place, Term, Lane, Window, Socket);
+        {remote, _} -> none;
+        _ -> note(Self, Process, Handle)
     end.
 
 -spec note(pid(), binary(), gosocket_handle:handle()) -> near() | none.
 note(Self, Process, Handle) ->
-    case gosocket_handle:place(Handle) of
-        {Lane, Incarnation, Socket} ->
-            Near = {Self, Process, Handle, Lane, Incarnation, Socket, <<(gosocket_term:item(Socket))/binary, Process/binary>>},
-            put(?KEY, Near),
-            Near;
-        {remote, _} ->
+    case gosocket_handle:find(Handle) of
+        {Lane, none, #gosocket_lane{words = Words}, Socket} ->
+            {Place, _} = gosocket_handle:place(Handle),
+            put_near(Self, Process, Handle, Place, ?LANE(gosocket_handle:number(Place)), Lane, atomics:get(Words, ?WINDOW_WORD), Socket);
+        _ ->
             none
     end.
+
+-spec put_near(pid(), binary(), gosocket_handle:handle(), gosocket_handle:place(), term(), pid(), pos_integer(), non_neg_integer()) -> near().
+put_near(Self, Process, Handle, Place, Term, Lane, Window, Socket) ->
+    Subject = <<(gosocket_term:item(Socket))/binary, Process/binary>>,
+    Near = {Self, Process, Handle, Place, Term, Lane, Window, Socket, Subject},
+    put(?KEY, Near),
+    Near.
 
 -spec process(pid()) -> binary().
 process(Self) ->

@@ -119,8 +119,8 @@ next(Proxy) ->
            gosocket_wait:call(), binary() | none, state()) -> state().
 call({Tag, _, _, _, Handle} = Head, Call, Payload, Proxy) ->
     case find(Handle) of
-        {#gosocket_lane{clock = Clock} = Lane, Socket} ->
-            call(Head, gosocket_clock:for_lane(Clock, Socket, Call), Payload, Lane, Proxy);
+        {Pid, _Loading, Lane, Socket} ->
+            call(Head, gosocket_clock:for_lane(Lane, Socket, Call), Payload, {Pid, Lane}, Proxy);
         closed when element(1, Call) =:= info ->
             relay({answer, Tag, gosocket_handle:final_info(Handle)}, none, Proxy);
         _ ->
@@ -128,7 +128,7 @@ call({Tag, _, _, _, Handle} = Head, Call, Payload, Proxy) ->
     end.
 
 %% A handle that only other nodes still had when its socket closed is a plain reference when it comes back.
--spec find(gosocket_handle:handle()) -> {#gosocket_lane{}, non_neg_integer()} | closed | {remote, node()} | collected.
+-spec find(gosocket_handle:handle()) -> gosocket_handle:found() | closed | {remote, node()} | collected.
 find(Handle) ->
     try
         gosocket_handle:find(Handle)
@@ -137,8 +137,9 @@ find(Handle) ->
     end.
 
 -spec call({reference(), pid(), gosocket_wait:class(), reference() | [], gosocket_handle:handle()},
-           gosocket_wait:call(), binary() | none, #gosocket_lane{}, state()) -> state().
-call({Tag, Caller, Class, Ref, Handle}, Call, Payload, #gosocket_lane{pid = Lane, window = Window}, Proxy) ->
+           gosocket_wait:call(), binary() | none, {pid(), #gosocket_lane{}}, state()) -> state().
+call({Tag, Caller, Class, Ref, Handle}, Call, Payload, {Lane, #gosocket_lane{words = Words}}, Proxy) ->
+    Window = atomics:get(Words, ?WINDOW_WORD),
     {Item, Finish} = item(Call, Payload, Window, Class, Handle),
     #proxy{calls = Calls} = Known = know(Lane, Proxy),
     Socket = element(2, Call),

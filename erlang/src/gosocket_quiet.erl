@@ -13,6 +13,8 @@
 
 -export_type([quiet/0, awaited/0]).
 
+-include("gosocket.hrl").
+
 %% So many calls in a row of no more than two processes make it quiet.
 -define(CALLS, 64).
 
@@ -29,8 +31,8 @@
          %% spins that may still be in vain; below 0 those that are still left out
          answer = ?VAIN :: integer(),
          request = ?VAIN :: integer(),
-         %% word 1 is the verdict for callers
-         flags :: atomics:atomics_ref()}).
+         %% with the verdict for callers
+         words :: atomics:atomics_ref()}).
 
 -opaque quiet() :: #quiet{}.
 
@@ -39,9 +41,9 @@
 
 -include("gosocket_reload.hrl").
 
--spec new(Rounds :: non_neg_integer(), atomics:atomics_ref()) -> quiet().
-new(Rounds, Flags) ->
-    #quiet{rounds = Rounds, flags = Flags}.
+-spec new(Rounds :: non_neg_integer(), #gosocket_lane{}) -> quiet().
+new(Rounds, #gosocket_lane{words = Words}) ->
+    #quiet{rounds = Rounds, words = Words}.
 
 %% @doc The process calls.
 -spec note(pid(), quiet()) -> quiet().
@@ -49,11 +51,11 @@ note(Pid, #quiet{newest = Pid, missing = 0} = Quiet) ->
     Quiet;
 note(Pid, #quiet{other = Pid, missing = 0} = Quiet) ->
     Quiet;
-note(Pid, #quiet{newest = Newest, other = Other, missing = Missing, flags = Flags} = Quiet) when Pid =:= Newest; Pid =:= Other ->
-    Missing =:= 1 andalso atomics:put(Flags, 1, 1),
+note(Pid, #quiet{newest = Newest, other = Other, missing = Missing, words = Words} = Quiet) when Pid =:= Newest; Pid =:= Other ->
+    Missing =:= 1 andalso atomics:put(Words, ?QUIET_WORD, 1),
     Quiet#quiet{missing = Missing - 1};
-note(Pid, #quiet{newest = Newest, missing = Missing, flags = Flags} = Quiet) ->
-    Missing =:= 0 andalso atomics:put(Flags, 1, 0),
+note(Pid, #quiet{newest = Newest, missing = Missing, words = Words} = Quiet) ->
+    Missing =:= 0 andalso atomics:put(Words, ?QUIET_WORD, 0),
     Quiet#quiet{newest = Pid, other = Newest, missing = ?CALLS}.
 
 %% @doc How many rounds the lane may spin now.

@@ -4,6 +4,7 @@
 -module(gosocket_registry).
 
 -export([open/2,
+         open/3,
          use/1,
          debug/1,
          debug/2,
@@ -11,13 +12,19 @@
          sockets/1,
          info/0]).
 
--include("gosocket.hrl").
-
 %% @doc An open call without its options; anything but a boolean counts as false.
 -spec open(Call :: tuple(), Opts :: map()) -> {ok, gosocket:socket()} | {error, term()}.
 open(Call, Opts) ->
-    Registered = maps:get(use_registry, Opts, use()) =:= true,
-    gosocket_wait:open(open, erlang:append_element(Call, Opts#{use_registry => Registered}), Registered).
+    case gosocket_lanes:find(maps:get(lane, Opts, default)) of
+        {ok, Lane} -> open(Call, maps:remove(lane, Opts), Lane);
+        {error, Reason} -> {error, Reason}
+    end.
+
+%% @doc In the lane of this number.
+-spec open(Call :: tuple(), Opts :: map(), Lane :: non_neg_integer()) -> {ok, gosocket:socket()} | {error, term()}.
+open(Call, Opts, Lane) ->
+    Registered = maps:get(use_registry, maps:merge(gosocket_lanes:own(Lane), Opts), use()) =:= true,
+    gosocket_wait:open(open, erlang:append_element(Call, Opts#{use_registry => Registered}), Registered, Lane).
 
 -spec use() -> boolean().
 use() ->
@@ -27,13 +34,14 @@ use() ->
 use(Use) ->
     application:set_env(gosocket, use_registry, Use).
 
-%% @doc What the helper of that lane is told of that. Who changes it tells the lane that runs; one that starts reads
+%% @doc What the helper of that lane is told of that. Who changes it tells the lanes that run; one that starts reads
 %% it once it can be told.
--spec debug(#gosocket_lane{}) -> {debug, All :: boolean(), Sockets :: boolean()}.
+-spec debug(Lane :: non_neg_integer()) -> {debug, All :: boolean(), Sockets :: boolean()}.
 debug(Lane) ->
-    {debug, All, Sockets} = Item = {debug, is_debug(debug), is_debug(socket_debug)},
-    _ = (All orelse Sockets) andalso gosocket_setting:no_copies(Lane),
-    Item.
+    Own = gosocket_lanes:own(Lane),
+    [All, Sockets] = [is_debug(What) orelse maps:get(What, Own, false) =:= true || What <- [debug, socket_debug]],
+    _ = (All orelse Sockets) andalso gosocket_setting:no_copies(gosocket_door:known(Lane)),
+    {debug, All, Sockets}.
 
 -spec is_debug(debug | socket_debug) -> boolean().
 is_debug(What) ->
@@ -42,13 +50,7 @@ is_debug(What) ->
 -spec debug(debug | socket_debug, boolean()) -> ok.
 debug(What, Is) ->
     ok = application:set_env(gosocket, What, Is),
-    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
-        none ->
-            ok;
-        #gosocket_lane{pid = Pid} = Lane ->
-            Pid ! {tell, debug(Lane)},
-            ok
-    end.
+    lists:foreach(fun({_, Number, Pid}) -> Pid ! {tell, debug(Number)} end, gosocket_lanes:running()).
 
 %% @doc Registered sockets, newest first.
 -spec sockets() -> [gosocket:socket()].
@@ -74,19 +76,21 @@ is(Key, Value) ->
 
 -spec all() -> [{Handle :: term(), Registered :: boolean()}].
 all() ->
-    ask(sockets, []).
+    Sockets = [Socket || {_, _, Lane} <- gosocket_lanes:running(), Socket <- sockets_of(Lane)],
+    [{Handle, Registered} || {Handle, Registered, _Born} <- lists:reverse(lists:keysort(3, Sockets))].
 
-%% What the lane knows, or what is there without one.
--spec ask(Question :: atom(), Without :: Answer) -> Answer.
-ask(Question, Without) ->
-    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
-        none ->
-            Without;
-        #gosocket_lane{pid = Lane} ->
-            case gosocket_wait:ask_lane(Lane, Question) of
-                {error, closed} -> Without;
-                Answer -> Answer
-            end
+-spec sockets_of(Lane :: pid()) -> [{Handle :: term(), Registered :: boolean(), Born :: integer()}].
+sockets_of(Lane) ->
+    case gosocket_wait:ask_lane(Lane, sockets) of
+        {error, closed} -> [];
+        Sockets -> Sockets
+    end.
+
+-spec protections() -> map().
+protections() ->
+    case gosocket_lanes:info(default) of
+        #{protections := Protections} -> Protections;
+        {error, _} -> #{}
     end.
 
 -spec info() -> map().
@@ -96,7 +100,7 @@ info() ->
       socket_debug => is_debug(socket_debug),
       use_registry => use(),
       iow => false,
-      protections => ask(protections, #{}),
+      protections => protections(),
       counters => counters(Kinds)}.
 
 -spec counters([tuple()]) -> #{atom() => non_neg_integer()}.

@@ -77,7 +77,7 @@ parse(Text) ->
 %% Calls to other nodes wait in the same code, on behalf of another process. A lane that a release has suspended is in none.
 -spec lanes(module()) -> [pid()].
 lanes(gosocket_wait) -> lanes(gosocket_lane) ++ gosocket_nodes:remotes();
-lanes(_) -> [Lane || {?LANE(_), #gosocket_lane{pid = Lane}} <- persistent_term:get(), not is_in(sys, Lane)].
+lanes(_) -> [Lane || {?LANE(Number), _} <- persistent_term:get(), {Lane, _} <- [gosocket_door:look(Number)], not is_in(sys, Lane)].
 
 -spec await_lane({pid(), reference()}, integer()) -> ok.
 await_lane({Lane, Monitor}, Deadline) ->

@@ -3,18 +3,18 @@
 %% (docs/security.md). Application variables say it, and nothing that a caller can pass to a call.
 -module(gosocket_rules).
 
--export([flags/0]).
+-export([flags/1]).
 
 -type flag() :: string() | binary().
 
 %% @doc Bad rules are no rules: a helper that may do more than was meant must not start.
--spec flags() -> {ok, [flag()]} | {error, {Variable :: atom(), Wrong :: term()}}.
-flags() ->
+-spec flags(gosocket_configuration:settings()) -> {ok, [flag()]} | {error, {Setting :: atom(), Wrong :: term()}}.
+flags(Settings) ->
     try
-        {ok, lists:append([flag(Variable, Value) || Variable <- [capabilities, allow, system_call_filter, landlock],
-                                                    {ok, Value} <- [application:get_env(gosocket, Variable)]])}
+        {ok, lists:append([flag(Setting, maps:get(Setting, Settings))
+                           || Setting <- [capabilities, allow, narrow, system_call_filter, landlock], is_map_key(Setting, Settings)])}
     catch
-        throw:{?MODULE, Variable, Wrong} -> {error, {Variable, Wrong}}
+        throw:{?MODULE, Setting, Wrong} -> {error, {Setting, Wrong}}
     end.
 
 -spec flag(atom(), term()) -> [flag()].
@@ -22,21 +22,23 @@ flag(capabilities, Names) ->
     ["-capabilities", lists:append(lists:join(",", [name(Name) || Name <- elements(capabilities, Names)]))];
 flag(system_call_filter, Is) when is_boolean(Is) -> ["-system-call-filter" || Is];
 flag(landlock, Is) when is_boolean(Is) -> ["-landlock" || Is];
-flag(allow, Rules) when is_map(Rules) ->
-    flag(allow, maps:to_list(Rules));
+flag(List, Rules) when is_map(Rules), List =:= allow orelse List =:= narrow ->
+    flag(List, maps:to_list(Rules));
 flag(allow, Rules) ->
-    lists:append([rule(Rule) || Rule <- elements(allow, Rules)]);
+    lists:append([rule("-allow", Rule) || Rule <- elements(allow, Rules)]);
+flag(narrow, Rules) ->
+    lists:append([rule("-narrow", Rule) || Rule <- elements(allow, Rules)]);
 flag(Variable, Wrong) ->
     wrong(Variable, Wrong).
 
 %% The helper knows the rules by name. What it is given of one without elements allows nothing.
--spec rule(term()) -> [flag()].
-rule({Rule, Elements}) when is_atom(Rule) ->
+-spec rule(string(), term()) -> [flag()].
+rule(Flag, {Rule, Elements}) when is_atom(Rule) ->
     Name = name(Rule),
-    lists:append([["-allow", Name]
-                  | [["-allow", iolist_to_binary([Name, $=, text(Rule, Element)])]
+    lists:append([[Flag, Name]
+                  | [[Flag, iolist_to_binary([Name, $=, text(Rule, Element)])]
                      || Element <- elements(Rule, Elements)]]);
-rule(Wrong) ->
+rule(_Flag, Wrong) ->
     wrong(allow, Wrong).
 
 -spec text(Rule :: atom(), Element :: term()) -> iodata().

@@ -29,15 +29,12 @@
 %% Larger answers are not worth a copy, in bytes.
 -define(LARGE, (64 bsl 10)).
 
-%% Words of the lane's flags that are not the spin's.
--define(NO_COPIES, 2).
-
 -include("gosocket_reload.hrl").
 
-%% @doc For a lane.
+%% @doc For the runs of a lane.
 -spec new() -> table().
 new() ->
-    ets:new(gosocket_setting, [protected, {read_concurrency, true}]).
+    ets:new(gosocket_setting, [public, {read_concurrency, true}]).
 
 %% @doc `getopt(Socket, otp, Key)'.
 -spec get(gosocket_wait:call()) -> {ok, term()} | {error, term()}.
@@ -78,13 +75,21 @@ position(_) -> none.
 -spec copy(gosocket_handle:handle(), position()) -> {ok, term()} | none.
 copy(Handle, Position) ->
     case gosocket_handle:find(Handle) of
-        {#gosocket_lane{flags = Flags, settings = Table}, Socket} ->
-            case atomics:get(Flags, ?NO_COPIES) of
-                0 -> look(Table, Socket, Position);
+        {_Pid, _Loading, #gosocket_lane{words = Words, settings = Table} = Lane, Socket} ->
+            case atomics:get(Words, ?NO_COPIES_WORD) of
+                0 -> current(look(Table, Socket, Position), Handle, Lane);
                 _ -> none
             end;
         _ ->
             none
+    end.
+
+%% Not of a later run of the lane, that has another socket of this number.
+-spec current(Copy, gosocket_handle:handle(), #gosocket_lane{}) -> Copy | none when Copy :: {ok, term()} | none.
+current(Copy, Handle, Lane) ->
+    case gosocket_handle:is_current(Handle, Lane) of
+        true -> Copy;
+        false -> none
     end.
 
 -spec look(table(), non_neg_integer(), position()) -> {ok, term()} | none.
@@ -119,11 +124,11 @@ closed(Socket, Table) ->
 -spec debugged(gosocket_handle:handle()) -> ok.
 debugged(Handle) ->
     case gosocket_handle:find(Handle) of
-        {#gosocket_lane{} = Lane, _} -> no_copies(Lane);
+        {_Pid, _Loading, Lane, _Socket} -> no_copies(Lane);
         _ -> ok
     end.
 
 %% @doc From now on the helper sees all calls.
 -spec no_copies(#gosocket_lane{}) -> ok.
-no_copies(#gosocket_lane{flags = Flags}) ->
-    atomics:put(Flags, ?NO_COPIES, 1).
+no_copies(#gosocket_lane{words = Words}) ->
+    atomics:put(Words, ?NO_COPIES_WORD, 1).

@@ -4,7 +4,12 @@
 -module(gosocket_start).
 
 -export([lane/1,
+         find_lane/1,
+         new_lane/2,
+         end_lane/1,
          remote/1]).
+
+-export_type([new_lane/0]).
 
 %% The process that starts.
 -export([run/1]).
@@ -21,14 +26,38 @@ lane(Number) ->
         {error, Reason} -> {error, Reason}
     end.
 
+%% @doc The number of a lane with a name, of which nobody here knows yet.
+-spec find_lane(atom()) -> {ok, Number :: non_neg_integer()} | {error, {no_lane, atom()} | atom()}.
+find_lane(Name) ->
+    bounded({find_lane, Name}).
+
+%% @doc For {@link gosocket_lanes:start/2}.
+-spec new_lane(gosocket_lanes:name(), gosocket_lanes:settings()) -> new_lane().
+new_lane(Name, Settings) ->
+    case gosocket_platform:check() of
+        ok -> bounded({new_lane, Name, Settings});
+        {error, Reason} -> {error, Reason}
+    end.
+
+%% @doc For {@link gosocket_lanes:stop/1}: returns when everybody who waited for the lane has been answered.
+-spec end_lane(Number :: non_neg_integer()) -> ok | {error, closed}.
+end_lane(Number) ->
+    bounded({end_lane, Number}).
+
 %% @doc Who calls that node.
 -spec remote(node()) -> {ok, pid()} | {error, closed}.
 remote(Node) ->
     bounded({remote, Node}).
 
--type what() :: {lane, non_neg_integer()} | {remote, node()}.
+-type what() :: {lane, non_neg_integer()}
+              | {find_lane, atom()}
+              | {new_lane, gosocket_lanes:name(), gosocket_lanes:settings()}
+              | {end_lane, non_neg_integer()}
+              | {remote, node()}.
 
--spec bounded(what()) -> {ok, pid()} | {error, atom()}.
+-type new_lane() :: {ok, pid(), Number :: non_neg_integer()} | {error, {already_started, pid()} | atom()}.
+
+-spec bounded(what()) -> term() | {error, closed}.
 bounded(What) ->
     {Starter, Monitor} = spawn_monitor(?MODULE, run, [What]),
     receive
@@ -55,9 +84,41 @@ run(What) ->
                            {error, closed}
                    end}).
 
--spec start(what()) -> {ok, pid()} | {error, atom()}.
+-spec start(what()) -> term().
 start({lane, Number}) -> started(Number, gosocket_sup:start_lane(Number));
+start({find_lane, Name}) -> gosocket_lanes:know(Name);
+start({new_lane, Name, Settings}) -> added(gosocket_lanes:add(Name, Settings));
+start({end_lane, Number}) -> ended(Number, gosocket_door:look(Number));
 start({remote, Node}) -> gosocket_nodes:start_remote(Node).
+
+-spec added({new | already, Number :: non_neg_integer()} | {error, atom()}) -> new_lane().
+added({_, Number} = Added) when is_integer(Number) ->
+    case {Added, gosocket_sup:start_lane(Number)} of
+        {{new, _}, {ok, Lane}} when is_pid(Lane) -> {ok, Lane, Number};
+        {_, Started} -> not_new(started(Number, Started), Added)
+    end;
+added({error, Reason}) ->
+    {error, Reason}.
+
+-spec not_new({ok, pid()} | {error, atom()}, {new | already, Number :: non_neg_integer()}) -> new_lane().
+not_new({ok, Lane}, _Added) ->
+    {error, {already_started, Lane}};
+not_new(Error, {new, Number}) ->
+    gosocket_lanes:remove(Number),
+    gosocket_lanes:removed(Number),
+    Error;
+not_new(Error, {already, _}) ->
+    Error.
+
+-spec ended(Number :: non_neg_integer(), {pid(), term()} | none) -> ok.
+ended(Number, Running) ->
+    gosocket_lanes:remove(Number),
+    gosocket_sup:end_lane(Number),
+    case Running of
+        {Lane, _} -> gosocket_guardian:await_gone(Lane);
+        none -> ok
+    end,
+    gosocket_lanes:removed(Number).
 
 -spec started(non_neg_integer(), supervisor:startchild_ret()) -> {ok, pid()} | {error, atom()}.
 started(_Number, {ok, Lane}) when is_pid(Lane) ->
@@ -72,5 +133,8 @@ started(Number, {error, {already_started, Lane}}) when is_pid(Lane) ->
     end;
 started(_Number, {error, {{no_helper, Posix}, _Child}}) ->
     {error, Posix};
+started(Number, {error, {no_lanes, _Child}}) ->
+    %% who knows them was killed, and is about to be there again
+    receive after 1 -> start({lane, Number}) end;
 started(_Number, _) ->
     {error, closed}.

@@ -1,5 +1,5 @@
 %% @private
-%% @doc The guardian, the door to other nodes, and the lanes that {@link gosocket_start} adds on demand. Lanes are temporary: one
+%% @doc The guardian, who knows the lanes, the door to other nodes, and the lanes that {@link gosocket_start} adds on demand. Lanes are temporary: one
 %% that ended is started again by the next open, so a helper that cannot run is no restart storm.
 -module(gosocket_sup).
 
@@ -7,7 +7,8 @@
 
 -export([start_link/0,
          succeed/1,
-         start_lane/1]).
+         start_lane/1,
+         end_lane/1]).
 
 -export([init/1]).
 
@@ -48,10 +49,16 @@ start_lane(Number) ->
                                       restart => temporary,
                                       shutdown => 5000}).
 
-%% A lane's selects are in a table of the guardian's, and the processes for other nodes are lanes or callers of lanes: the
+-spec end_lane(Number :: non_neg_integer()) -> ok.
+end_lane(Number) ->
+    _ = supervisor:terminate_child(?MODULE, {gosocket_lane, Number}),
+    ok.
+
+%% A lane's selects are in a table of the guardian's, its copies of options in one of who knows the lanes, and the processes for other nodes are lanes or callers of lanes: the
 %% end of one of these is the end of those behind it.
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     Guardian = #{id => gosocket_guardian, start => {gosocket_guardian, start_link, []}},
+    Lanes = #{id => gosocket_lanes, start => {gosocket_lanes, start_link, []}},
     Nodes = #{id => gosocket_nodes, start => {gosocket_nodes, start_link, []}},
-    {ok, {#{strategy => rest_for_one, intensity => ?RESTARTS, period => 1}, [Guardian, Nodes]}}.
+    {ok, {#{strategy => rest_for_one, intensity => ?RESTARTS, period => 1}, [Guardian, Lanes, Nodes]}}.

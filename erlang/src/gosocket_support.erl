@@ -18,7 +18,14 @@ is(Keys) ->
 
 -spec ask(supports | is_supported, keys(), Default) -> Default | term().
 ask(Call, Keys, Default) ->
-    case gosocket_wait:open(plain, list_to_tuple([Call | Keys]), false) of
+    case gosocket_lanes:find(default) of
+        {ok, Lane} -> ask(Call, Keys, Default, Lane);
+        {error, _} -> Default
+    end.
+
+-spec ask(supports | is_supported, keys(), Default, Lane :: non_neg_integer()) -> Default | term().
+ask(Call, Keys, Default, Lane) ->
+    case gosocket_wait:open(plain, list_to_tuple([Call | Keys]), false, Lane) of
         {ok, Answer} -> Answer;
         {error, _} -> Default
     end.

@@ -20,7 +20,7 @@
               icmp_dest_unreach/0, icmpv6_dest_unreach/0, ee_origin/0, extended_err/0,
               uint8/0, uint16/0, uint20/0, uint32/0, int32/0, errcode/0]).
 
--export_type([open_opts/0, openfd_opts/0, reason/0, timed_reason/0, select/0, opened/1,
+-export_type([open_opts/0, lane/0, openfd_opts/0, reason/0, timed_reason/0, select/0, opened/1,
               sent/1, sent_part/0, msg_sent/1, received/1, received_part/0, received_from/1, msg_received/1,
               supports/0, supports_options/0, table_field/0]).
 
@@ -263,12 +263,15 @@
 
 %% ---- Not in the man page, which spells them out: options of open, and results
 
--type open_opts() :: #{netns => string(), debug => boolean(), use_registry => boolean()}.
+-type open_opts() :: #{netns => string(), lane => lane(), debug => boolean(), use_registry => boolean()}.
+-type lane() :: gosocket_lanes:name() | socket().
+%% A lane by its name, or the one that a socket is of.
 -type openfd_opts() :: #{domain => domain(),
                          type => type(),
                          protocol => protocol(),
                          dup => boolean(),
                          holder => helper | vm,
+                         lane => lane(),
                          debug => boolean(),
                          use_registry => boolean()}.
 

@@ -8,7 +8,7 @@
          send/4,
          recv/2,
          send/2,
-         open/3,
+         open/4,
          ask_lane/2]).
 
 %% For gosocket_reload.
@@ -38,7 +38,7 @@
                | {sendmsg, target(), binary(), erlang:iovec()}
                | {open, request(), Attempts :: non_neg_integer()}.
 
--type request() :: {open | plain, Call :: tuple(), Registered :: boolean()}.
+-type request() :: {open | plain, Call :: tuple(), Registered :: boolean(), Lane :: non_neg_integer()}.
 
 %% Where the chunks of a send go.
 -type target() :: {Lane :: pid(), Socket :: non_neg_integer()} | {Remote :: pid() | undefined, remote}.
@@ -66,14 +66,14 @@
 -spec call(class(), Ref :: reference() | [], call()) -> term().
 call(Class, Ref, Call) ->
     case gosocket_handle:find(element(2, Call)) of
-        {#gosocket_lane{pid = Pid, clock = Clock, loading = none} = Lane, Socket} ->
+        {Pid, none, Lane, Socket} ->
             Tag = make_ref(),
-            Pid ! {call, {self(), Tag, Class, Ref, Socket}, gosocket_term:item(gosocket_clock:for_lane(Clock, Socket, Call))},
+            Pid ! {call, {self(), Tag, Class, Ref, Socket}, gosocket_term:item(gosocket_clock:for_lane(Lane, Socket, Call))},
             case Class =:= plain andalso spin(Lane) of
                 false -> await(Tag, Pid, shape(Call));
                 Rounds -> poll(Tag, Pid, shape(Call), Rounds)
             end;
-        {#gosocket_lane{loading = Loading}, _Socket} ->
+        {_Pid, Loading, _Lane, _Socket} ->
             gosocket_reload:hold(Loading, {?MODULE, call, [Class, Ref, Call]});
         {remote, Node} ->
             remote(Node, Class, Ref, Call, none, fun(_Remote) -> shape(Call) end);
@@ -86,12 +86,12 @@ call(Class, Ref, Call) ->
 -spec send(Ref :: reference() | [], call(), Payload :: binary(), erlang:iovec() | undefined) -> term().
 send(Ref, Call, Payload, Iovec) ->
     case gosocket_handle:find(element(2, Call)) of
-        {#gosocket_lane{pid = Pid, window = Window, clock = Clock, loading = none}, Socket} ->
+        {Pid, none, #gosocket_lane{words = Words} = Lane, Socket} ->
             Tag = make_ref(),
-            Item = gosocket_term:item(gosocket_clock:for_lane(Clock, Socket, Call), first(Payload, Window)),
+            Item = gosocket_term:item(gosocket_clock:for_lane(Lane, Socket, Call), first(Payload, atomics:get(Words, ?WINDOW_WORD))),
             Pid ! {call, {self(), Tag, write, Ref, Socket}, Item},
             await(Tag, Pid, send_shape({Pid, Socket}, Payload, Iovec));
-        {#gosocket_lane{loading = Loading}, _Socket} ->
+        {_Pid, Loading, _Lane, _Socket} ->
             gosocket_reload:hold(Loading, {?MODULE, send, [Ref, Call, Payload, Iovec]});
         {remote, Node} ->
             remote(Node, write, Ref, Call, first(Payload, ?REMOTE_WINDOW),
@@ -104,9 +104,9 @@ send(Ref, Call, Payload, Iovec) ->
 -spec recv(Handle :: term(), Length :: non_neg_integer()) -> term().
 recv(Handle, Length) when Length =< ?INT32_MAX ->
     case gosocket_near:find(Handle) of
-        {_, _, _, Key, Incarnation, Socket, Subject} ->
-            case persistent_term:get(Key, none) of
-                #gosocket_lane{incarnation = Incarnation, loading = none, pid = Pid} ->
+        {_, _, _, _, Term, Pid, _, Socket, Subject} ->
+            case persistent_term:get(Term, none) of
+                Pid ->
                     Tag = make_ref(),
                     Pid ! {call, {self(), Tag, read, [], Socket}, gosocket_request:recv(Subject, Length)},
                     await(Tag, Pid, recv);
@@ -127,9 +127,9 @@ any_recv(Handle, Length) ->
 -spec send(Handle :: term(), Payload :: binary()) -> term().
 send(Handle, Payload) when byte_size(Payload) =< ?INT32_MAX ->
     case gosocket_near:find(Handle) of
-        {_, _, _, Key, Incarnation, Socket, Subject} ->
-            case persistent_term:get(Key, none) of
-                #gosocket_lane{incarnation = Incarnation, loading = none, pid = Pid, window = Window} ->
+        {_, _, _, _, Term, Pid, Window, Socket, Subject} ->
+            case persistent_term:get(Term, none) of
+                Pid ->
                     Tag = make_ref(),
                     Item = gosocket_request:send(Subject, byte_size(Payload), first(Payload, Window)),
                     Pid ! {call, {self(), Tag, write, [], Socket}, Item},
@@ -169,28 +169,28 @@ first(Payload, Window) -> binary_part(Payload, 0, Window).
 send_shape(Target, Payload, undefined) -> {send, Target, Payload};
 send_shape(Target, Payload, Iovec) -> {sendmsg, Target, Payload, Iovec}.
 
-%% @doc What is about no socket yet needs no handle but a lane, which is started if there is none. The
+%% @doc What is about no socket yet needs no handle but a lane, of this number, which is started if it does not run. The
 %% class is `open', or `plain' for a call that makes no socket.
--spec open(open | plain, Call :: tuple(), Registered :: boolean()) -> {ok, term()} | {error, term()}.
-open(Class, Call, Registered) ->
-    Request = {Class, Call, Registered},
-    case persistent_term:get(?LANE(?DEFAULT_LANE), none) of
-        #gosocket_lane{pid = Lane, loading = none} -> ask(Request, ?OPEN_ATTEMPTS, Lane);
-        #gosocket_lane{loading = Loading} -> gosocket_reload:hold(Loading, {?MODULE, open, [Class, Call, Registered]});
+-spec open(open | plain, Call :: tuple(), Registered :: boolean(), Lane :: non_neg_integer()) -> {ok, term()} | {error, term()}.
+open(Class, Call, Registered, Number) ->
+    Request = {Class, Call, Registered, Number},
+    case gosocket_door:look(Number) of
+        {Lane, none} -> ask(Request, ?OPEN_ATTEMPTS, Lane);
+        {_Lane, Loading} -> gosocket_reload:hold(Loading, {?MODULE, open, [Class, Call, Registered, Number]});
         none -> start(Request, ?OPEN_ATTEMPTS)
     end.
 
 -spec start(request(), non_neg_integer()) -> {ok, term()} | {error, term()}.
 start(_Request, 0) ->
     {error, closed};
-start(Request, Attempts) ->
-    case gosocket_start:lane(?DEFAULT_LANE) of
+start({_, _, _, Number} = Request, Attempts) ->
+    case gosocket_start:lane(Number) of
         {ok, Lane} -> ask(Request, Attempts - 1, Lane);
         {error, Reason} -> {error, Reason}
     end.
 
 -spec ask(request(), non_neg_integer(), pid()) -> {ok, term()} | {error, term()}.
-ask({Class, Call, Registered} = Request, Attempts, Lane) ->
+ask({Class, Call, Registered, _} = Request, Attempts, Lane) ->
     Monitor = monitor(process, Lane),
     Lane ! {call, {self(), Monitor, Class, [], Registered}, gosocket_term:item(Call)},
     await(Monitor, Monitor, {open, Request, Attempts}).
@@ -209,10 +209,12 @@ shape(Call) -> element(1, Call).
 
 %% Rounds of polling, for as long as the lane finds that it is quiet.
 -spec spin(#gosocket_lane{}) -> false | pos_integer().
-spin(#gosocket_lane{spin = 0}) ->
-    false;
-spin(#gosocket_lane{spin = Rounds, flags = Flags}) ->
-    atomics:get(Flags, 1) =:= 1 andalso Rounds.
+spin(#gosocket_lane{words = Words}) ->
+    atomics:get(Words, ?QUIET_WORD) =:= 1 andalso rounds(atomics:get(Words, ?SPIN_WORD)).
+
+-spec rounds(non_neg_integer()) -> false | pos_integer().
+rounds(0) -> false;
+rounds(Rounds) -> Rounds.
 
 -spec poll(reference(), pid(), shape(), non_neg_integer()) -> term().
 poll(Tag, Lane, Shape, 0) ->

@@ -1,0 +1,106 @@
+%% @private
+%% @doc What a lane is started with: the variables of the application, in place of these what the variable `lanes' says of that
+%% lane, and what `gosocket_lanes:start/2' was given, which takes rights away but adds none.
+-module(gosocket_configuration).
+
+-export([lanes/0,
+         lane/1,
+         defaults/0,
+         settings/2,
+         own/2,
+         is_good/1,
+         starts/0]).
+
+-export_type([settings/0]).
+
+-type settings() :: #{Setting :: atom() => term()}.
+
+%% What callers and the registry ask for is changed while lanes run: there is no copy of the variable in a lane's settings.
+-define(ASKED, [use_registry, debug, socket_debug]).
+
+%% More would not leave much for lanes with names.
+-define(MOST_DEFAULTS, 64).
+
+-include("gosocket_reload.hrl").
+
+%% @doc Those of the variable `lanes', a list or map of `{Name, Settings}', the settings of which are one, too.
+-spec lanes() -> {ok, #{gosocket_lanes:name() => settings()}} | {error, Wrong :: term()}.
+lanes() ->
+    case application:get_env(gosocket, lanes, []) of
+        Lanes when is_map(Lanes); is_list(Lanes) ->
+            try maps:map(fun(Name, Settings) when is_atom(Name), Name =/= default -> map(Settings) end, map(Lanes)) of
+                Maps -> {ok, Maps}
+            catch
+                error:_ -> {error, {lanes, Lanes}}
+            end;
+        Wrong ->
+            {error, {lanes, Wrong}}
+    end.
+
+-spec map(map() | [{term(), term()}]) -> map().
+map(Map) when is_map(Map) -> Map;
+map(List) -> maps:from_list(List).
+
+-spec lane(gosocket_lanes:name()) -> {ok, settings()} | none | {error, Wrong :: term()}.
+lane(default) ->
+    {ok, #{}};
+lane({default, _}) ->
+    {ok, #{}};
+lane(Name) ->
+    case lanes() of
+        {ok, #{Name := Settings}} -> {ok, Settings};
+        {ok, _} -> none;
+        {error, Wrong} -> {error, Wrong}
+    end.
+
+%% @doc Those that start with the application.
+-spec starts() -> [gosocket_lanes:name()].
+starts() ->
+    case lanes() of
+        {ok, Lanes} -> [Name || {Name, #{start := application}} <- maps:to_list(Lanes)];
+        {error, _} -> []
+    end.
+
+%% @doc How many default lanes there are.
+-spec defaults() -> pos_integer() | {error, Wrong :: term()}.
+defaults() ->
+    case application:get_env(gosocket, default_lanes, 1) of
+        Count when is_integer(Count), Count >= 1, Count =< ?MOST_DEFAULTS -> Count;
+        Wrong -> {error, {default_lanes, Wrong}}
+    end.
+
+%% @doc The settings of a lane for which the configuration says this, and its start that. `narrow' among them is an allow-list
+%% beside the one that is configured: what is to be allowed has to be by both.
+-spec settings(Configured :: settings(), Given :: settings()) -> settings().
+settings(Configured, Given) ->
+    Variables = maps:from_list([{Setting, Value} || Setting <- gosocket_helper:settings() -- ?ASKED,
+                                                    {ok, Value} <- [application:get_env(gosocket, Setting)]]),
+    Base = maps:merge(Variables, maps:remove(start, Configured)),
+    maps:fold(fun narrow/3, Base, Given).
+
+-spec narrow(atom(), term(), settings()) -> settings().
+narrow(capabilities, Names, #{capabilities := Kept} = Base) -> Base#{capabilities := [Name || Name <- Kept, lists:member(Name, Names)]};
+narrow(allow, Rules, #{allow := _} = Base) -> Base#{narrow => Rules};
+narrow(Switch, Is, Base) when Switch =:= system_call_filter; Switch =:= landlock ->
+    Base#{Switch => Is orelse maps:get(Switch, Base, false)};
+narrow(Setting, Value, Base) -> Base#{Setting => Value}.
+
+%% @doc What of this is asked for by name.
+-spec own(Configured :: settings(), Given :: settings()) -> settings().
+own(Configured, Given) ->
+    maps:with(?ASKED, maps:merge(Configured, Given)).
+
+%% @doc Whether a lane can be started with this. What only the helper knows is left to that.
+-spec is_good(Given :: term()) -> boolean().
+is_good(Given) ->
+    is_map(Given)
+        andalso lists:all(fun({Setting, Value}) -> is_good(Setting, Value) end, maps:to_list(Given))
+        andalso element(1, gosocket_rules:flags(Given)) =:= ok.
+
+%% Which program runs is for the configuration to say: another one may have other rights.
+-spec is_good(term(), term()) -> boolean().
+is_good(helper, _) -> false;
+is_good(log_level, Level) -> lists:member(Level, [trace, debug, info, warn, error]);
+is_good(Setting, Is) when Setting =:= use_registry; Setting =:= debug; Setting =:= socket_debug -> is_boolean(Is);
+is_good(Setting, _) when Setting =:= capabilities; Setting =:= allow; Setting =:= system_call_filter; Setting =:= landlock -> true;
+is_good(Setting, Value) -> lists:member(Setting, gosocket_helper:settings()) andalso is_integer(Value) andalso Value >= 0.

@@ -154,7 +154,7 @@ func (m *model) checkLeft() {
 
 func leftIn(loop *socketcore.Loop) (left string) {
 	v := reflect.ValueOf(loop).Elem()
-	for _, name := range []string{"processes", "held", "late", "timers", "asking"} {
+	for _, name := range []string{"processes", "held", "late", "timers", "asking", "closings", "handed"} {
 		if n := v.FieldByName(name).Len(); n > 0 {
 			left += fmt.Sprintf("%d %s ", n, name)
 		}

@@ -24,8 +24,9 @@ type Config struct {
 	Window       int   // bytes of a send asked for at a time
 	ParkedLimit  int64 // bytes of unsent payload kept in the helper
 	FrameLimit   int
-	SendAhead    int // bytes that sockets may send ahead, as they are opened
-	MessageLimit int // largest message of sockets that are not streams
+	SendAhead    int           // bytes that sockets may send ahead, as they are opened
+	DrainTime    time.Duration // see socketcore.Config
+	MessageLimit int           // largest message of sockets that are not streams
 	Protections  Protections
 	Allow        *socketcore.Allow // nil: anything
 }
@@ -90,7 +91,7 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 	for i := range cfg.Loops {
 		loop, err := socketcore.NewLoop(socketcore.Config{
 			Index: i, Spin: cfg.Spin, Window: cfg.Window, ParkedLimit: cfg.ParkedLimit, MessageMax: cfg.MessageLimit,
-			Freed: s.memory.add, Allow: cfg.Allow, Refused: s.refused,
+			DrainTime: cfg.DrainTime, Freed: s.memory.add, Allow: cfg.Allow, Refused: s.refused,
 		}, &s.parked)
 		if err != nil {
 			s.Close()

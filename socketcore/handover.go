@@ -11,8 +11,8 @@ import (
 // nobody's, so that no death and no later call displaces them. The first error is kept for the next call that is about the
 // write side; nothing is sent behind it.
 
-// drainTime bounds how long a shutdown or a close without linger waits for what was handed over.
-const drainTime = 60 * time.Second
+// defaultDrainTime bounds how long a shutdown or a close waits for what was handed over.
+const defaultDrainTime = 60 * time.Second
 
 // A handover is what a socket knows of its sends ahead.
 type handover struct {
@@ -27,6 +27,7 @@ type handover struct {
 	refused   bool // calls of the write side fail from now on
 	shutLater bool // a shutdown of the write side waits for the ops
 	timer     *time.Timer
+	until     time.Time // of that: the end of its time
 }
 
 // tellCredit says how many bytes may be ahead, when that has changed.
@@ -163,12 +164,11 @@ func (l *Loop) shutBehind(s *Socket) {
 	h := &s.handover
 	h.shutLater, h.refused, h.failure = true, true, Code(unix.EPIPE)
 	l.tellCredit(s)
-	h.timer = time.AfterFunc(drainTime, func() {
-		l.Post(func() {
-			if h.shutLater && !s.closed {
-				l.reset(s)
-			}
-		})
+	h.until = time.Now().Add(l.cfg.DrainTime)
+	h.timer = l.after(l.cfg.DrainTime, func() {
+		if h.shutLater && !s.closed {
+			l.reset(s)
+		}
 	})
 }
 
@@ -179,24 +179,15 @@ func (l *Loop) shutNow(s *Socket) {
 	_ = l.shutdown(s, unix.SHUT_WR)
 }
 
-// reset ends a connection whose peer takes nothing.
+// reset ends a connection whose peer takes nothing. What the kernel says of that is for those who receive.
 func (l *Loop) reset(s *Socket) {
 	if s.tcp {
 		_ = sysConnect(s.fd, &Sockaddr{size: int(unsafe.Sizeof(unix.RawSockaddr{}))}) // AF_UNSPEC
 	} else {
 		_ = sysShutdown(s.fd, unix.SHUT_RDWR)
 	}
-	l.advance(s, &s.writers)
-}
-
-// A draining is a closed socket from which bytes have to leave that were handed over.
-type draining struct {
-	fd      int
-	s       *Socket
-	parts   [][]byte
-	seconds int // that it lingers
-	timer   *time.Timer
-	done    func()
+	s.odd()
+	l.endWriters(s)
 }
 
 // takeHanded takes what was handed over and not sent out of the queue of a socket that is about to be closed.
@@ -213,9 +204,13 @@ func (l *Loop) takeHanded(s *Socket) (parts [][]byte) {
 	return parts
 }
 
-// closeBehind closes a descriptor when the parts have left it: for at most 60 s, or the time that it lingers.
+// closeBehind closes a descriptor when the parts have left it. A shutdown that already waits for them has begun their time.
 func (l *Loop) closeBehind(s *Socket, parts [][]byte, done func()) {
-	limit := drainTime
+	limit := l.cfg.DrainTime
+	if h := &s.handover; h.shutLater {
+		h.timer.Stop()
+		limit = time.Until(h.until)
+	}
 	on, seconds := sysGetLinger(s.fd)
 	on = on && s.tcp
 	if on && seconds == 0 || !fds.isAlone(s.fd) { // that drops what is unsent; or others have the socket as well
@@ -223,69 +218,11 @@ func (l *Loop) closeBehind(s *Socket, parts [][]byte, done func()) {
 		return
 	}
 	fds.release(s.fd)
-	d := &draining{fd: s.fd, s: s, parts: parts, done: done}
-	switch {
-	case on:
-		d.seconds, limit = seconds, time.Duration(seconds)*time.Second
-	case done != nil:
-		done()
-		d.done = nil
+	g := &closing{fd: s.fd, parts: parts, lingers: on, done: done}
+	if on {
+		g.rest, limit = limit-time.Duration(seconds)*time.Second, time.Duration(seconds)*time.Second
+	} else {
+		g.answer()
 	}
-	ev := unix.EpollEvent{Events: unix.EPOLLOUT | unix.EPOLLET, Fd: int32(d.fd), Pad: -foreignBit}
-	if sysEpollCtl(l.epfd, unix.EPOLL_CTL_ADD, d.fd, &ev) != 0 {
-		l.endDrain(d, true)
-		return
-	}
-	l.drains[d.fd] = d
-	l.foreign[d.fd] = func(uint32) { l.pump(d) }
-	d.timer = time.AfterFunc(limit, func() {
-		l.Post(func() {
-			if l.drains[d.fd] == d {
-				l.endDrain(d, !on)
-			}
-		})
-	})
-	l.pump(d)
-}
-
-// pump sends as much as the kernel takes.
-func (l *Loop) pump(d *draining) {
-	for len(d.parts) > 0 {
-		n, e := sysSend(d.fd, d.parts[0], 0, nil)
-		if e == unix.EAGAIN {
-			return
-		}
-		if e != 0 {
-			l.endDrain(d, false)
-			return
-		}
-		if d.parts[0] = d.parts[0][n:]; len(d.parts[0]) == 0 {
-			d.parts = d.parts[1:]
-		}
-	}
-	l.endDrain(d, false)
-}
-
-// endDrain closes the descriptor: as any other, or by a reset when the time is over.
-func (l *Loop) endDrain(d *draining, late bool) {
-	delete(l.drains, d.fd)
-	delete(l.foreign, d.fd)
-	if d.timer != nil {
-		d.timer.Stop()
-	}
-	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, d.fd, nil)
-	switch {
-	case late:
-		_ = unix.SetsockoptLinger(d.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		sysClose(d.fd)
-		fds.closed(d.fd)
-	case d.seconds > 0:
-		l.linger(d.s, d.seconds, d.done)
-		return
-	default:
-		closeAtOnce(d.fd)
-	}
-	if d.done != nil {
-		d.done()
-	}
+	l.closeSlowly(g, limit)
 }

@@ -7,14 +7,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A lingering is a closed socket whose close(2) would wait, by SO_LINGER, until its peer has acknowledged all that
-// was sent or until that time is over. It has been shut down instead, which does the same and waits for nothing;
-// epoll tells of the end of that, a timer of the end of the time.
-type lingering struct {
-	fd    int
-	sctp  bool
-	timer *time.Timer
-	done  func()
+// A closing is the descriptor of a closed socket that has to stay open: until what was handed over has left it, and, where
+// SO_LINGER says so, until its peer has acknowledged all that was sent. Where close(2) would wait for that it has been shut
+// down instead, which does the same and waits for nothing. Epoll tells of progress, a timer of the end of the time.
+type closing struct {
+	fd      int
+	sctp    bool
+	parts   [][]byte      // handed over, and not sent yet
+	rest    time.Duration // how long they may take once it does not linger any more
+	lingers bool
+	shut    bool // as close(2) does it before it waits
+	timer   *time.Timer
+	done    func() // of who waits for the end of close(2); nil when nobody does any more
 }
 
 // maxClosers bounds the threads that wait in close(2).
@@ -34,25 +38,96 @@ func (s *Socket) lingers() int {
 	return seconds
 }
 
-// linger closes a descriptor that is of this socket alone.
-func (l *Loop) linger(s *Socket, seconds int, done func()) {
-	g := &lingering{fd: s.fd, sctp: s.SCTP(), done: done}
-	if !g.begin() || !l.watchEnd(g) || !g.isUnderWay() {
-		l.endLingering(g)
+// closeSlowly keeps a descriptor, which is of its socket alone, for at most so long.
+func (l *Loop) closeSlowly(g *closing, limit time.Duration) {
+	events := uint32(unix.EPOLLET & 0xffffffff) // each change of the connection's state is told as of a hang-up
+	if len(g.parts) > 0 {
+		events |= unix.EPOLLOUT
+	}
+	ev := unix.EpollEvent{Events: events, Fd: int32(g.fd), Pad: -foreignBit}
+	if sysEpollCtl(l.epfd, unix.EPOLL_CTL_ADD, g.fd, &ev) != 0 {
+		l.endClosing(g, len(g.parts) > 0)
 		return
 	}
-	g.timer = time.AfterFunc(time.Duration(seconds)*time.Second, func() {
-		l.Post(func() {
-			if l.lingering[g.fd] == g {
-				l.endLingering(g)
-			}
-		})
+	l.closings[g.fd] = g
+	l.foreign[g.fd] = func(uint32) { l.goOn(g) }
+	g.timer = l.after(limit, func() {
+		if l.closings[g.fd] == g {
+			l.timeOver(g)
+		}
 	})
+	l.goOn(g)
+}
+
+// after runs f on the loop's thread in a while.
+func (l *Loop) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() { l.Post(f) })
+}
+
+// goOn sends as much as the kernel takes of what was handed over, and ends when nothing is left to wait for.
+func (l *Loop) goOn(g *closing) {
+	for len(g.parts) > 0 {
+		n, e := sysSend(g.fd, g.parts[0], 0, nil)
+		if e == unix.EAGAIN {
+			return
+		}
+		if e != 0 {
+			l.endClosing(g, false)
+			return
+		}
+		if g.parts[0] = g.parts[0][n:]; len(g.parts[0]) == 0 {
+			g.parts = g.parts[1:]
+		}
+	}
+	if g.lingers && !g.shut {
+		g.shut, g.lingers = true, g.begin()
+	}
+	if !g.lingers || !g.isUnderWay() {
+		l.endClosing(g, false)
+	}
+}
+
+// timeOver is the end of the linger time, which is that of close(2) as well: the kernel goes on sending, and so does what
+// was handed over. It is reset when that has had its time.
+func (l *Loop) timeOver(g *closing) {
+	if !g.lingers || len(g.parts) == 0 || g.rest <= 0 {
+		l.endClosing(g, len(g.parts) > 0)
+		return
+	}
+	g.lingers = false
+	g.answer()
+	g.timer.Reset(g.rest)
+}
+
+func (g *closing) answer() {
+	if g.done != nil {
+		g.done()
+		g.done = nil
+	}
+}
+
+// endClosing closes the descriptor: as any other, or by a reset.
+func (l *Loop) endClosing(g *closing, reset bool) {
+	if l.closings[g.fd] == g {
+		delete(l.closings, g.fd)
+		delete(l.foreign, g.fd)
+	}
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+	if reset {
+		_ = unix.SetsockoptLinger(g.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		sysClose(g.fd)
+		fds.closed(g.fd)
+	} else {
+		closeAtOnce(g.fd)
+	}
+	g.answer()
 }
 
 // begin does what close(2) does before it waits. False means that it would not wait: unread data make it reset the
 // connection, and one under repair ends without a word.
-func (g *lingering) begin() bool {
+func (g *closing) begin() bool {
 	if sysInq(g.fd) > 0 {
 		return false
 	}
@@ -67,7 +142,7 @@ func (g *lingering) begin() bool {
 
 // isUnderWay tells whether the peer has yet to acknowledge something: the states of sk_stream_wait_close in the
 // kernel. An SCTP socket has an association for as long.
-func (g *lingering) isUnderWay() bool {
+func (g *closing) isUnderWay() bool {
 	if g.sctp {
 		var status [sizeStatus]byte
 		_, e := Getsockopt(g.fd, SolSCTP, sctpStatus, status[:])
@@ -86,35 +161,6 @@ const (
 	tcpLastAck  = 9
 	tcpClosing  = 11
 )
-
-// watchEnd has the loop look at each change of the connection's state, of which epoll tells as of a hang-up.
-func (l *Loop) watchEnd(g *lingering) bool {
-	ev := unix.EpollEvent{Events: unix.EPOLLET, Fd: int32(g.fd), Pad: -foreignBit}
-	if sysEpollCtl(l.epfd, unix.EPOLL_CTL_ADD, g.fd, &ev) != 0 {
-		return false
-	}
-	l.lingering[g.fd] = g
-	l.foreign[g.fd] = func(uint32) {
-		if !g.isUnderWay() {
-			l.endLingering(g)
-		}
-	}
-	return true
-}
-
-func (l *Loop) endLingering(g *lingering) {
-	if l.lingering[g.fd] == g {
-		delete(l.lingering, g.fd)
-		delete(l.foreign, g.fd)
-	}
-	if g.timer != nil {
-		g.timer.Stop()
-	}
-	closeAtOnce(g.fd)
-	if g.done != nil {
-		g.done()
-	}
-}
 
 // closeAtOnce closes a descriptor without lingering; what was sent is still delivered.
 func closeAtOnce(fd int) {

@@ -52,6 +52,7 @@ type Config struct {
 	Window      int           // bytes of a send asked for at a time
 	ParkedLimit int64         // bytes of unsent payload kept, over all loops
 	MessageMax  int           // largest message of sockets that are not streams
+	DrainTime   time.Duration // what was sent ahead has before a shutdown or close; 0: 60 s
 	Freed       func(n int)   // is told of n bytes that are of no use any more
 	Allow       *Allow        // what sockets may be used for; nil: anything
 	Refused     func(Refusal) // is told of what that does not allow
@@ -71,7 +72,7 @@ type Loop struct {
 	asking    map[uint32]*Op // sends that more bytes were asked for, by ID
 	timers    timerHeap
 	foreign   map[int]func(events uint32)
-	lingering map[int]*lingering
+	closings  map[int]*closing
 	held      []*Socket
 	gating    bool
 	delivered uint64
@@ -92,8 +93,7 @@ type Loop struct {
 	copied    int       // bytes of those that it has
 	behind    int       // bytes that the last receive has left, as far as the kernel told; -1
 	handed    []*Socket // have something to tell of sends ahead
-	drains    map[int]*draining
-	waste     []byte // where bytes go that somebody has already
+	waste     []byte    // where bytes go that somebody has already
 	rounds    int
 	sent      bool // bytes since the last look
 	spinner   spinner
@@ -145,10 +145,13 @@ func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
 	fds.reserve(efd)
 	l := &Loop{
 		cfg: cfg, epfd: epfd, eventfd: efd, pipe: newPipe(), parked: parked, gating: true,
-		processes: map[string]*process{}, foreign: map[int]func(uint32){}, lingering: map[int]*lingering{}, drains: map[int]*draining{}, asking: map[uint32]*Op{},
+		processes: map[string]*process{}, foreign: map[int]func(uint32){}, closings: map[int]*closing{}, asking: map[uint32]*Op{},
 	}
 	if l.cfg.Freed == nil {
 		l.cfg.Freed = func(int) {}
+	}
+	if l.cfg.DrainTime == 0 {
+		l.cfg.DrainTime = defaultDrainTime
 	}
 	l.ops.freed = l.cfg.Freed
 	l.spinner.init(cfg.Spin)
@@ -289,14 +292,9 @@ func (l *Loop) Free() {
 			fds.closed(s.fd)
 		}
 	}
-	for fd, g := range l.lingering {
+	for fd, g := range l.closings {
 		delete(l.foreign, fd)
 		g.timer.Stop()
-		closeAtOnce(fd)
-	}
-	for fd, d := range l.drains {
-		delete(l.foreign, fd)
-		d.timer.Stop()
 		closeAtOnce(fd)
 	}
 	for fd := range l.foreign { // closed by others

@@ -2,6 +2,7 @@ package socketcore
 
 import (
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -420,7 +421,7 @@ func (l *Loop) closeDescriptor(s *Socket, done func()) {
 			sysClose(s.fd)
 			fds.closed(s.fd)
 		case alone && (s.proto == unix.IPPROTO_TCP || s.SCTP()):
-			l.linger(s, seconds, done)
+			l.closeSlowly(&closing{fd: s.fd, sctp: s.SCTP(), lingers: true, done: done}, time.Duration(seconds)*time.Second)
 			return
 		default:
 			l.closeShared(s.fd, done)

@@ -22,10 +22,6 @@ func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
 	if e != 0 {
 		return nil, Code(e)
 	}
-	if _, e := sysGetInt(use, unix.SO_DOMAIN); e != 0 {
-		sysClose(use)
-		return nil, Code(e)
-	}
 	if a != nil {
 		if c := l.against(a.descriptor(use, fromVM), callOpenFD, 0, said); c != 0 {
 			sysClose(use)
@@ -33,7 +29,10 @@ func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
 		}
 	}
 	fds.hold(use, true)
-	s := l.ofDescriptor(use, owner)
+	s, c := l.ofDescriptor(use, owner)
+	if c != 0 {
+		return nil, c
+	}
 	s.CType = 2 + fd
 	return s, 0
 }
@@ -59,16 +58,15 @@ func started(pid int) Errno {
 
 // statOf reads the name of a process and the number of its parent (proc_pid_stat(5)).
 func statOf(pid int) (name string, parent int, e Errno) {
-	// Not by package os, whose files wait in the runtime's poller.
-	fd, err := unix.Open(fmt.Sprintf("/proc/%d/stat", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", 0, errnoOf(err)
+	fd, e := sysOpenToRead(fmt.Sprintf("/proc/%d/stat", pid))
+	if e != 0 {
+		return "", 0, e
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer sysClose(fd)
 	var stat [512]byte
-	n, err := unix.Read(fd, stat[:])
-	if err != nil {
-		return "", 0, errnoOf(err)
+	n, e := sysRead(fd, stat[:])
+	if e != 0 {
+		return "", 0, e
 	}
 	// The name stands in parentheses and may hold others; behind it come the state and the parent.
 	open, end := bytes.IndexByte(stat[:n], '('), bytes.LastIndexByte(stat[:n], ')')
@@ -89,7 +87,7 @@ func sysTakeFrom(pid, fd int) (int, Errno) {
 	if e != 0 {
 		return -1, e
 	}
-	defer func() { _ = unix.Close(int(process)) }()
+	defer sysClose(int(process))
 	// Only now: from here on the number cannot come to mean another process.
 	if e := started(pid); e != 0 {
 		return -1, e

@@ -20,6 +20,7 @@ type lookahead struct {
 	pause, idle uint8 // how many receives get none after one in vain, and how many of them are left
 	size        int32 // of the next, at most
 	given, left int32 // bytes of the last one: all, and those that may still be taken
+	owed        int   // bytes that somebody has, and that the kernel did not give up yet
 }
 
 // SetCopies says whether the handler takes copies.
@@ -116,7 +117,8 @@ func (l *Loop) Took(s *Socket, t *Taking) {
 	l.copied -= taken
 	a.left -= int32(taken)
 	if taken > 0 {
-		l.discardBytes(s, taken)
+		a.owed += taken
+		_ = l.discardBytes(s) // what is wrong is told to the next one who reads
 		c := &s.Counters
 		c[ReadByte] += uint64(taken)
 		c[ReadPkg] += uint64(t.Calls)
@@ -127,8 +129,8 @@ func (l *Loop) Took(s *Socket, t *Taking) {
 	}
 }
 
-// discardBytes reads bytes that are known to be there, and that somebody has.
-func (l *Loop) discardBytes(s *Socket, n int) {
+// discardBytes reads bytes that are known to be there, and that somebody has: nobody else may get them.
+func (l *Loop) discardBytes(s *Socket) Code {
 	flags := 0
 	if s.tcp {
 		flags = unix.MSG_TRUNC // tcp(7): nothing is copied
@@ -136,12 +138,16 @@ func (l *Loop) discardBytes(s *Socket, n int) {
 	if l.waste == nil {
 		l.waste = make([]byte, copyMax)
 	}
-	for n > 0 {
+	for a := &s.ahead; a.owed > 0; {
 		s.Counters[ReadTries]++
-		got, e := sysRecv(s.fd, l.waste[:n], flags)
-		if e != 0 || got == 0 {
-			return
+		got, e := sysRecv(s.fd, l.waste[:a.owed], flags)
+		switch {
+		case e != 0:
+			return Code(e)
+		case got == 0:
+			return Closed
 		}
-		n -= got
+		a.owed -= got
 	}
+	return 0
 }

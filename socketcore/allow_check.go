@@ -288,11 +288,19 @@ func (a *Allow) device(fd, index int) Rule {
 		_     [24]byte
 	}
 	request.index = int32(index)
-	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGIFNAME, uintptr(unsafe.Pointer(&request)))
-	if e != 0 {
+	if sysDeviceName(fd, unsafe.Pointer(&request)) != 0 {
 		return ruleDevices
 	}
 	return a.deviceNamed(request.name[:])
+}
+
+// sysDeviceName asks for the name of the device whose index stands in a struct ifreq.
+func sysDeviceName(fd int, request unsafe.Pointer) Errno {
+	if e := fault("ioctl", fd); e != 0 {
+		return e
+	}
+	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGIFNAME, uintptr(request))
+	return e
 }
 
 func (a *Allow) deviceNamed(name []byte) Rule {
@@ -316,8 +324,11 @@ func (a *Allow) descriptor(fd int, from string) Rule {
 	if !a.named(ruleDescriptors, from) {
 		return ruleDescriptors
 	}
-	domain, _ := sysGetInt(fd, unix.SO_DOMAIN)
-	typ, _ := sysGetInt(fd, unix.SO_TYPE)
+	domain, e := sysGetInt(fd, unix.SO_DOMAIN)
+	typ, failed := sysGetInt(fd, unix.SO_TYPE)
+	if max(e, failed) != 0 {
+		return ruleDescriptors // no socket, or one of which nobody knows what it is
+	}
 	proto := protocolOf(fd, domain, 0)
 	if domain == unix.AF_PACKET {
 		proto = 0 // what it hears of stands in its name, with the device
@@ -333,9 +344,14 @@ func (a *Allow) descriptor(fd int, from string) Rule {
 	}
 	var sa Sockaddr
 	r := noRule
-	if sysName(unix.SYS_GETPEERNAME, fd, &sa) == 0 {
+	switch e := sysName(unix.SYS_GETPEERNAME, fd, &sa); {
+	case e == 0:
 		r = a.remote(fd, &sa)
-	} else if sysName(unix.SYS_GETSOCKNAME, fd, &sa) == 0 && !sa.unbound() {
+	case e != unix.ENOTCONN && e != unix.EOPNOTSUPP: // packet(7) has no peers
+		r = ruleDescriptors
+	case sysName(unix.SYS_GETSOCKNAME, fd, &sa) != 0:
+		r = ruleDescriptors
+	case !sa.unbound():
 		r = a.local(fd, &sa)
 	}
 	if r != noRule {
@@ -362,8 +378,11 @@ func (a *Allow) carried(fd int) Rule {
 		}
 		var value [sizeAny]byte
 		n, e := Getsockopt(fd, c.level, c.number, value[:])
-		if e != 0 {
+		if e == unix.ENOPROTOOPT || e == unix.EOPNOTSUPP || e == unix.EINVAL {
 			continue // not one of this kind of socket
+		}
+		if e != 0 {
+			return ruleDescriptors
 		}
 		if r := c.check(a, fd, value[:n]); r != noRule {
 			return r

@@ -116,7 +116,7 @@ func (l *Loop) endClosing(g *closing, reset bool) {
 		g.timer.Stop()
 	}
 	if reset {
-		_ = unix.SetsockoptLinger(g.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		sysSetLinger(g.fd, unix.Linger{Onoff: 1})
 		sysClose(g.fd)
 		fds.closed(g.fd)
 	} else {
@@ -132,7 +132,7 @@ func (g *closing) begin() bool {
 		return false
 	}
 	if !g.sctp {
-		if repair, err := unix.GetsockoptInt(g.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR); err != nil || repair != 0 {
+		if repair, e := sysGetIntOf(g.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR); e != 0 || repair != 0 {
 			return false
 		}
 	}
@@ -164,7 +164,7 @@ const (
 
 // closeAtOnce closes a descriptor without lingering; what was sent is still delivered.
 func closeAtOnce(fd int) {
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+	sysSetLinger(fd, unix.Linger{})
 	sysClose(fd)
 	fds.closed(fd)
 }
@@ -193,6 +193,9 @@ func (l *Loop) closeShared(fd int, done func()) {
 
 // sysTCPState is the state that a TCP socket is in; 0 when it does not tell.
 func sysTCPState(fd int) (state uint8) {
+	if fault("getsockopt", fd) != 0 {
+		return 0
+	}
 	size := uint32(unsafe.Sizeof(state))
 	_, _, _ = unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
 		uintptr(unsafe.Pointer(&state)), uintptr(unsafe.Pointer(&size)), 0)

@@ -132,14 +132,14 @@ func Now() int64 { return clockZero + int64(time.Since(clockBase)) }
 
 // NewLoop makes a loop. parked counts the payload kept by all loops of the program.
 func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, err
+	epfd, e := sysEpollCreate()
+	if e != 0 {
+		return nil, e
 	}
-	efd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
-	if err != nil {
-		_ = unix.Close(epfd)
-		return nil, err
+	efd, e := sysEventfd()
+	if e != 0 {
+		sysClose(epfd)
+		return nil, e
 	}
 	fds.reserve(epfd)
 	fds.reserve(efd)
@@ -201,13 +201,13 @@ func (l *Loop) Listen(fd int, events uint32, f func(events uint32)) error {
 	l.foreign[fd] = f
 	fds.reserve(fd)
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: -foreignBit}
-	return unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev)
+	return asError(sysEpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev))
 }
 
 // Relisten changes the events of a descriptor; hang-up is reported all the same.
 func (l *Loop) Relisten(fd int, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: -foreignBit}
-	return unix.EpollCtl(l.epfd, unix.EPOLL_CTL_MOD, fd, &ev)
+	return asError(sysEpollCtl(l.epfd, unix.EPOLL_CTL_MOD, fd, &ev))
 }
 
 // Pause stops serving sockets: there is no room for what they would bring. Resume goes on.
@@ -287,8 +287,8 @@ func (l *Loop) Free() {
 		s.dropPrivate()
 		s.dropReceived()
 		if fds.release(s.fd) {
-			_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
-			_ = unix.Close(s.fd)
+			sysSetLinger(s.fd, unix.Linger{})
+			sysClose(s.fd)
 			fds.closed(s.fd)
 		}
 	}
@@ -307,7 +307,7 @@ func (l *Loop) Free() {
 	l.shut = true
 	for _, fd := range append(l.pipe.descriptors(), l.epfd, l.eventfd) {
 		fds.retire(fd)
-		_ = unix.Close(fd)
+		sysClose(fd)
 		fds.closed(fd)
 	}
 }
@@ -370,6 +370,9 @@ func (l *Loop) poll(sleep int) int {
 }
 
 func (l *Loop) pollNow() int {
+	if fault("epoll_wait", l.epfd) != 0 {
+		return 0
+	}
 	r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), uintptr(unsafe.Pointer(&l.events[0])),
 		uintptr(len(l.events)), 0, 0, 0)
 	if e != 0 {
@@ -400,6 +403,13 @@ func (l *Loop) bySlot(slot, gen uint32) *Socket {
 		return s
 	}
 	return nil
+}
+
+func asError(e syscall.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return e
 }
 
 func errnoOf(err error) syscall.Errno {

@@ -64,6 +64,9 @@ func protocolOf(fd, domain, asked int) int {
 // netnsDir is where ip-netns(8) keeps namespaces by name.
 const netnsDir = "/var/run/netns/"
 
+// ownNetns is the network namespace of the calling thread.
+const ownNetns = "/proc/thread-self/ns/net"
+
 func netnsPath(name string) string {
 	if name != "" && !strings.Contains(name, "/") {
 		return netnsDir + name
@@ -103,26 +106,25 @@ func (l *Loop) OpenIn(netns string, domain, typ, proto int, owner []byte, done f
 }
 
 func socketIn(netns string, domain, typ, proto int) (int, syscall.Errno) {
-	// Non-blocking: what is no namespace may be a pipe that nobody writes to.
-	there, err := unix.Open(netns, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return -1, errnoOf(err)
+	there, e := sysOpenToRead(netns)
+	if e != 0 {
+		return -1, e
 	}
-	defer func() { _ = unix.Close(there) }()
+	defer sysClose(there)
 	runtime.LockOSThread()
-	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	home, e := sysOpenToRead(ownNetns)
+	if e != 0 {
 		runtime.UnlockOSThread()
-		return -1, errnoOf(err)
+		return -1, e
 	}
-	defer func() { _ = unix.Close(home) }()
-	if err := unix.Setns(there, unix.CLONE_NEWNET); err != nil {
+	defer sysClose(home)
+	if e := sysEnterNetns(there); e != 0 {
 		runtime.UnlockOSThread()
-		return -1, errnoOf(err)
+		return -1, e
 	}
 	fd, e := openSocket(domain, typ, proto)
 	// A thread that does not find home stays locked, and ends with its goroutine.
-	if unix.Setns(home, unix.CLONE_NEWNET) == nil {
+	if sysEnterNetns(home) == 0 {
 		runtime.UnlockOSThread()
 	}
 	return fd, e

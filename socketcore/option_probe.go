@@ -147,17 +147,12 @@ func (p *Probe) flag(f flagProbe) Answer {
 }
 
 func (f flagProbe) try(fd int) Errno {
-	flags := int(f.flag) | unix.MSG_DONTWAIT
-	var err error
+	ask := sysRecv
 	if f.send {
-		err = unix.Send(fd, []byte{0}, flags|unix.MSG_NOSIGNAL)
-	} else {
-		_, _, err = unix.Recvfrom(fd, make([]byte, 1), flags)
+		ask = func(fd int, p []byte, flags int) (int, Errno) { return sysSend(fd, p, flags, nil) }
 	}
-	if err != nil {
-		return errnoOf(err)
-	}
-	return 0
+	_, e := ask(fd, make([]byte, 1), int(f.flag))
+	return e
 }
 
 // A Feature is a part of the kernel that the API has a name for.
@@ -192,13 +187,10 @@ func opens(s Sort) func(*Probe) Errno {
 func enterOwnNetns() Errno {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	ns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return errnoOf(err)
+	ns, e := sysOpenToRead(ownNetns)
+	if e != 0 {
+		return e
 	}
-	defer func() { _ = unix.Close(ns) }()
-	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-		return errnoOf(err)
-	}
-	return 0
+	defer sysClose(ns)
+	return sysEnterNetns(ns)
 }

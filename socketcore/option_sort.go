@@ -83,7 +83,7 @@ func (s Sort) Open() (fd int, done func(), e Errno) {
 
 func closeAll(fds ...int) {
 	for _, fd := range fds {
-		_ = unix.Close(fd)
+		sysClose(fd)
 	}
 }
 

@@ -49,6 +49,11 @@ func (l *Loop) attempt(o *Op) Code {
 	}
 	s := o.sock
 	l.behind = -1
+	if s.ahead.owed > 0 {
+		if c := l.discardBytes(s); c != 0 {
+			return c
+		}
+	}
 	if c, done := l.afterDead(o); done {
 		return c
 	}

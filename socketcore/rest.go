@@ -55,15 +55,26 @@ func (l *Loop) wait(sleep int) int {
 
 func (l *Loop) waitInKernel(sleep int) int {
 	for {
-		n, err := unix.EpollWait(l.epfd, l.events[:], sleep)
-		if err == nil {
+		n, e := l.sysEpollWait(sleep)
+		if e == 0 {
 			return n
 		}
-		if err != unix.EINTR {
-			panic("socketcore: epoll_wait: " + err.Error())
+		if e != unix.EINTR {
+			panic("socketcore: epoll_wait: " + e.Error())
 		}
 		sleep = l.sleepTime()
 	}
+}
+
+func (l *Loop) sysEpollWait(sleep int) (int, syscall.Errno) {
+	if e := fault("epoll_wait", l.epfd); e != 0 {
+		return 0, e
+	}
+	n, err := unix.EpollWait(l.epfd, l.events[:], sleep)
+	if err != nil {
+		return 0, errnoOf(err)
+	}
+	return n, 0
 }
 
 func (l *Loop) waitWithRuntime(sleep int) int {
@@ -89,14 +100,15 @@ func (l *Loop) beginRest() {
 	if r.file != nil {
 		return
 	}
-	fd, err := unix.FcntlInt(uintptr(l.epfd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
+	fd, e := sysDup(l.epfd)
+	if e != 0 {
 		r.long = 0
 		return
 	}
 	fds.reserve(fd)
-	_ = unix.SetNonblock(fd, true) // otherwise the runtime does not watch it
+	sysSetNonblock(fd) // otherwise the runtime does not watch it
 	r.fd, r.file, r.due = fd, os.NewFile(uintptr(fd), "epoll"), false
+	var err error
 	if r.conn, err = r.file.SyscallConn(); err != nil || r.file.SetReadDeadline(time.Time{}) != nil {
 		r.long = 0
 		l.endRest()

@@ -273,24 +273,34 @@ func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
 	if c != 0 {
 		return nil, c
 	}
-	s := l.ofDescriptor(use, owner)
+	s, c := l.ofDescriptor(use, owner)
+	if c != 0 {
+		return nil, c
+	}
 	s.CType = 1
 	if dup {
 		s.CType = 2 + fd
 	}
-	if on, _ := unix.GetsockoptInt(use, unix.IPPROTO_TCP, unix.TCP_INQ); on == 1 && s.tcp && !fds.isShared(use) {
+	if on, _ := sysGetIntOf(use, unix.IPPROTO_TCP, unix.TCP_INQ); on == 1 && s.tcp && !fds.isShared(use) {
 		s.inq = 1 // the first socket's doing
 	}
 	return s, 0
 }
 
-func (l *Loop) ofDescriptor(fd int, owner []byte) *Socket {
-	domain, _ := sysGetInt(fd, unix.SO_DOMAIN)
-	typ, _ := sysGetInt(fd, unix.SO_TYPE)
+func (l *Loop) ofDescriptor(fd int, owner []byte) (*Socket, Code) {
+	domain, e := sysGetInt(fd, unix.SO_DOMAIN)
+	typ, failed := sysGetInt(fd, unix.SO_TYPE)
+	if e = max(e, failed); e != 0 {
+		if fds.release(fd) {
+			sysClose(fd)
+			fds.closed(fd)
+		}
+		return nil, Code(e)
+	}
 	sysSetNonblock(fd)
 	s := l.add(fd, domain, typ, protocolOf(fd, domain, 0), owner)
 	s.inq, s.plain, s.ahead.may = -1, false, false
-	return s
+	return s, 0
 }
 
 // Bind wraps bind(2).
@@ -379,7 +389,7 @@ func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	l.endCopy(s)
 	// A duplicate elsewhere would keep events of a closed descriptor coming.
 	if s.events != 0 {
-		_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, s.watchFD(), nil)
+		_ = sysEpollCtl(l.epfd, unix.EPOLL_CTL_DEL, s.watchFD(), nil)
 	}
 	s.dropPrivate()
 	l.slots[s.slot] = nil

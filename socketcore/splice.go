@@ -27,14 +27,14 @@ const (
 type pipe struct{ r, w int }
 
 func newPipe() pipe {
-	var fd [2]int
-	if unix.Pipe2(fd[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
+	r, w, e := sysPipe()
+	if e != 0 {
 		return pipe{-1, -1}
 	}
-	fds.reserve(fd[0])
-	fds.reserve(fd[1])
-	_, _ = unix.FcntlInt(uintptr(fd[1]), unix.F_SETPIPE_SZ, pourMax)
-	return pipe{fd[0], fd[1]}
+	fds.reserve(r)
+	fds.reserve(w)
+	sysSetPipeSize(w, pourMax)
+	return pipe{r, w}
 }
 
 func (p pipe) descriptors() []int {
@@ -90,6 +90,9 @@ func (l *Loop) more(o *Op) {
 
 // sysInq is how many bytes a stream holds (SIOCINQ, tcp(7)); 0 when it does not tell.
 func sysInq(fd int) int {
+	if fault("ioctl", fd) != 0 {
+		return 0
+	}
 	var n int32
 	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n)))
 	if e != 0 {

@@ -154,6 +154,9 @@ func sysDup(fd int) (int, syscall.Errno) {
 }
 
 func sysSetNonblock(fd int) {
+	if fault("fcntl", fd) != 0 {
+		return
+	}
 	flags, _, e := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
 	if e == 0 && flags&unix.O_NONBLOCK == 0 {
 		_, _, _ = unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
@@ -169,6 +172,9 @@ func sysEpollCtl(epfd, op, fd int, ev *unix.EpollEvent) syscall.Errno {
 }
 
 func sysGetLinger(fd int) (on bool, seconds int) {
+	if fault("getsockopt", fd) != 0 {
+		return false, 0
+	}
 	var l unix.Linger
 	size := uint32(unsafe.Sizeof(l))
 	_, _, _ = unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
@@ -176,14 +182,27 @@ func sysGetLinger(fd int) (on bool, seconds int) {
 	return l.Onoff != 0, int(l.Linger)
 }
 
+// sysSetLinger says how a close lingers.
+func sysSetLinger(fd int, l unix.Linger) {
+	if fault("setsockopt", fd) != 0 {
+		return
+	}
+	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
+}
+
 // sysGetInt asks for an option of level SOL_SOCKET.
 func sysGetInt(fd, name int) (int, syscall.Errno) {
+	return sysGetIntOf(fd, unix.SOL_SOCKET, name)
+}
+
+func sysGetIntOf(fd, level, name int) (int, syscall.Errno) {
 	if e := fault("getsockopt", fd); e != 0 {
 		return 0, e
 	}
 	var v int32
 	size := uint32(unsafe.Sizeof(v))
-	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, uintptr(name),
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
 		uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0)
 	return int(v), e
 }

@@ -96,7 +96,7 @@ func TestNowaitSendsGiveTheirPayloadBack(t *testing.T) {
 			c.want(c.do(sendOf(a, 1, atom("nowait"), data[:testWindow])), "{select,{select_info,send,ref}}")
 			c.want(c.do(sendOf(a, 2, 0, data[:testWindow])), fmt.Sprintf("{error,{timeout,%d}}", testWindow))
 		}
-		if n := c.server.parked.Load(); n != 0 {
+		if n := c.server.totals.Parked.Load(); n != 0 {
 			t.Errorf("%d bytes parked for a send that was answered", n)
 		}
 		c.want(c.do(cancel(a, 1, "send", "ref")), "ok")
@@ -121,7 +121,7 @@ func TestParkedPayloadIsCountedToNothing(t *testing.T) {
 	c.write(tuple("died", 60), tuple("chunk", a, dead, testWindow, data[:testWindow]))
 	c.want(c.do(tuple("close", b, 1)), "ok")
 	c.want(c.do(tuple("close", a, 1)), "ok")
-	if n := c.server.parked.Load(); n != 0 {
+	if n := c.server.totals.Parked.Load(); n != 0 {
 		t.Errorf("%d bytes counted as parked, nothing waits", n)
 	}
 }

@@ -24,9 +24,10 @@ type Config struct {
 	Window       int   // bytes of a send asked for at a time
 	ParkedLimit  int64 // bytes of unsent payload kept in the helper
 	FrameLimit   int
-	SendAhead    int           // bytes that sockets may send ahead, as they are opened
-	DrainTime    time.Duration // see socketcore.Config
-	MessageLimit int           // largest message of sockets that are not streams
+	SendAhead    int               // bytes that sockets may send ahead, as they are opened
+	DrainTime    time.Duration     // see socketcore.Config
+	MessageLimit int               // largest message of sockets that are not streams
+	Limits       socketcore.Limits // 0: none, or the most that are counted
 	Protections  Protections
 	Allow        *socketcore.Allow // nil: anything
 }
@@ -44,6 +45,8 @@ func (c *Config) Verify() error {
 		return fmt.Errorf("parked limit: %d is negative", c.ParkedLimit)
 	case c.SendAhead < 0:
 		return fmt.Errorf("send ahead: %d is negative", c.SendAhead)
+	case c.Limits.IsNegative():
+		return errors.New("a limit is negative")
 	case c.MessageLimit < 1:
 		return fmt.Errorf("message limit: %d is not positive", c.MessageLimit)
 	}
@@ -63,7 +66,7 @@ type Server struct {
 	want        struct{ watch, delivered, consumed, closed, batch, ahead atomic.Bool }
 	pids        atomic.Pointer[etf.PidForm] // what an integer in the place of a process stands for
 	delivered   atomic.Uint64
-	parked      atomic.Int64
+	totals      socketcore.Totals
 	memory      reclaimer
 	tracing     atomic.Bool // one of the next two is on
 	debugAll    atomic.Bool
@@ -92,7 +95,8 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 		loop, err := socketcore.NewLoop(socketcore.Config{
 			Index: i, Spin: cfg.Spin, Window: cfg.Window, ParkedLimit: cfg.ParkedLimit, MessageMax: cfg.MessageLimit,
 			DrainTime: cfg.DrainTime, Freed: s.memory.add, Allow: cfg.Allow, Refused: s.refused,
-		}, &s.parked)
+			Limits: cfg.Limits,
+		}, &s.totals)
 		if err != nil {
 			s.Close()
 			return nil, err

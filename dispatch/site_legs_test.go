@@ -63,7 +63,7 @@ func (c *client) left(before int) string {
 	if after > before {
 		return "descriptors: " + strings.Join(listDescriptors(), ", ")
 	}
-	if n := c.server.parked.Load(); n != 0 {
+	if n := c.server.totals.Parked.Load(); n != 0 {
 		return "parked bytes"
 	}
 	return ""

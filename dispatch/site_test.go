@@ -256,7 +256,10 @@ func TestEverySiteFailsWithEveryErrno(t *testing.T) {
 			}
 			visited[s] = l.name
 			var unheard []string
-			for _, errno := range manual[s.call] {
+			for i, errno := range manual[s.call] {
+				if testing.Short() && i > 1 {
+					break
+				}
 				v, _, hit := run(s, errno)
 				faults++
 				name, answer := socketcore.ErrnoName(errno), socketcore.ErrnoName(errno)
@@ -278,7 +281,7 @@ func TestEverySiteFailsWithEveryErrno(t *testing.T) {
 	for s := range found {
 		_, was := visited[s]
 		switch reason := notHere[s.String()]; {
-		case reason == "" && !was && !(privileged[s.String()] && os.Geteuid() != 0):
+		case reason == "" && !was && (!privileged[s.String()] || os.Geteuid() == 0):
 			t.Errorf("%v was not visited: no leg leads there", s)
 		case reason != "" && was:
 			t.Errorf("%v is visited", s)

@@ -28,6 +28,10 @@ func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
 			return nil, c
 		}
 	}
+	if c := l.takePlace(); c != 0 {
+		sysClose(use)
+		return nil, c
+	}
 	fds.hold(use, true)
 	s, c := l.ofDescriptor(use, owner)
 	if c != 0 {

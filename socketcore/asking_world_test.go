@@ -3,7 +3,6 @@ package socketcore
 import (
 	"fmt"
 	"os"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,7 +141,7 @@ func newWorld(t *rapid.T, kind *askedKind) *world {
 		T: t, kind: kind, peer: -1, plain: kind.stream,
 		outcomes: map[uint32]*outcome{}, parked: map[*queue][]*outcome{}, asked: map[*queue]question{},
 	}
-	loop, err := NewLoop(Config{Window: 1 << 20, ParkedLimit: 4 << 20, MessageMax: 1 << 20}, new(atomic.Int64))
+	loop, err := NewLoop(Config{Window: 1 << 20, ParkedLimit: 4 << 20, MessageMax: 1 << 20}, new(Totals))
 	w.must(err)
 	loop.SetHandler(w)
 	w.loop = loop

@@ -43,6 +43,9 @@ func (l *Loop) connect(o *Op) {
 
 // awaitConnect does what the mode says when a connect takes time.
 func (l *Loop) awaitConnect(o *Op) {
+	if o.Mode != Try && o.queue == nil && l.isRefused(nil, o) {
+		return
+	}
 	switch o.Mode {
 	case Try:
 		l.finish(o, Timeout)
@@ -57,6 +60,7 @@ func (l *Loop) awaitConnect(o *Op) {
 func (l *Loop) parkConnect(o *Op, st state) {
 	l.keepArguments(o)
 	o.state = st
+	l.countParked(o)
 	o.sock.connector = o
 	if st == waiting || o.backoff > 0 {
 		l.setTimer(o)
@@ -168,10 +172,17 @@ func (l *Loop) attemptAccept(o *Op) Code {
 		s.Counters[AccSuccess]++
 		return 0
 	}
+	if c := l.takePlace(); c != 0 {
+		s.Counters[AccFails]++
+		return c
+	}
 	s.unblock()
 	fd, e := sysAccept(s.fd)
 	for e == unix.EINTR { // SCTP looks for signals before it looks whether it may wait
 		fd, e = sysAccept(s.fd)
+	}
+	if e != 0 {
+		l.givePlace()
 	}
 	switch {
 	case e == unix.EAGAIN && s.domain == unix.AF_UNIX && sysReady(s.fd, unix.POLLRDHUP) != 0:

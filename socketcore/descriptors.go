@@ -16,6 +16,9 @@ type fdTable struct {
 	rows     []fdRow        // by descriptor
 	common   atomic.Bool    // any of them is or was common
 	received map[uint64]int // by socket: how many rows have it as their receiver
+
+	unopenedAll   atomic.Int64 // how many rows have a receiver
+	receivedLimit atomic.Int64
 }
 
 // A row without sockets, receiver or a close under way is of a descriptor that the program
@@ -69,7 +72,7 @@ func (t *fdTable) receive(fd int, id uint64, limit int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.at(fd)
-	if t.received[id] >= limit {
+	if t.received[id] >= limit || t.unopenedAll.Load() >= t.receivedLimit.Load() {
 		*r = fdRow{closing: r.closing + 1}
 		return false
 	}
@@ -77,12 +80,14 @@ func (t *fdTable) receive(fd int, id uint64, limit int) bool {
 		t.received = make(map[uint64]int)
 	}
 	t.received[id]++
+	t.unopenedAll.Add(1)
 	*r = fdRow{closing: r.closing, shared: true, receiver: id}
 	return true
 }
 
 // unreceive says that a descriptor is not with the socket any more that it came through.
 func (t *fdTable) unreceive(r *fdRow) {
+	t.unopenedAll.Add(-1)
 	if t.received[r.receiver]--; t.received[r.receiver] == 0 {
 		delete(t.received, r.receiver)
 	}
@@ -138,6 +143,7 @@ func (t *fdTable) unopened(id uint64) (left []int) {
 		}
 	}
 	delete(t.received, id)
+	t.unopenedAll.Add(-int64(len(left)))
 	return left
 }
 

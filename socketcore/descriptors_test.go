@@ -1,7 +1,6 @@
 package socketcore
 
 import (
-	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +16,7 @@ func TestSocketsOfTheProgramItselfAreNotOpened(t *testing.T) {
 	defer unix.Close(pair[1])
 	var loops []*Loop
 	for i := range 2 {
-		l, err := NewLoop(Config{Index: i}, new(atomic.Int64))
+		l, err := NewLoop(Config{Index: i}, new(Totals))
 		if err != nil {
 			t.Fatal(err)
 		}

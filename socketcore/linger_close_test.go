@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +22,7 @@ func (mute) Flush()               {}
 // running starts a loop.
 func running(t *testing.T) *Loop {
 	t.Helper()
-	l, err := NewLoop(Config{}, new(atomic.Int64))
+	l, err := NewLoop(Config{}, new(Totals))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -51,6 +50,7 @@ type Config struct {
 	Spin        time.Duration // how long to poll before sleeping
 	Window      int           // bytes of a send asked for at a time
 	ParkedLimit int64         // bytes of unsent payload kept, over all loops
+	Limits      Limits
 	MessageMax  int           // largest message of sockets that are not streams
 	DrainTime   time.Duration // what was sent ahead has before a shutdown or close; 0: 60 s
 	Freed       func(n int)   // is told of n bytes that are of no use any more
@@ -76,7 +76,7 @@ type Loop struct {
 	held      []*Socket
 	gating    bool
 	delivered uint64
-	parked    *atomic.Int64
+	totals    *Totals
 	events    [256]unix.EpollEvent
 	msg       unix.Msghdr
 	iov       unix.Iovec
@@ -130,8 +130,8 @@ func monotonic() int64 {
 // Now is the time on CLOCK_MONOTONIC in nanoseconds.
 func Now() int64 { return clockZero + int64(time.Since(clockBase)) }
 
-// NewLoop makes a loop. parked counts the payload kept by all loops of the program.
-func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
+// NewLoop makes a loop. totals counts for all loops of the program.
+func NewLoop(cfg Config, totals *Totals) (*Loop, error) {
 	epfd, e := sysEpollCreate()
 	if e != 0 {
 		return nil, e
@@ -141,10 +141,12 @@ func NewLoop(cfg Config, parked *atomic.Int64) (*Loop, error) {
 		sysClose(epfd)
 		return nil, e
 	}
+	cfg.Limits.complete()
+	fds.receivedLimit.Store(cfg.Limits.FDs)
 	fds.reserve(epfd)
 	fds.reserve(efd)
 	l := &Loop{
-		cfg: cfg, epfd: epfd, eventfd: efd, pipe: newPipe(), parked: parked, gating: true,
+		cfg: cfg, epfd: epfd, eventfd: efd, pipe: newPipe(), totals: totals, gating: true,
 		processes: map[string]*process{}, foreign: map[int]func(uint32){}, closings: map[int]*closing{}, asking: map[uint32]*Op{},
 	}
 	if l.cfg.Freed == nil {

@@ -1,6 +1,7 @@
 package socketcore
 
 import (
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -113,13 +114,15 @@ type Op struct {
 	seen    int // bytes that a peek has shown
 	parts   int // reads that a {N, Size} receive may still do
 	gaveMor bool
-	ahead   int  // parts that went through Handler.More and have not arrived
-	asked   int  // how far bytes have been asked for
-	hungry  bool // waits for bytes that were asked for, not for the kernel
-	listed  bool // in Loop.asking
-	kept    bool // Data lies in got and counts as parked
-	ownTo   bool // To is a copy of its own
-	nobody  bool // nobody waits for its end: see handover
+	ahead   int           // parts that went through Handler.More and have not arrived
+	asked   int           // how far bytes have been asked for
+	hungry  bool          // waits for bytes that were asked for, not for the kernel
+	listed  bool          // in Loop.asking
+	kept    bool          // Data lies in got and counts as parked
+	unread  int           // bytes of got that count as unread
+	counted *atomic.Int64 // where it counts while it is parked
+	ownTo   bool          // To is a copy of its own
+	nobody  bool          // nobody waits for its end: see handover
 	waited  bool
 	goesOn  bool   // a nowait receive in parts that keeps its turn
 	place   uint64 // of what was gathered, see ledger

@@ -16,8 +16,12 @@ func (l *Loop) Open(domain, typ, proto int, owner []byte) (*Socket, Code) {
 	if c := l.mayOpen(domain, typ, proto); c != 0 {
 		return nil, c
 	}
+	if c := l.takePlace(); c != 0 {
+		return nil, c
+	}
 	fd, e := openSocket(domain, typ, proto)
 	if e != 0 {
+		l.givePlace()
 		return nil, Code(e)
 	}
 	return l.opened(fd, domain, typ, proto, owner), 0
@@ -86,6 +90,9 @@ func (l *Loop) OpenIn(netns string, domain, typ, proto int, owner []byte, done f
 	if c == 0 {
 		c = l.mayEnter(netns)
 	}
+	if c == 0 {
+		c = l.takePlace()
+	}
 	if c != 0 {
 		done(nil, c)
 		return
@@ -97,6 +104,7 @@ func (l *Loop) OpenIn(netns string, domain, typ, proto int, owner []byte, done f
 		fd, e := socketIn(netns, domain, typ, proto)
 		l.Post(func() {
 			if e != 0 {
+				l.givePlace()
 				done(nil, Code(e))
 				return
 			}

@@ -74,10 +74,16 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 func (l *Loop) block(q *queue, o *Op, c Code, front bool) {
 	if c == Held || c == Hungry && o.Mode != Wait {
 		// Not the kernel refuses: the answer has to wait until it could be asked.
+		if l.isRefused(q, o) {
+			return
+		}
 		l.park(q, o, trying, front)
 		if c == Held {
 			l.hold(o.sock)
 		}
+		return
+	}
+	if o.Mode != Try && l.isRefused(q, o) {
 		return
 	}
 	switch o.Mode {
@@ -97,8 +103,26 @@ func (l *Loop) block(q *queue, o *Op, c Code, front bool) {
 	}
 }
 
+// isRefused ends an operation that may not wait because too many do; others move up.
+func (l *Loop) isRefused(q *queue, o *Op) bool {
+	c := l.mayPark(o)
+	if c == 0 || o.nobody {
+		return false
+	}
+	s := o.sock
+	if o.Kind < Accept {
+		o.Result = o.got
+	}
+	l.finish(o, c)
+	l.advance(s, q)
+	return true
+}
+
 // queueBehind makes an operation wait for its turn. Nothing is asked of the kernel.
 func (l *Loop) queueBehind(q *queue, o *Op) {
+	if o.Mode != Try && l.isRefused(nil, o) {
+		return
+	}
 	switch o.Mode {
 	case Try:
 		l.finish(o, Timeout)
@@ -151,6 +175,7 @@ func (o *Op) setRef(ref []byte) { o.Ref = append([]byte(nil), ref...) }
 func (l *Loop) park(q *queue, o *Op, st state, front bool) {
 	l.keepArguments(o)
 	o.state = st
+	l.countParked(o)
 	if front {
 		q.pushFront(o)
 	} else {
@@ -185,6 +210,7 @@ func (l *Loop) keepArguments(o *Op) {
 
 // unpark takes an operation out of its queue.
 func (l *Loop) unpark(o *Op) {
+	l.uncountParked(o)
 	l.stopTimer(o)
 	if o.queue != nil {
 		o.queue.remove(o)
@@ -290,6 +316,11 @@ func (l *Loop) advanceHead(s *Socket, q *queue) Code {
 		return c
 	case c == Again && before == waiting:
 		l.keepPayload(o)
+		if l.weigh(o) {
+			o.Result = o.got
+			l.endParked(o, Code(unix.ENOBUFS))
+			return 0
+		}
 		if o.Deadline != Forever || o.backoff > 0 {
 			l.setTimer(o)
 		}

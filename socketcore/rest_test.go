@@ -2,7 +2,6 @@ package socketcore
 
 import (
 	"math/rand/v2"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 // resting is a loop that has waited long, and a pipe that it listens to.
 func resting(t *testing.T) (l *Loop, r, w int) {
 	t.Helper()
-	l, err := NewLoop(Config{}, new(atomic.Int64))
+	l, err := NewLoop(Config{}, new(Totals))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -266,7 +266,13 @@ func (l *Loop) adopt(s *Socket) {
 // is then closed with the last of the sockets that share it, but left alone when none of
 // ours is the first. Its domain, type and protocol are those that the kernel tells.
 func (l *Loop) OpenFD(fd int, dup bool, owner []byte) (*Socket, Code) {
+	if c := l.takePlace(); c != 0 {
+		return nil, c
+	}
 	use, r, c := fds.open(fd, dup, l.cfg.Allow)
+	if r != noRule || c != 0 {
+		l.givePlace()
+	}
 	if r != noRule {
 		return nil, l.against(r, callOpenFD, 0, func() string { return fmt.Sprintf("descriptor %d", fd) })
 	}
@@ -295,6 +301,7 @@ func (l *Loop) ofDescriptor(fd int, owner []byte) (*Socket, Code) {
 			sysClose(fd)
 			fds.closed(fd)
 		}
+		l.givePlace()
 		return nil, Code(e)
 	}
 	sysSetNonblock(fd)
@@ -371,6 +378,7 @@ func (l *Loop) Close(s *Socket, done func()) { l.closeSocket(s, nil, done) }
 
 func (l *Loop) closeSocket(s *Socket, owner []byte, done func()) {
 	s.closed = true
+	l.givePlace()
 	handed := l.takeHanded(s)
 	if s.connector != nil {
 		l.cut(s.connector, Closed)

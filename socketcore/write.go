@@ -59,6 +59,9 @@ func (l *Loop) attemptSendMessage(o *Op) Code {
 		return Code(unix.EMSGSIZE)
 	}
 	if len(o.Data) < o.Total {
+		if !o.kept && l.overLimit(len(o.Data)) {
+			return Code(unix.ENOBUFS)
+		}
 		l.keepPayload(o)
 		l.askMore(o, len(o.Data))
 		return Hungry
@@ -88,7 +91,7 @@ func (l *Loop) took(o *Op, n int) {
 	o.Taken += n
 	o.Data = o.Data[n:]
 	if o.kept {
-		l.parked.Add(-int64(n))
+		l.totals.Parked.Add(-int64(n))
 		o.kept = len(o.Data) > 0
 	}
 	o.sock.Counters[WriteByte] += uint64(n)
@@ -164,6 +167,9 @@ func (l *Loop) Chunk(id uint32, offset int, p []byte) {
 	q := o.queue
 	if len(o.Data) > 0 {
 		if !l.keepMore(o, p) {
+			if o.sock.whole {
+				l.giveUp(o, Code(unix.ENOBUFS)) // what is here of it is of no use without the rest
+			}
 			return
 		}
 	} else {
@@ -183,18 +189,18 @@ func (l *Loop) keepPayload(o *Op) {
 	if o.Kind < Send || o.kept || len(o.Data) == 0 {
 		return
 	}
-	if !o.nobody && l.overLimit(len(o.Data)) && (!o.sock.whole || len(o.Data) == o.Total) {
+	if !o.nobody && l.overLimit(len(o.Data)) && (!o.sock.whole || len(o.Data) == o.Total || !o.listed) {
 		o.Data, o.asked = nil, o.Taken
 		return
 	}
 	o.got = append(o.got[:0], o.Data...)
 	o.Data, o.kept = o.got, true
-	l.parked.Add(int64(len(o.Data)))
+	l.totals.Parked.Add(int64(len(o.Data)))
 }
 
 // keepMore adds bytes to those kept.
 func (l *Loop) keepMore(o *Op, p []byte) bool {
-	if l.overLimit(len(p)) && !o.sock.whole {
+	if l.overLimit(len(p)) {
 		o.asked = o.Taken + len(o.Data)
 		return false
 	}
@@ -205,16 +211,16 @@ func (l *Loop) keepMore(o *Op, p []byte) bool {
 	used := len(o.got) - len(o.Data)
 	o.got = append(o.got, p...)
 	o.Data = o.got[used:]
-	l.parked.Add(int64(len(p)))
+	l.totals.Parked.Add(int64(len(p)))
 	return true
 }
 
-func (l *Loop) overLimit(n int) bool { return l.parked.Load()+int64(n) > l.cfg.ParkedLimit }
+func (l *Loop) overLimit(n int) bool { return l.totals.Parked.Load()+int64(n) > l.cfg.ParkedLimit }
 
 // unkeep forgets the payload of an operation.
 func (l *Loop) unkeep(o *Op) {
 	if o.kept {
-		l.parked.Add(-int64(len(o.Data)))
+		l.totals.Parked.Add(-int64(len(o.Data)))
 	}
 	o.Data, o.kept = nil, false
 }

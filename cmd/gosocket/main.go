@@ -40,6 +40,13 @@ func main() {
 	window := flag.Int("window", 256<<10, "bytes of a send that are asked for at a time")
 	ahead := flag.Int("send-ahead", 0, "bytes that sockets may send ahead")
 	parked := flag.Int64("parked-limit", 16<<20, "bytes of unsent payload kept")
+	limits := socketcore.Limits{Waiting: 1_000_000, Selects: 1_000_000, Unread: 256 << 20, FDs: 16 << 10}
+	flag.Int64Var(&limits.Sockets, "socket-limit", limits.Sockets, "sockets open at a time; this and the next: 0 for any number")
+	flag.Int64Var(&limits.Waiting, "waiting-limit", limits.Waiting, "calls that wait")
+	flag.Int64Var(&limits.Selects, "select-limit", limits.Selects, "selects that are armed")
+	flag.Int64Var(&limits.Unread, "unread-limit", limits.Unread, "bytes that waiting receives have gathered")
+	flag.Int64Var(&limits.FDs, "received-limit", limits.FDs, "descriptors that came with messages and were not opened")
+	flag.Int64Var(&limits.Memory, "memory-limit", limits.Memory, "bytes of memory; nothing more waits or is opened when half of it is in use")
 	frames := flag.Int("frame-limit", 4<<20, "largest frame accepted, in bytes")
 	messages := flag.Int("message-limit", 8<<20, "largest message sent on sockets that are not streams, in bytes")
 	var keep privileges
@@ -70,7 +77,7 @@ func main() {
 	log, flush := newLogger(os.Stderr, lowest)
 	cfg := dispatch.Config{
 		Version: version, Loops: *loops, Spin: time.Duration(*spin) * time.Microsecond,
-		Window: *window, ParkedLimit: *parked, SendAhead: *ahead, FrameLimit: *frames, MessageLimit: *messages,
+		Window: *window, ParkedLimit: *parked, SendAhead: *ahead, FrameLimit: *frames, MessageLimit: *messages, Limits: limits,
 	}
 	if len(allow.Rules()) > 0 {
 		cfg.Allow, keep.allow = &allow, &allow
@@ -106,6 +113,9 @@ func main() {
 func run(cfg dispatch.Config, log *zerolog.Logger) error {
 	// The steady state allocates nothing; what is left is worth a larger heap.
 	debug.SetGCPercent(400)
+	if n := cfg.Limits.Memory; n > 0 {
+		debug.SetMemoryLimit(n)
+	}
 	// With the first timer the runtime makes a poller of its own. Later there may be no descriptors left
 	// for that, of which it dies.
 	time.AfterFunc(0, func() {})

@@ -29,7 +29,13 @@
                 {log_level, "-log-level"},
                 {window, "-window"},
                 {send_ahead, "-send-ahead"},
-                {parked_limit, "-parked-limit"}]).
+                {parked_limit, "-parked-limit"},
+                {socket_limit, "-socket-limit"},
+                {waiting_limit, "-waiting-limit"},
+                {select_limit, "-select-limit"},
+                {unread_limit, "-unread-limit"},
+                {received_limit, "-received-limit"},
+                {memory_limit, "-memory-limit"}]).
 
 %% Those that it does not get.
 -define(ROUNDS, [lane_spin, caller_spin]).

@@ -1,0 +1,216 @@
+package dispatch
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"gosocket/socketcore"
+)
+
+func limited(change func(*socketcore.Limits)) func(*Config) {
+	return func(cfg *Config) { change(&cfg.Limits) }
+}
+
+// opens opens so many sockets, and expects an answer for the next.
+func (c *client) opens(n int, next string) (opened []uint64) {
+	c.t.Helper()
+	for range n {
+		opened = append(opened, c.open("inet", "dgram"))
+	}
+	c.want(c.do(tuple("open", 1, atom("inet"), atom("dgram"), atom("default"), dict{})), next)
+	return opened
+}
+
+func TestSocketsHaveALimit(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		a, b := c.pair() // and a listener, which is closed
+		opened := c.opens(50-int(c.server.totals.Sockets.Load()), "{error,emfile}")
+		fd := c.fd(opened[0])
+		c.want(c.do(openFD(1, fd, dict{})), "{error,emfile}")
+		c.want(c.do(openFD(1, fd, noDup)), "{error,emfile}")
+		c.want(c.do(send(a, 1, "x")), "ok")
+		c.want(c.do(recv(b, 1, 1, 5000)), `{ok,<<"x">>}`)
+		for round := range 3 { // what failed took no place
+			c.want(c.do(tuple("close", opened[round], 1)), "ok")
+			c.want(c.do(tuple("open", 1, atom("inet"), atom("dgram"), atom("nonsense"), dict{}))[:7], "{raise,")
+			c.want(c.do(openFD(1, 0, dict{}))[:7], "{error,")
+			c.opens(1, "{error,emfile}")
+		}
+	}, limited(func(l *socketcore.Limits) { l.Sockets = 50 }))
+}
+
+func TestAnAcceptBeyondTheLimitLeavesTheConnection(t *testing.T) {
+	everyLoops(t, func(_ *testing.T, c *client) {
+		l := c.open("inet", "stream")
+		c.do(tuple("bind", l, loopback))
+		c.want(c.do(tuple("listen", l, 5)), "ok")
+		a := c.open("inet", "stream")
+		accept := c.call(tuple("accept", l, 1, atom("infinity"), none))
+		c.do(tuple("sockname", l))
+		third := c.open("inet", "dgram")
+		c.want(c.do(tuple("connect", a, 1, to(c.port(l)), 5000, none)), "ok")
+		c.want(c.reply(accept), "{error,emfile}")
+		c.want(c.do(tuple("accept", l, 1, 0, none)), "{error,emfile}")
+		c.want(c.do(tuple("close", third, 1)), "ok")
+		c.socketOf(c.replyTerm(c.call(tuple("accept", l, 1, 5000, none))))
+	}, limited(func(l *socketcore.Limits) { l.Sockets = 3 }))
+}
+
+// waits are calls that wait, each on a socket of its own, and what they are answered when too many do.
+var waits = map[string]struct {
+	call func(c *client, process int, timeout any) []byte
+	want string
+}{
+	"recv": {func(c *client, p int, timeout any) []byte { return recv(c.open("inet", "dgram"), p, 0, timeout) }, "{error,enobufs}"},
+	"recvmsg": {func(c *client, p int, timeout any) []byte {
+		return tuple("recvmsg", c.open("inet", "dgram"), p, 0, 0, none, timeout, atom("r"))
+	}, "{error,enobufs}"},
+	"accept": {func(c *client, p int, timeout any) []byte {
+		l := c.open("inet", "stream")
+		c.do(tuple("bind", l, loopback))
+		c.do(tuple("listen", l, 5))
+		return tuple("accept", l, p, timeout, atom("r"))
+	}, "{error,enobufs}"},
+	"send": {func(c *client, p int, timeout any) []byte {
+		a, _ := c.localPair(c.t.TempDir())
+		for strings.HasPrefix(c.do(tuple("send", a, 1, none, 0, none, 60_000, strings.Repeat("x", 60_000))), "ok") {
+		}
+		return tuple("send", a, p, none, timeout, atom("r"), 1, "x")
+	}, "{error,{enobufs,1}}"},
+}
+
+func TestWaitingCallsHaveALimit(t *testing.T) {
+	for name, w := range waits {
+		for _, timeout := range []any{atom("infinity"), 60_000, atom("nowait")} {
+			t.Run(fmt.Sprint(name, timeout), func(t *testing.T) {
+				everyLoops(t, func(_ *testing.T, c *client) {
+					var calls [][]byte
+					for p := range 25 {
+						calls = append(calls, w.call(c, p+10, timeout))
+					}
+					served := func() {
+						for loop := range c.server.dispatchers {
+							c.do(tuple("sockname", loop))
+						}
+					}
+					for _, call := range calls[:20] {
+						c.call(call)
+					}
+					served()
+					for _, call := range calls[20:23] {
+						c.want(c.do(call), w.want)
+					}
+					c.want(c.do(recv(c.open("inet", "dgram"), 98, 0, 0)), "{error,timeout}") // who does not wait needs no place
+					c.write(tuple("died", 10))
+					served()
+					last := c.call(calls[23])
+					served()
+					c.want(c.do(calls[24]), w.want)
+					if timeout == atom("nowait") {
+						c.want(c.reply(last)[:8], "{select,")
+					}
+					for p := range 25 {
+						c.write(tuple("died", p+10))
+					}
+					served()
+					if n := c.server.totals.Waiting.Load() + c.server.totals.Selects.Load(); n != 0 {
+						t.Errorf("%d are counted when none waits", n)
+					}
+				}, limited(func(l *socketcore.Limits) { l.Waiting, l.Selects = 20, 20 }))
+			})
+		}
+	}
+}
+
+// A receive that gathers more than all may have together gets what it has.
+func TestUnreadBytesHaveALimit(t *testing.T) {
+	everyLoops(t, func(t *testing.T, c *client) {
+		const part, readers = 20_000, 10
+		gave := 0
+		for range readers {
+			a, b := c.pair()
+			id := c.call(recv(b, 1, 2*part, atom("infinity")))
+			c.do(tuple("sockname", b))
+			c.want(c.do(send(a, 1, strings.Repeat("x", part))), "ok")
+			c.do(tuple("sockname", b))
+			c.do(tuple("sockname", b))
+			if n := c.server.totals.Unread.Load(); n > 5*part {
+				t.Fatalf("%d bytes", n)
+			}
+			for _, f := range c.kept {
+				if strings.HasPrefix(text(f), fmt.Sprintf("{%d,{error,{enobufs,<<", id)) {
+					gave++
+				}
+			}
+		}
+		if gave != readers-5 {
+			t.Errorf("%d of %d were given what they had", gave, readers)
+		}
+		c.write(tuple("died", 1))
+	}, limited(func(l *socketcore.Limits) { l.Unread = 5*20_000 + 10_000 }))
+}
+
+// Messages that are gathered count as parked, whole as they have to be.
+func TestMessagesThatAreGatheredHaveALimit(t *testing.T) {
+	everyLoops(t, func(t *testing.T, c *client) {
+		const size, window = 200_000, 64 << 10
+		first := strings.Repeat("x", window)
+		sendto := func(s uint64) { c.call(tuple("sendto", s, 1, to(9), none, atom("infinity"), none, size, first)) }
+		d := c.open("inet", "dgram")
+		for range 20 {
+			sendto(d) // those that stand behind another one keep nothing when there is no room
+		}
+		c.do(tuple("sockname", d))
+		if n := c.server.totals.Parked.Load(); n > 1<<20 {
+			t.Errorf("%d bytes parked", n)
+		}
+		c.want(c.do(tuple("close", d, 1)), "ok")
+		c.kept = nil
+		for range 20 {
+			d = c.open("inet", "dgram")
+			sendto(d)
+			c.do(tuple("sockname", d))
+		}
+		refused := 0
+		for _, f := range c.kept {
+			if strings.Contains(text(f), fmt.Sprintf("{error,{enobufs,%d}}", size)) {
+				refused++
+			}
+		}
+		if n := c.server.totals.Parked.Load(); n > 1<<20 || refused != 20-(1<<20)/window {
+			t.Errorf("%d bytes parked, %d refused", n, refused)
+		}
+		c.write(tuple("died", 1))
+		for loop := range c.server.dispatchers {
+			c.do(tuple("sockname", loop))
+		}
+		if n := c.server.totals.Parked.Load(); n != 0 {
+			t.Errorf("%d bytes parked behind the death", n)
+		}
+	})
+}
+
+func TestReceivedDescriptorsHaveALimit(t *testing.T) {
+	everyLoops(t, func(t *testing.T, c *client) {
+		before := descriptors()
+		for i := range 4 {
+			x, y := c.localPair(t.TempDir())
+			fd := c.fd(x)
+			c.want(c.do(sendRights(x, "z", fd, fd, fd)), "ok")
+			got := c.replyTerm(c.call(recvmsg(y, 1, 0)))
+			n := 0
+			if strings.Contains(text(got), "rights") {
+				n = len(rightsIn(t, got))
+			}
+			if n != min(3, max(0, 8-3*i)) || (n < 3) != strings.Contains(text(got), "ctrunc") {
+				t.Errorf("message %d: %s", i, text(got))
+			}
+		}
+		if n := socketcore.ReceivedFDs(); n != 8 || descriptors() != before+8+4*3 {
+			t.Errorf("%d received, %d descriptors more", n, descriptors()-before)
+		}
+		c.write(tuple("died", 1))
+		c.do(tuple("sockname", 1))
+	}, limited(func(l *socketcore.Limits) { l.FDs = 8 }))
+}

@@ -1,0 +1,161 @@
+package socketcore
+
+import (
+	"math"
+	"runtime"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits are for all loops of a program together. Who would exceed one is told so; nobody else notices.
+type Limits struct {
+	Sockets int64 // open at a time: emfile
+	Waiting int64 // operations that wait, without selects: enobufs
+	Selects int64 // that are armed or have fired: enobufs
+	Unread  int64 // bytes that waiting receives have gathered: enobufs
+	FDs     int64 // descriptors that came with messages and were not opened: they are cut off
+	Memory  int64 // bytes of the program, of which half may be in use when something is to wait or to be opened: enomem; 0 for any
+}
+
+// complete has 0 stand for as many as can be.
+func (l *Limits) complete() {
+	for _, n := range []*int64{&l.Sockets, &l.Waiting, &l.Selects, &l.Unread, &l.FDs} {
+		if *n == 0 {
+			*n = math.MaxInt64
+		}
+	}
+}
+
+// IsNegative tells whether any of them makes no sense.
+func (l *Limits) IsNegative() bool {
+	return min(l.Sockets, l.Waiting, l.Selects, l.Unread, l.FDs, l.Memory) < 0
+}
+
+// Totals are what is there of all that has a limit, in all loops of a program.
+type Totals struct {
+	Parked  atomic.Int64 // bytes of payload kept
+	Unread  atomic.Int64
+	Sockets atomic.Int64
+	Waiting atomic.Int64
+	Selects atomic.Int64
+	memory  memoryWatch
+}
+
+// ReceivedFDs is how many descriptors came with messages and were not opened.
+func ReceivedFDs() int64 { return fds.unopenedAll.Load() }
+
+// takePlace counts a socket that is about to be; givePlace one that is not any more.
+func (l *Loop) takePlace() Code {
+	t := l.totals
+	switch n := t.Sockets.Add(1); {
+	case n > l.cfg.Limits.Sockets:
+		t.Sockets.Add(-1)
+		return Code(unix.EMFILE)
+	case t.memory.isShort(l.cfg.Limits.Memory):
+		t.Sockets.Add(-1)
+		return Code(unix.ENOMEM)
+	}
+	return 0
+}
+
+func (l *Loop) givePlace() { l.totals.Sockets.Add(-1) }
+
+// mayPark tells by 0 that one more operation may wait.
+func (l *Loop) mayPark(o *Op) Code {
+	t := l.totals
+	full := t.Waiting.Load() >= l.cfg.Limits.Waiting
+	if o.Mode == Select {
+		full = t.Selects.Load() >= l.cfg.Limits.Selects
+	}
+	switch {
+	case full:
+		return Code(unix.ENOBUFS)
+	case t.memory.isShort(l.cfg.Limits.Memory):
+		return Code(unix.ENOMEM)
+	}
+	return 0
+}
+
+// countParked counts an operation that waits from now on, uncountParked one that does no more.
+func (l *Loop) countParked(o *Op) {
+	switch {
+	case o.nobody:
+	case o.state == armed || o.state == fired:
+		o.counted = &l.totals.Selects
+	default:
+		o.counted = &l.totals.Waiting
+	}
+	if o.counted != nil {
+		o.counted.Add(1)
+	}
+	l.weigh(o)
+}
+
+func (l *Loop) uncountParked(o *Op) {
+	if o.counted != nil {
+		o.counted.Add(-1)
+		o.counted = nil
+	}
+	if o.unread > 0 {
+		l.totals.Unread.Add(-int64(o.unread))
+		o.unread = 0
+	}
+}
+
+// weigh counts what a waiting receive has gathered, and tells whether that is too much for all of them.
+func (l *Loop) weigh(o *Op) (over bool) {
+	if o.Kind >= Accept || len(o.got) == o.unread {
+		return false
+	}
+	n := l.totals.Unread.Add(int64(len(o.got) - o.unread))
+	o.unread = len(o.got)
+	return n > l.cfg.Limits.Unread
+}
+
+// A memoryWatch looks now and then how much memory is in use. The runtime is told the limit, too (debug.SetMemoryLimit), so
+// that what is garbage is collected in time.
+type memoryWatch struct {
+	asked atomic.Uint32
+	short atomic.Bool
+	last  atomic.Int64
+	used  atomic.Int64
+}
+
+const (
+	memoryEvery  = 64                            // admissions between two looks
+	memoryRest   = int64(10 * time.Millisecond)  // between two looks while memory is short
+	memoryRecent = int64(100 * time.Millisecond) // between two collections then
+)
+
+// isShort tells whether half of the limit is in use.
+func (m *memoryWatch) isShort(limit int64) bool {
+	if limit == 0 {
+		return false
+	}
+	if !m.short.Load() && m.asked.Add(1)%memoryEvery != 0 {
+		return false
+	}
+	now, last := Now(), m.last.Load()
+	if m.short.Load() && now-last < memoryRest || !m.last.CompareAndSwap(last, now) {
+		return m.short.Load()
+	}
+	short := LiveMemory() > limit/2
+	if m.short.Swap(short) && short && now-m.used.Load() > memoryRecent {
+		m.used.Store(now)
+		go runtime.GC() // what was in use may have ended since the last one
+	}
+	return short
+}
+
+// LiveMemory is how many bytes the last collection found in use.
+func LiveMemory() int64 {
+	sample := [1]metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample[:])
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return int64(sample[0].Value.Uint64())
+}

@@ -51,6 +51,7 @@ type Dispatcher struct {
 	bounce []byte
 	pid    []byte
 
+	stats  statistics
 	traces map[uint32]*trace // calls to be logged when they are answered
 }
 
@@ -151,6 +152,7 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 			return
 		}
 	}
+	x.stats.calls[row.number]++
 	if x.tracing() {
 		c.trace(string(name), row.of)
 	}
@@ -179,6 +181,7 @@ func (x *Dispatcher) requestOnce(d *etf.Decoder, id uint32) bool {
 	if far || row == nil || n != row.least {
 		return false
 	}
+	x.stats.calls[row.number]++
 	x.cur = call{x, args, id, n, far, nil, false}
 	c := &x.cur
 	answered := c.serve(row)

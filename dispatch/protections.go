@@ -38,6 +38,7 @@ func appendAtoms(b []byte, names []string) []byte {
 
 // refused logs what the allow-list does not allow.
 func (s *Server) refused(r socketcore.Refusal) {
+	s.refusals.count(r.Rule.String())
 	e := s.log.Warn().Str("rule", r.Rule.String()).Str("call", r.Call)
 	if r.Socket != 0 {
 		e = e.Uint64("socket", r.Socket)

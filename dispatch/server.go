@@ -68,6 +68,9 @@ type Server struct {
 	delivered   atomic.Uint64
 	totals      socketcore.Totals
 	memory      reclaimer
+	reads       uint64 // of requests; counted on the first loop
+	bytesIn     uint64
+	refusals    refusals
 	tracing     atomic.Bool // one of the next two is on
 	debugAll    atomic.Bool
 	debugSocks  atomic.Bool
@@ -101,7 +104,7 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 			s.Close()
 			return nil, err
 		}
-		x := &Dispatcher{server: s, loop: loop, log: log, out: make([]byte, 0, flushBytes)}
+		x := &Dispatcher{server: s, loop: loop, log: log, out: make([]byte, 0, flushBytes), stats: statistics{calls: make([]uint64, len(callNames))}}
 		loop.SetHandler(x)
 		s.dispatchers = append(s.dispatchers, x)
 	}
@@ -209,6 +212,8 @@ func (s *Server) readable(uint32) {
 		s.fail(err)
 		return
 	}
+	s.reads++
+	s.bytesIn += uint64(n)
 	if s.consumed += n; s.consumed >= consumedStep && s.want.consumed.Load() {
 		start := x.message(2, "consumed")
 		x.out = etf.AppendInt(x.out, int64(s.consumed))
@@ -332,6 +337,9 @@ func (x *Dispatcher) write() {
 func (x *Dispatcher) writeFrom(pipe, n int) {
 	s := x.server
 	frames := x.frames
+	x.stats.writes++
+	x.stats.frames += uint64(frames)
+	x.stats.bytesOut += uint64(len(x.out) + n)
 	last, err := s.writer.WriteFrom(x.out, frames, pipe, n)
 	x.frames, x.batch.count = 0, 0
 	if cap(x.out) > 8*flushBytes {

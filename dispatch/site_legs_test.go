@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -63,8 +64,11 @@ func (c *client) left(before int) string {
 	if after > before {
 		return "descriptors: " + strings.Join(listDescriptors(), ", ")
 	}
-	if n := c.server.totals.Parked.Load(); n != 0 {
-		return "parked bytes"
+	counted := c.statistics()
+	for _, what := range []string{"sockets", "waiting", "selects", "parked_bytes", "unread_bytes", "received_fds"} {
+		if n := counted[what]; n != 0 {
+			return fmt.Sprintf("%s: %d", what, n)
+		}
 	}
 	return ""
 }

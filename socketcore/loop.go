@@ -99,6 +99,8 @@ type Loop struct {
 	spinner   spinner
 	recent    activity
 	rest      rest
+	stats     LoopStatistics
+	awake     int64 // when it last saw events; 0 while it looks for some
 
 	mu    sync.Mutex
 	shut  bool
@@ -330,6 +332,7 @@ func (l *Loop) LookAgain() {
 func (l *Loop) Quiet() bool { return l.recent.few() }
 
 func (l *Loop) handle(n int) {
+	l.stats.Events += uint64(n)
 	late := 0
 	for i := range l.events[:n] {
 		ev := &l.events[i]

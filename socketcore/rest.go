@@ -32,13 +32,17 @@ type rest struct {
 // wait returns the number of events. It takes at most so many milliseconds, for ever when that is -1.
 func (l *Loop) wait(sleep int) int {
 	begin := Now()
+	l.looks(begin)
+	l.stats.Waits++
 	var n int
 	if l.rest.file != nil {
 		n = l.waitWithRuntime(sleep)
 	} else {
 		n = l.waitInKernel(sleep)
 	}
-	took := time.Duration(Now() - begin)
+	end := Now()
+	l.sees(end)
+	took := time.Duration(end - begin)
 	switch {
 	case took < shortWait:
 		l.rest.long = 0

@@ -50,10 +50,13 @@ func (p *spinner) spin(l *Loop, sleep int) int {
 			return 0
 		}
 	}
-	end := Now() + p.limit
+	begin := Now()
+	l.looks(begin)
+	end := begin + p.limit
 	for {
 		if n := l.pollNow(); n > 0 {
 			p.hits++
+			l.sees(Now())
 			return n
 		}
 		if Now() >= end {

@@ -138,7 +138,7 @@ application_variable_names_the_helper(_) ->
 settings_that_are_not_understood_are_einval(_) ->
     [?assertEqual({Variable, Value, {returned, {error, einval}}}, {Variable, Value, fresh(open_with, [Variable, Value])})
      || {Variable, Value} <- [{loops, 17}, {loops, some}, {spin_us, -1}, {window, 1}, {parked_limit, -1}, {log_level, silly},
-                              {send_ahead, -1}, {lane_spin, -1}, {caller_spin, often},
+                              {send_ahead, -1}, {socket_limit, -1}, {waiting_limit, many}, {memory_limit, -5}, {lane_spin, -1}, {caller_spin, often},
                               {capabilities, [net_rwa]}, {capabilities, net_raw}, {capabilities, ["net_raw"]},
                               {capabilities, [net_raw | net_admin]}, {capabilities, ['net_raw,net_admin']},
                               {system_call_filter, 1}, {landlock, yes}]].

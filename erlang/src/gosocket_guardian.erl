@@ -30,7 +30,8 @@
 -record(lane,
         {number :: non_neg_integer() | none,
          pid :: pid(),
-         os_pid :: pos_integer() | undefined}).
+         os_pid :: pos_integer() | undefined,
+         born = 0 :: integer()}).
 
 -opaque lane() :: #lane{}.
 
@@ -87,7 +88,7 @@ init([]) ->
 -spec handle_call(request(), {pid(), term()}, state()) ->
           {reply, {pid(), ets:table()} | ok, state()} | {noreply, state()}.
 handle_call({enroll, Number, OsPid}, {Pid, _Tag}, #guardian{heir = Heir, lanes = Lanes} = Guardian) ->
-    Lane = #lane{number = Number, pid = Pid, os_pid = OsPid},
+    Lane = born(#lane{number = Number, pid = Pid, os_pid = OsPid}),
     Table = gosocket_selects:new_table({heir, Heir, Lane}),
     {reply, {self(), Table}, Guardian#guardian{lanes = Lanes#{Pid => {Lane, Table, monitor(process, Pid)}}}};
 handle_call({await_gone, Pid}, From, #guardian{lanes = Lanes, waiting = Waiting} = Guardian) ->
@@ -136,11 +137,16 @@ end_lane({#lane{pid = Pid} = Lane, Table, Monitor}) ->
 
 %% Killing the helper takes a while: aborts of others must not wait for it.
 -spec gone(lane(), ets:table(), Reason :: term()) -> ok.
-gone(#lane{number = Number, pid = Pid, os_pid = OsPid}, Table, Reason) ->
+gone(#lane{number = Number, pid = Pid, os_pid = OsPid, born = Born}, Table, Reason) ->
     _ = is_integer(Number) andalso gosocket_door:close(Number, Pid),
     gosocket_selects:abort_rest(Table),
     _ = is_orderly(Reason) orelse spawn(gosocket_helper, kill, [OsPid]),
+    _ = is_integer(Number) andalso gosocket_telemetry:stopped(Number, {Pid, OsPid}, Born, Reason),
     ok.
+
+-spec born(lane()) -> lane().
+born(#lane{number = none} = Lane) -> Lane;
+born(#lane{number = Number, pid = Pid, os_pid = OsPid} = Lane) -> Lane#lane{born = gosocket_telemetry:started(Number, Pid, OsPid)}.
 
 -spec is_orderly(Reason :: term()) -> boolean().
 is_orderly({shutdown, unguarded}) -> false;

@@ -400,6 +400,9 @@ rare({'EXIT', Parent, Reason}, {_, _, _, _, _, #lane{parent = Parent}}) ->
     exit(Reason);
 rare({tell, Item}, {_, _, _, _, _, Lane} = Path) ->
     told({gosocket_ahead:forget_all() ++ [Item], Lane}, Path);
+rare({ask, Pid, Tag, statistics}, {Next, _, _, _, _, #lane{home = Home} = Lane} = Path) ->
+    Pid ! {Tag, gosocket_metrics:of_lane(Next, gosocket_lane_life:waiting(), Home)},
+    told({[], Lane}, Path);
 rare({timeout, _Timer, took}, {_, _, _, _, _, Lane} = Path) ->
     told({gosocket_ahead:report(), Lane}, Path);
 rare({timeout, _Timer, copies}, {_, _, _, _, _, Lane} = Path) ->

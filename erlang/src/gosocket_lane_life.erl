@@ -4,6 +4,7 @@
 -module(gosocket_lane_life).
 
 -export([message/2,
+         waiting/0,
          ticking/1,
          tick/2,
          gone/2,
@@ -44,6 +45,11 @@ message({timeout, _Timer, {loaded, Loading}}, #lane{loading = Last} = Lane) ->
     {[], Lane#lane{loading = Now}};
 message(_Other, Lane) ->
     {[], Lane}.
+
+%% @doc How many calls wait for their answer.
+-spec waiting() -> non_neg_integer().
+waiting() ->
+    length(calls()).
 
 %% Those that wait for their answer.
 -spec calls() -> [gosocket_lane:entry()].

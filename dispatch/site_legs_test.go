@@ -27,6 +27,7 @@ var legs = []leg{
 	{"back", (*tour).back, plainly},
 	{"ahead", (*tour).ahead, plainly},
 	{"behind", (*tour).behind, plainly},
+	{"late", (*tour).late, func(cfg *Config) { cfg.DrainTime = 10 * time.Millisecond }},
 	{"linger", (*tour).linger, plainly},
 	{"connect", (*tour).connects, plainly},
 	{"sorts", (*tour).sorts, plainly},
@@ -140,6 +141,31 @@ func (v *tour) behind(dir string) {
 	for range 4 {
 		v.do(recv(b, 1, 30_000, soon))
 	}
+	v.do(tuple("hello", dict{"ahead": atom("false")}))
+}
+
+// late has bytes that were handed over stay where they are until their time is over.
+func (v *tour) late(dir string) {
+	v.do(tuple("hello", dict{"ahead": atom("true")}))
+	for i, domain := range []string{"inet", "local", "local"} {
+		at := loopback
+		if domain == "local" {
+			at = dict{"family": atom("local"), "path": fmt.Sprint(dir, i)}
+		}
+		a, b := v.pair(domain, at)
+		v.do(tuple("setopt", a, 1, atom("socket"), atom("sndbuf"), 5000))
+		v.do(tuple("setopt", b, 1, atom("socket"), atom("rcvbuf"), 5000))
+		v.do(tuple("setopt", a, 1, atom("otp"), atom("send_ahead"), 1_000_000))
+		for range 3 {
+			v.c.write(tuple("send_ahead", a, strings.Repeat("x", 300_000)))
+		}
+		if i < 2 {
+			v.do(tuple("shutdown", a, atom("write")))
+		} else {
+			v.do(tuple("close", a, 1))
+		}
+	}
+	time.Sleep(20 * time.Millisecond)
 	v.do(tuple("hello", dict{"ahead": atom("false")}))
 }
 

@@ -44,6 +44,7 @@ func examples(s uint64) [][]byte {
 		tuple("cancel", s, me, rawTerm(tuple("select_info", atom("recv"), ref))),
 		tuple("supports", atom("options"), atom("udp")),
 		tuple("is_supported", atom("options"), atom("udp"), atom("cork")),
+		tuple("statistics"),
 		tuple("close", s, me),
 	}
 }

@@ -121,12 +121,21 @@ every_call_of_the_document_is_served(Config) ->
     ?assertEqual({ok, []}, ask(Port, {supports, options, foo})),
     ?assertEqual([{ok, true}, {ok, true}, {ok, false}],
                  [ask(Port, Call) || Call <- [{is_supported, local}, {is_supported, options, tcp, nodelay}, {is_supported, foo, 17}]]),
+    {ok, #{calls := Calls, loops := [Loop | _]} = Statistics} = ask(Port, {statistics}),
+    ?assertMatch(#{open := 3, supports := 4, statistics := 1}, Calls),
+    ?assertEqual(statistics_of_the_document(), lists:usort(maps:keys(Statistics) ++ maps:keys(Loop))),
     ?assertEqual(calls_of_the_document(), lists:usort([Name || {{called, Name}, true} <- get()])).
 
 %% The names in the first column of the table of section 1.
 calls_of_the_document() ->
     {match, Rows} = re:run(document(), "^\\| (`\\{.*?`) \\|", [global, multiline, {capture, [1], binary}]),
     {match, Names} = re:run(Rows, "`\\{([a-z_]+)", [global, {capture, [1], list}]),
+    lists:usort([list_to_atom(Name) || [Name] <- Names]).
+
+%% The names in its part about them.
+statistics_of_the_document() ->
+    {match, [Part]} = re:run(document(), "### Statistics\n(.*?)\n###", [dotall, {capture, [1], binary}]),
+    {match, Names} = re:run(Part, "`([a-z_]+)`", [global, {capture, [1], list}]),
     lists:usort([list_to_atom(Name) || [Name] <- Names]).
 
 batch_is_answered_like_single_requests(Config) ->

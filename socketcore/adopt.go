@@ -14,19 +14,18 @@ import (
 // its client must not reach into others for it.
 func (l *Loop) Adopt(pid, fd int, owner []byte) (*Socket, Code) {
 	said := func() string { return fmt.Sprintf("descriptor %d of process %d", fd, pid) }
-	a := l.cfg.Allow
-	if a != nil && !a.named(ruleDescriptors, fromVM) {
-		return nil, l.against(ruleDescriptors, callOpenFD, 0, said)
+	r := l.cfg.Allow.refusal(func(a *Allow) Rule { return a.name(ruleDescriptors, fromVM) })
+	if c := l.against(r, callOpenFD, 0, said); c != 0 {
+		return nil, c
 	}
 	use, e := sysTakeFrom(pid, fd)
 	if e != 0 {
 		return nil, Code(e)
 	}
-	if a != nil {
-		if c := l.against(a.descriptor(use, fromVM), callOpenFD, 0, said); c != 0 {
-			sysClose(use)
-			return nil, c
-		}
+	r = l.cfg.Allow.refusal(func(a *Allow) Rule { return a.descriptor(use, fromVM) })
+	if c := l.against(r, callOpenFD, 0, said); c != 0 {
+		sysClose(use)
+		return nil, c
 	}
 	if c := l.takePlace(); c != 0 {
 		sysClose(use)

@@ -21,7 +21,11 @@ type Allow struct {
 	names      [numRules][]string
 	paths      []pathPattern
 	optionKeys []optionKey
+	narrower   *Allow // allows nothing by itself: what this one allows has to be allowed by that one, too
 }
+
+// Narrow has the list allow only what another one allows as well.
+func (a *Allow) Narrow(other *Allow) { a.narrower = other }
 
 // A Rule is what an allow-list may limit. 0 is none: nothing is against it.
 type Rule uint8
@@ -92,11 +96,11 @@ func (a *Allow) Set(text string) error {
 // String implements flag.Value.
 func (a *Allow) String() string { return strings.Join(a.Rules(), ",") }
 
-// Rules are the names of the rules that are given.
+// Rules are the names of the rules that are given, here or where the list is narrowed.
 func (a *Allow) Rules() (names []string) {
-	for r, given := range a.given {
-		if given {
-			names = append(names, Rule(r).String())
+	for r := noRule + 1; r < numRules; r++ {
+		if a.refusal(func(a *Allow) Rule { return a.first(r) }) != noRule {
+			names = append(names, r.String())
 		}
 	}
 	return names
@@ -215,7 +219,8 @@ func RuleNames() []string { return ruleNames[noRule+1:] }
 // which it learns its own namespace. A nil list has all of them.
 func (a *Allow) OpenDomains() (domains []int) {
 	for _, d := range Domains {
-		if n := int(d.Value); a == nil || n == unix.AF_UNIX || a.has(ruleDomains, n) {
+		n := int(d.Value)
+		if n == unix.AF_UNIX || a.refusal(func(a *Allow) Rule { return a.number(ruleDomains, n) }) == noRule {
 			domains = append(domains, n)
 		}
 	}
@@ -229,24 +234,48 @@ type Bounds struct {
 	Namespaces              []string // files
 }
 
-// Bounds are those of this list; a nil list has none.
+// Bounds are those of this list and of those that narrow it; a nil list has none.
 func (a *Allow) Bounds() (b Bounds) {
-	if a == nil {
-		return b
+	for ; a != nil; a = a.narrower {
+		b.LocalPorts = common(b.LocalPorts, a.allPorts(ruleLocalPorts), same)
+		b.RemotePorts = common(b.RemotePorts, a.allPorts(ruleRemotePorts), same)
+		if a.given[rulePaths] {
+			b.Paths = common(b.Paths, a.directories(), strings.HasPrefix)
+		}
+		if a.given[ruleNamespaces] {
+			b.Namespaces = common(b.Namespaces, append([]string{}, a.names[ruleNamespaces]...), same)
+		}
 	}
-	b.LocalPorts, b.RemotePorts = a.allPorts(ruleLocalPorts), a.allPorts(ruleRemotePorts)
-	if a.given[rulePaths] {
-		b.Paths = []string{}
-		for _, p := range a.paths {
-			if dir := p.text[:strings.LastIndexByte(p.text, '/')+1]; !p.abstract {
-				b.Paths = append(b.Paths, dir)
+	return b
+}
+
+func same[E comparable](one, other E) bool { return one == other }
+
+// common are the elements of either list that are within one of the other; nil is a list of all there are.
+func common[E comparable](one, other []E, within func(element, whole E) bool) []E {
+	if one == nil || other == nil {
+		return append(one, other...)
+	}
+	both := []E{}
+	for _, lists := range [][2][]E{{one, other}, {other, one}} {
+		for _, e := range lists[0] {
+			if !slices.Contains(both, e) && slices.ContainsFunc(lists[1], func(whole E) bool { return within(e, whole) }) {
+				both = append(both, e)
 			}
 		}
 	}
-	if a.given[ruleNamespaces] {
-		b.Namespaces = append([]string{}, a.names[ruleNamespaces]...)
+	return both
+}
+
+// directories are those of the paths.
+func (a *Allow) directories() []string {
+	all := []string{}
+	for _, p := range a.paths {
+		if !p.abstract {
+			all = append(all, p.text[:strings.LastIndexByte(p.text, '/')+1])
+		}
 	}
-	return b
+	return all
 }
 
 func (a *Allow) allPorts(r Rule) (all []uint16) {

@@ -30,36 +30,39 @@ func (l *Loop) against(r Rule, call guardedCall, socket uint64, wanted func() st
 	return Code(unix.EACCES)
 }
 
-func (l *Loop) mayOpen(domain, typ, proto int) Code {
-	if l.cfg.Allow == nil {
-		return 0
+// refusal is the first rule that something is against, of this list and those that narrow it; a nil list has none. Each list is
+// looked at by itself: a socket that one has to name is named by that one.
+func (a *Allow) refusal(check func(*Allow) Rule) Rule {
+	for ; a != nil; a = a.narrower {
+		if r := check(a); r != noRule {
+			return r
+		}
 	}
-	return l.against(l.cfg.Allow.socket(domain, typ, proto), callOpen, 0, func() string {
+	return noRule
+}
+
+func (l *Loop) mayOpen(domain, typ, proto int) Code {
+	r := l.cfg.Allow.refusal(func(a *Allow) Rule { return a.socket(domain, typ, proto) })
+	return l.against(r, callOpen, 0, func() string {
 		return fmt.Sprintf("domain %d, type %d, protocol %d", domain, typ, proto)
 	})
 }
 
 // mayEnter checks a network namespace, by the path that it is opened by.
 func (l *Loop) mayEnter(netns string) Code {
-	if l.cfg.Allow == nil || l.cfg.Allow.named(ruleNamespaces, netns) {
-		return 0
-	}
-	return l.against(ruleNamespaces, callOpen, 0, func() string { return netns })
+	r := l.cfg.Allow.refusal(func(a *Allow) Rule { return a.name(ruleNamespaces, netns) })
+	return l.against(r, callOpen, 0, func() string { return netns })
 }
 
 func (s *Socket) mayBind(sa *Sockaddr) Code {
-	a := s.loop.cfg.Allow
-	if a == nil {
-		return 0
-	}
-	return s.loop.against(a.local(s.fd, sa), callBind, s.ID, sa.String)
+	r := s.loop.cfg.Allow.refusal(func(a *Allow) Rule { return a.local(s.fd, sa) })
+	return s.loop.against(r, callBind, s.ID, sa.String)
 }
 
 // mayListen checks what listen(2) does to a socket that nobody has bound here: it takes a port of the kernel's choice, or stays at
 // that of the descriptor.
 func (s *Socket) mayListen() Code {
-	a := s.loop.cfg.Allow
-	if a == nil || s.bound || !isInet(s.domain) {
+	if s.loop.cfg.Allow == nil || s.bound || !isInet(s.domain) {
 		return 0
 	}
 	sa := &s.loop.scratch
@@ -70,7 +73,8 @@ func (s *Socket) mayListen() Code {
 	default:
 		sa.SetInet6([16]byte{}, 0, 0, 0)
 	}
-	return s.loop.against(a.local(s.fd, sa), callListen, s.ID, sa.String)
+	r := s.loop.cfg.Allow.refusal(func(a *Allow) Rule { return a.local(s.fd, sa) })
+	return s.loop.against(r, callListen, s.ID, sa.String)
 }
 
 // maySend checks where a connect or a send goes: once, before it is tried or waits for its turn.
@@ -78,14 +82,14 @@ func (l *Loop) maySend(o *Op) Code {
 	if o.To == nil && len(o.Ctrl) == 0 {
 		return 0
 	}
-	a, s := l.cfg.Allow, o.sock
+	allow, s := l.cfg.Allow, o.sock
 	call := guardedCalls[o.Kind]
 	if o.To != nil {
-		if r := a.remote(s.fd, o.To); r != noRule {
+		if r := allow.refusal(func(a *Allow) Rule { return a.remote(s.fd, o.To) }); r != noRule {
 			return l.against(r, call, s.ID, o.To.String)
 		}
 	}
-	if r := a.control(s.fd, o.Ctrl); r != noRule {
+	if r := allow.refusal(func(a *Allow) Rule { return a.control(s.fd, o.Ctrl) }); r != noRule {
 		return l.against(r, call, s.ID, func() string { return fmt.Sprintf("control messages %x", o.Ctrl) })
 	}
 	return 0
@@ -93,15 +97,12 @@ func (l *Loop) maySend(o *Op) Code {
 
 // Permit tells by 0 that an option may be set, or asked for.
 func (s *Socket) Permit(level, number int, value []byte, set bool) Errno {
-	a := s.loop.cfg.Allow
-	if a == nil {
-		return 0
-	}
 	call := callGetOption
 	if set {
 		call = callSetOption
 	}
-	return Errno(s.loop.against(a.option(s.fd, level, number, value, set), call, s.ID, func() string {
+	r := s.loop.cfg.Allow.refusal(func(a *Allow) Rule { return a.option(s.fd, level, number, value, set) })
+	return Errno(s.loop.against(r, call, s.ID, func() string {
 		return describe(optionChecks, level, number, value)
 	}))
 }
@@ -118,8 +119,20 @@ func (a *Allow) first(rules ...Rule) Rule {
 
 func (a *Allow) has(r Rule, n int) bool { return !a.given[r] || slices.Contains(a.numbers[r], n) }
 
-func (a *Allow) named(r Rule, name string) bool {
-	return !a.given[r] || slices.Contains(a.names[r], name)
+// number is the rule if it is given and does not have this.
+func (a *Allow) number(r Rule, n int) Rule {
+	if a.has(r, n) {
+		return noRule
+	}
+	return r
+}
+
+// name is the rule if it is given and does not name this.
+func (a *Allow) name(r Rule, name string) Rule {
+	if a.given[r] && !slices.Contains(a.names[r], name) {
+		return r
+	}
+	return noRule
 }
 
 // isInet tells whether the addresses and ports of a domain can be looked at.
@@ -321,8 +334,8 @@ func (a *Allow) deviceNamed(name []byte) Rule {
 // descriptor checks a descriptor that others have made a socket, and what they have done with it: what it is, its
 // namespace, the peer of a connection or else its address, and the options that the table calls carried.
 func (a *Allow) descriptor(fd int, from string) Rule {
-	if !a.named(ruleDescriptors, from) {
-		return ruleDescriptors
+	if r := a.name(ruleDescriptors, from); r != noRule {
+		return r
 	}
 	domain, e := sysGetInt(fd, unix.SO_DOMAIN)
 	typ, failed := sysGetInt(fd, unix.SO_TYPE)

@@ -268,7 +268,7 @@ func upperLayer(a *Allow, _ int, value []byte) Rule {
 	switch {
 	case name == "":
 		return noRule
-	case a.given[ruleUpperLayers] && a.named(ruleUpperLayers, name):
+	case a.given[ruleUpperLayers] && a.name(ruleUpperLayers, name) == noRule:
 		return noRule
 	}
 	return a.first(ruleUpperLayers, ruleProtocols)

@@ -112,3 +112,60 @@ func TestChecksOfSendsAllocateNothing(t *testing.T) {
 		}
 	}
 }
+
+// A list that is narrowed refuses what either list refuses by itself: what one has to name for the other is not named.
+func TestNarrowedListsRefuseWhatEitherDoes(t *testing.T) {
+	lists := [][]string{
+		{"domains=inet", "domains=packet"}, {"types=raw", "types=stream"}, {"local_ports=80"}, {"protocols=tcp"}, {"upper_layers=tls"},
+		{"options=1:77"}, {"remote_addresses=10.0.0.0/8"}, {"remote_addresses=10.1.0.0/16"}, {"paths=/run/*"}, {"paths=/run/app/*"}, {"namespaces=/run/netns/a"}, {},
+	}
+	to := &Sockaddr{}
+	to.SetInet([4]byte{10, 2, 0, 1}, 80)
+	in := &Sockaddr{}
+	if e := in.SetLocal([]byte("/run/other")); e != 0 {
+		t.Fatal(e)
+	}
+	checks := []func(a *Allow) Rule{
+		func(a *Allow) Rule { return a.socket(unix.AF_PACKET, unix.SOCK_RAW, 0) },
+		func(a *Allow) Rule { return a.socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP) },
+		func(a *Allow) Rule { return a.socket(unix.AF_INET, unix.SOCK_STREAM, 0) },
+		func(a *Allow) Rule { return a.option(-1, unix.SOL_SOCKET, 1<<20, nil, true) },
+		func(a *Allow) Rule { return a.option(-1, unix.SOL_TCP, unix.TCP_ULP, []byte("tls\x00"), true) },
+		func(a *Allow) Rule { return a.remote(-1, to) },
+		func(a *Allow) Rule { return a.local(-1, in) },
+		func(a *Allow) Rule { return a.name(ruleNamespaces, "/run/netns/b") },
+	}
+	refused := 0
+	for _, wide := range lists {
+		for _, narrow := range lists {
+			both := allowing(t, wide...)
+			both.Narrow(allowing(t, narrow...))
+			for i, check := range checks {
+				either := check(allowing(t, wide...)) != noRule || check(allowing(t, narrow...)) != noRule
+				if got := both.refusal(check) != noRule; got != either {
+					t.Errorf("check %d of %v narrowed by %v: refused %v", i, wide, narrow, got)
+				}
+				if either {
+					refused++
+				}
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+	a := allowing(t, "local_ports=1-4", "paths=/run/*", "paths=/tmp/a/*", "domains=inet")
+	a.Narrow(allowing(t, "local_ports=3-9", "remote_ports=5", "paths=/run/app/*", "paths=/tmp/*", "domains=inet", "domains=inet6"))
+	b := a.Bounds()
+	slices.Sort(b.Paths)
+	if !slices.Equal(b.LocalPorts, []uint16{3, 4}) || !slices.Equal(b.RemotePorts, []uint16{5}) ||
+		!slices.Equal(b.Paths, []string{"/run/app/", "/tmp/a/"}) || b.Namespaces != nil {
+		t.Errorf("%+v", b)
+	}
+	if got := a.OpenDomains(); !slices.Equal(got, []int{unix.AF_UNIX, unix.AF_INET}) && !slices.Equal(got, []int{unix.AF_INET, unix.AF_UNIX}) {
+		t.Errorf("%v", got)
+	}
+	if got := a.Rules(); !slices.Equal(got, []string{"domains", "local_ports", "remote_ports", "paths"}) {
+		t.Errorf("%v", got)
+	}
+}

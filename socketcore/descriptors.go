@@ -181,7 +181,7 @@ func (t *fdTable) open(fd int, dup bool, allow *Allow) (int, Rule, Code) {
 		if r.receiver != 0 {
 			from = fromMessages
 		}
-		if rule := allow.descriptor(fd, from); rule != noRule {
+		if rule := allow.refusal(func(a *Allow) Rule { return a.descriptor(fd, from) }); rule != noRule {
 			return -1, rule, 0
 		}
 	}

@@ -53,6 +53,8 @@ func main() {
 	flag.Var(&keep.capabilities, "capabilities", "capabilities(7) to keep, separated by commas; all without this flag")
 	var allow socketcore.Allow
 	flag.Var(&allow, "allow", "RULE=ELEMENT: sockets may be used for this; RULE: for nothing that RULE is about, unless there are elements")
+	var narrow socketcore.Allow
+	flag.Var(&narrow, "narrow", "as -allow: what that allows has to be allowed by this, too")
 	flag.BoolVar(&keep.filter, "system-call-filter", false, "let the kernel refuse system calls that the helper never makes")
 	flag.BoolVar(&keep.landlock, "landlock", false, "let the kernel keep what -allow says of paths, namespaces and ports of TCP, and refuse all other files")
 	showVersion := flag.Bool("version", false, "print the version and exit")
@@ -78,6 +80,9 @@ func main() {
 	cfg := dispatch.Config{
 		Version: version, Loops: *loops, Spin: time.Duration(*spin) * time.Microsecond,
 		Window: *window, ParkedLimit: *parked, SendAhead: *ahead, FrameLimit: *frames, MessageLimit: *messages, Limits: limits,
+	}
+	if len(narrow.Rules()) > 0 {
+		allow.Narrow(&narrow)
 	}
 	if len(allow.Rules()) > 0 {
 		cfg.Allow, keep.allow = &allow, &allow

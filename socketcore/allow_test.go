@@ -116,8 +116,18 @@ func TestChecksOfSendsAllocateNothing(t *testing.T) {
 // A list that is narrowed refuses what either list refuses by itself: what one has to name for the other is not named.
 func TestNarrowedListsRefuseWhatEitherDoes(t *testing.T) {
 	lists := [][]string{
-		{"domains=inet", "domains=packet"}, {"types=raw", "types=stream"}, {"local_ports=80"}, {"protocols=tcp"}, {"upper_layers=tls"},
-		{"options=1:77"}, {"remote_addresses=10.0.0.0/8"}, {"remote_addresses=10.1.0.0/16"}, {"paths=/run/*"}, {"paths=/run/app/*"}, {"namespaces=/run/netns/a"}, {},
+		{"domains=inet", "domains=packet"},
+		{"types=raw", "types=stream"},
+		{"local_ports=80"},
+		{"protocols=tcp"},
+		{"upper_layers=tls"},
+		{"options=1:77"},
+		{"remote_addresses=10.0.0.0/8"},
+		{"remote_addresses=10.1.0.0/16"},
+		{"paths=/run/*"},
+		{"paths=/run/app/*"},
+		{"namespaces=/run/netns/a"},
+		{},
 	}
 	to := &Sockaddr{}
 	to.SetInet([4]byte{10, 2, 0, 1}, 80)

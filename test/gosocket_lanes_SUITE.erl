@@ -5,48 +5,20 @@
     death_of_a_helper_takes_its_lane_only/1,
     a_dead_lane_leaves_immediates_behind/1,
     start_tells_what_is_wrong/1,
-    stop_answers_everybody_who_waits/1
+    stop_answers_everybody_who_waits/1,
+    accepted_sockets_stay_with_their_listener/1,
+    sockets_are_spread_over_several_default_lanes/1,
+    descriptors_belong_to_one_helper/1,
+    descriptors_of_several_default_lanes_say_whose_they_are/1,
+    names_end_with_stop_only/1,
+    many_start_one_lane/1,
+    lanes_are_seen/1
 ]).
+
+-import(gosocket_test_lanes, [pair_in/1, echo/1, helper/1, with_lane/2]).
 
 -define(OURS, gosocket_test_lib:cases(?MODULE)).
 -include("gosocket_test.hrl").
-
-%% ---- Echo in a lane
-
--spec pair_in(gosocket_lanes:name()) -> {socket(), socket()}.
-pair_in(Name) ->
-    {ok, Listener} = ?S:open(inet, stream, tcp, #{lane => Name}),
-    {ok, Port} = ?S:bind(Listener, loopback),
-    ok = ?S:listen(Listener),
-    {ok, Client} = ?S:open(inet, stream, tcp, #{lane => Name}),
-    ok = ?S:connect(Client, #{family => inet, addr => loopback, port => Port}),
-    {ok, Server} = ?S:accept(Listener, ?PATIENCE),
-    ok = ?S:close(Listener),
-    {Client, Server}.
-
--spec echo({socket(), socket()}) -> ok.
-echo({Client, Server}) ->
-    ok = ?S:send(Client, <<"echo">>),
-    {ok, Bytes} = ?S:recv(Server, 4, ?PATIENCE),
-    ok = ?S:send(Server, Bytes),
-    {ok, <<"echo">>} = ?S:recv(Client, 4, ?PATIENCE),
-    ok.
-
--spec helper(gosocket_lanes:name()) -> pos_integer() | undefined.
-helper(Name) ->
-    maps:get(helper, gosocket_lanes:info(Name)).
-
--spec with_lane(gosocket_lanes:settings(), fun((atom()) -> term())) -> ok.
-with_lane(Settings, Test) ->
-    Name = list_to_atom("lane" ++ unique()),
-    {ok, Lane} = gosocket_lanes:start(Name, Settings),
-    true = is_process_alive(Lane),
-    try
-        Test(Name)
-    after
-        _ = gosocket_lanes:stop(Name)
-    end,
-    ok.
 
 %% What has come so far.
 -spec messages() -> [term()].
@@ -150,4 +122,204 @@ stop_answers_everybody_who_waits(_) ->
         [kill(Actor) || {Actor, _} <- Selects],
         ?assertEqual({error, {no_lane, Name}}, gosocket_lanes:stop(Name)),
         ?assertEqual({error, {no_lane, Name}}, ?S:open(inet, stream, tcp, #{lane => Name}))
+    end).
+
+%% ---- Which lane a socket is of
+
+-spec fd(socket()) -> non_neg_integer().
+fd(Socket) ->
+    {ok, FD} = ?S:getopt(Socket, otp, fd),
+    FD.
+
+%% The kernel knows whose it is.
+-spec is_of(socket(), gosocket_lanes:name()) -> boolean().
+is_of(Socket, Name) ->
+    {ok, Cookie} = ?S:getopt(Socket, 1, {57, 8}),   % SO_COOKIE: one for each socket of the machine
+    {ok, Twin} = ?S:open(fd(Socket), #{lane => Name, use_registry => false}),
+    Found = ?S:getopt(Twin, 1, {57, 8}),
+    ok = ?S:close(Twin),
+    Found =:= {ok, Cookie}.
+
+-spec accepted_sockets_stay_with_their_listener(config()) -> term().
+accepted_sockets_stay_with_their_listener(_) ->
+    with_lane(#{}, fun(Name) ->
+        {Client, Server} = Pair = pair_in(Name),
+        ?assertEqual([Name, Name], [gosocket_names:of_socket(Socket) || Socket <- [Client, Server]]),
+        ?assert(is_of(Server, Name)),
+        {ok, Beside} = ?S:open(inet, dgram, udp, #{lane => Server}),
+        ?assertEqual(Name, gosocket_names:of_socket(Beside)),
+        ?assert(is_of(Beside, Name)),
+        close([Beside | tuple_to_list(Pair)])
+    end).
+
+%% ---- Several default lanes
+
+-spec with_default_lanes(pos_integer(), fun(() -> term())) -> term().
+with_default_lanes(Count, Test) ->
+    ok = application:set_env(gosocket, default_lanes, Count),
+    try
+        Test()
+    after
+        [_ = gosocket_lanes:stop({default, N}) || N <- lists:seq(2, Count)],
+        ok = application:unset_env(gosocket, default_lanes)
+    end.
+
+-spec sockets_are_spread_over_several_default_lanes(config()) -> term().
+sockets_are_spread_over_several_default_lanes(_) ->
+    with_default_lanes(3, fun() ->
+        Openers = [actor() || _ <- lists:seq(1, 40)],
+        Open = fun() -> {ok, Socket} = ?S:open(inet, stream), Socket end,
+        Sockets = [{run(Opener, Open), run(Opener, Open)} || Opener <- Openers],
+        Lanes = [{gosocket_names:of_socket(A), gosocket_names:of_socket(B)} || {A, B} <- Sockets],
+        %% those of one opener are together
+        ?assertEqual([], [Both || {A, B} = Both <- Lanes, A =/= B]),
+        Each = [length([1 || {Name, _} <- Lanes, Name =:= {default, N}]) || N <- [1, 2, 3]],
+        ?assertEqual({40, []}, {lists:sum(Each), [Few || Few <- Each, Few < 5]}),
+        ?assertEqual([{default, 1}, {default, 2}, {default, 3}], gosocket_lanes:which()),
+        ?assertEqual(3, length(lists:usort([helper(Name) || Name <- gosocket_lanes:which()]))),
+        %% all are the node's sockets
+        ?assertEqual([], [Socket || {A, B} <- Sockets, Socket <- [A, B]] -- ?S:which_sockets()),
+        %% and the death of one is not that of another
+        signal("KILL", helper({default, 2})),
+        [?assertEqual({Name, closed}, {Name, element(2, ?S:sockname(A))}) || {{A, _}, {{default, 2} = Name, _}} <- lists:zip(Sockets, Lanes)],
+        [?assertMatch({_, {ok, _}}, {Name, ?S:sockname(A)}) || {{A, _}, {Name, _}} <- lists:zip(Sockets, Lanes), Name =/= {default, 2}],
+        [kill(Opener) || Opener <- Openers]
+    end),
+    ?assertEqual([default], gosocket_lanes:which()).
+
+%% ---- Descriptors
+
+-spec descriptors_belong_to_one_helper(config()) -> term().
+descriptors_belong_to_one_helper(_) ->
+    with_lane(#{}, fun(Name) ->
+        {ok, Ours} = ?S:open(inet, dgram),
+        {ok, Theirs} = ?S:open(inet, dgram, udp, #{lane => Name}),
+        [?assert(is_of(Socket, Lane)) || {Socket, Lane} <- [{Ours, default}, {Ours, Ours}, {Theirs, Name}, {Theirs, Theirs}]],
+        {ok, Twin} = ?S:open(fd(Theirs), #{lane => Theirs}),
+        ?assertEqual(Name, gosocket_names:of_socket(Twin)),
+        %% no socket of another run of the lane says whose it is now
+        signal("KILL", helper(Name)),
+        wait_until(fun() -> helper(Name) =:= undefined end),
+        {ok, New} = ?S:open(inet, dgram, udp, #{lane => Name}),
+        ?assertEqual({error, closed}, ?S:open(fd(New), #{lane => Theirs})),
+        ?assertError(badarg, ?S:open(0, #{lane => "name"})),
+        close([Ours, New])
+    end),
+    %% the VM's need no word, but may go to any lane
+    with_lane(#{}, fun(Name) ->
+        {ok, Udp} = gen_udp:open(0, [{ip, {127, 0, 0, 1}}]),
+        {ok, FD} = inet:getfd(Udp),
+        {ok, Adopted} = ?S:open(FD, #{holder => vm, lane => Name}),
+        ?assertEqual(Name, gosocket_names:of_socket(Adopted)),
+        close([Adopted]),
+        ok = gen_udp:close(Udp)
+    end).
+
+%% Of messages that carry descriptors, and of open: each way to say whose one is.
+-spec descriptors_of_several_default_lanes_say_whose_they_are(config()) -> term().
+descriptors_of_several_default_lanes_say_whose_they_are(_) ->
+    Send = fun(Carrier, Level, Type, Said) ->
+        {ok, Sent} = ?S:open(inet, dgram, udp, #{lane => Carrier}),
+        Control = Said#{level => Level, type => Type, data => <<(fd(Sent)):32/native>>},
+        Answer = ?S:sendmsg(Carrier, #{iov => [<<"x">>], ctrl => [Control]}),
+        close([Sent]),
+        Answer
+    end,
+    Pair = fun(Name) ->
+        {ok, Listener} = ?S:open(local, stream, default, #{lane => Name}),
+        Address = abstract(),
+        {ok, _} = ?S:bind(Listener, Address),
+        ok = ?S:listen(Listener),
+        {ok, Client} = ?S:open(local, stream, default, #{lane => Name}),
+        ok = ?S:connect(Client, Address),
+        {ok, Server} = ?S:accept(Listener),
+        close([Listener]),
+        {Client, Server}
+    end,
+    {A, B} = Pair(default),
+    ?assertEqual([ok, ok, ok], [Send(A, socket, rights, Said) || Said <- [#{}, #{lane => default}, #{lane => A}]]),
+    with_lane(#{}, fun(Name) ->
+        {C, D} = Pair(Name),
+        ?assertEqual([ok, ok, ok], [Send(C, socket, rights, Said) || Said <- [#{}, #{lane => Name}, #{lane => D}]]),
+        Kinds = [{socket, rights}, {1, rights}, {socket, 1}, {1, 1}],
+        [?assertEqual({Kind, Said, {error, einval}}, {Kind, Said, Send(C, Level, Type, Said)})
+         || {Level, Type} = Kind <- Kinds, Said <- [#{lane => default}, #{lane => A}, #{lane => nobody}, #{lane => "nothing"}]],
+        with_default_lanes(2, fun() ->
+            [Own, Other] = case gosocket_names:of_socket(A) of
+                               {default, 1} -> [{default, 1}, {default, 2}];
+                               {default, 2} -> [{default, 2}, {default, 1}]
+                           end,
+            {E, _} = Pair(Other),
+            [?assertEqual({Kind, Said, {error, einval}}, {Kind, Said, Send(A, Level, Type, Said)})
+             || {Level, Type} = Kind <- Kinds, Said <- [#{}, #{lane => default}, #{lane => Other}, #{lane => E}, #{lane => Name}, #{lane => C}]],
+            ?assertEqual([ok, ok, ok, ok], [Send(A, Level, Type, #{lane => Said}) || {Level, Type} <- [{socket, rights}, {1, 1}], Said <- [Own, B]]),
+            ?assertEqual([ok, ok, {error, einval}], [Send(C, socket, rights, Said) || Said <- [#{lane => Name}, #{lane => C}, #{}]]),
+            ?assertEqual([{error, einval}, {error, einval}, {error, {no_lane, {default, 3}}}],
+                         [?S:open(fd(A), Opts) || Opts <- [#{}, #{lane => default}, #{lane => {default, 3}}]]),
+            [begin
+                 {ok, Twin} = ?S:open(fd(A), #{lane => Said}),
+                 ?assertEqual(Own, gosocket_names:of_socket(Twin)),
+                 close([Twin])
+             end || Said <- [Own, A, B]],
+            %% what a message has brought is of the socket that it came through
+            {ok, #{ctrl := [#{type := rights, data := <<Received:32/native>>}]}} = ?S:recvmsg(B),
+            {ok, Taken} = ?S:open(Received, #{lane => B, dup => false}),
+            ?assertEqual(Own, gosocket_names:of_socket(Taken)),
+            close([Taken, E])
+        end),
+        close([C, D])
+    end),
+    close([A, B]).
+
+%% ---- Names
+
+-spec names_end_with_stop_only(config()) -> term().
+names_end_with_stop_only(_) ->
+    with_lane(#{send_ahead => 4096}, fun(Name) ->
+        signal("KILL", helper(Name)),
+        wait_until(fun() -> helper(Name) =:= undefined end),
+        ?assertNot(lists:member(Name, gosocket_lanes:which())),
+        %% it has its settings still
+        {error, {already_started, Lane}} = gosocket_lanes:start(Name, #{}),
+        {ok, Socket} = ?S:open(inet, stream, tcp, #{lane => Name}),
+        ?assertMatch(#{pid := Lane}, gosocket_lanes:info(Name)),
+        ?assertEqual({ok, 4096}, ?S:getopt(Socket, otp, send_ahead)),
+        ok = gosocket_lanes:stop(Name),
+        {ok, _} = gosocket_lanes:start(Name, #{}),
+        {ok, Other} = ?S:open(inet, stream, tcp, #{lane => Name}),
+        ?assertEqual({{ok, 0}, {error, closed}}, {?S:getopt(Other, otp, send_ahead), ?S:sockname(Socket)})
+    end),
+    %% more of them, one after the other, than there is room for at a time
+    Before = persistent_term:info(),
+    [begin
+         {ok, _} = gosocket_lanes:start(again, #{spin_us => 0}),
+         ok = gosocket_lanes:stop(again)
+     end || _ <- lists:seq(1, 200)],
+    ?assertEqual([default], gosocket_lanes:which()),
+    ?assert(maps:get(count, persistent_term:info()) - maps:get(count, Before) =< 2 * 192).
+
+%% All at once: one of them does, the others hear of that one.
+-spec many_start_one_lane(config()) -> term().
+many_start_one_lane(_) ->
+    Name = list_to_atom("lane" ++ unique()),
+    Results = [result(Call) || Call <- [start(fun() -> gosocket_lanes:start(Name, #{spin_us => N}) end) || N <- lists:seq(1, 20)]],
+    [Lane] = [Lane || {ok, Lane} <- Results],
+    ?assertEqual([{error, {already_started, Lane}}], lists:usort(Results -- [{ok, Lane}])),
+    ok = gosocket_lanes:stop(Name).
+
+-spec lanes_are_seen(config()) -> term().
+lanes_are_seen(_) ->
+    with_lane(#{}, fun(Name) ->
+        {ok, Ours} = ?S:open(inet, dgram),
+        {ok, Theirs} = ?S:open(inet, dgram, udp, #{lane => Name}),
+        ?assertEqual([Theirs, Ours], [Socket || Socket <- ?S:which_sockets(), Socket =:= Ours orelse Socket =:= Theirs]),
+        ?assertMatch(#{num_sockets := 1, name := Name, protections := #{no_new_privs := true}}, gosocket_lanes:info(Name)),
+        ct:capture_start(),
+        ok = ?S:i(self()),
+        ok = ?S:i([fd, lane]),
+        ct:capture_stop(),
+        Rows = [string:lexemes(Line, " ") || Line <- string:lexemes(lists:append(ct:capture_get([])), "\n")],
+        ?assertMatch(["Lane", "FD" | _], hd(Rows)),
+        [?assert(lists:member([integer_to_list(fd(Socket)), lists:flatten(io_lib:format("~tw", [Lane]))], Rows)) || {Socket, Lane} <- [{Ours, default}, {Theirs, Name}]],
+        close([Ours, Theirs])
     end).

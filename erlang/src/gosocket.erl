@@ -61,8 +61,9 @@ open(FD) -> erlang:error(badarg, [FD]).
 %% `getopt(Socket, otp, fd)' gives it or a control message brings it, and is duplicated unless `dup' is
 %% `false': then it is shared, or taken from the socket that it came through. With `holder => vm' it is one of
 %% the VM's, of which the helper gets a duplicate. Fails with `enotsup' when neither the system nor this OTP
-%% has a way for that, and with `timeout' when it was sent but did not arrive.
--spec open(FD :: integer(), openfd_opts()) -> opened(timed_reason());
+%% has a way for that, and with `timeout' when it was sent but did not arrive. A number means something to one helper only: `lane'
+%% says whose it is, by a lane's name or a socket of it. With several default lanes that has to be said, it is `einval' otherwise.
+-spec open(FD :: integer(), openfd_opts()) -> opened(timed_reason() | {no_lane, gosocket_lanes:name()});
           (domain(), type()) -> opened(reason()).
 open(FD, Opts) when ?IS_INT32(FD), is_map(Opts) ->
     gosocket_fd:open(FD, maps:with([domain, type, protocol, dup, holder, lane, debug, use_registry], Opts));
@@ -80,7 +81,8 @@ open(Domain, Type, Protocol) ->
 %% and with a POSIX code when the helper cannot: `enotsup' off Linux. `netns' opens the socket in another network namespace, by
 %% its path or its name in `/var/run/netns': `enoent' when it is not there, `einval' when it is none,
 %% `eperm' when the helper may not (CAP_SYS_ADMIN).
--spec open(domain(), type(), default | protocol(), open_opts()) -> opened(reason()).
+%% `lane' opens it in the lane with that name ({@link gosocket_lanes}), or in that of another socket; `{no_lane, Name}' when there is none.
+-spec open(domain(), type(), default | protocol(), open_opts()) -> opened(reason() | {no_lane, gosocket_lanes:name()}).
 open(Domain, Type, Protocol, Opts) when is_map(Opts) ->
     gosocket_registry:open({open, self(), Domain, Type, Protocol},
                            maps:with([netns, lane, debug, use_registry], Opts));
@@ -224,7 +226,8 @@ sendmsg(Socket, MsgHdr, Timeout) -> sendmsg(Socket, MsgHdr, [], Timeout).
 %% @doc Sends one message with its control messages, or as much of it as a stream takes at once:
 %% `{ok, Remaining}' has the rest. `addr' is for sockets that are not connected; `undefined' stands for none, so
 %% that a message may be sent back as `recvmsg' gave it. More than 1024 parts of the iov are `emsgsize' (parts
-%% of up to 255 bytes in a row count as one), control messages that cannot be encoded `einval'.
+%% of up to 255 bytes in a row count as one), control messages that cannot be encoded `einval'. So are those of type `rights' that say
+%% by `lane', a name or a socket, that the descriptors are of another helper than the socket, or with several default lanes nothing.
 -spec sendmsg(socket(), msghdr(), send_flags(), timeout()) -> msg_sent(timed_reason());
              (socket(), msghdr(), send_flags(), nowait) -> msg_sent(reason()) | select().
 sendmsg({'$socket', S}, #{iov := [_ | _] = Iov} = MsgHdr, Flags, Timeout)
@@ -438,8 +441,8 @@ which_sockets(Filter) -> gosocket_registry:sockets(Filter).
 -spec use_registry(boolean()) -> ok.
 use_registry(Use) when is_boolean(Use) -> gosocket_registry:use(Use).
 
-%% @doc Prints a table of the sockets in the registry, the oldest first, as `inet:i/0' does: descriptor in
-%% the helper, domain, type, protocol, bytes received and sent, owner, both addresses, and the state, which
+%% @doc Prints a table of the sockets in the registry, the oldest first, as `inet:i/0' does: the lane where there are
+%% sockets of several, descriptor in the helper, domain, type, protocol, bytes received and sent, owner, both addresses, and the state, which
 %% is IDLE, BOUND, CONNECTED, LISTENING, ACCEPTING (listening, and processes wait in accept) or CLOSED.
 -spec i() -> ok.
 i() -> gosocket_table:print().

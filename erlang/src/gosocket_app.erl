@@ -23,6 +23,8 @@
 %%     map of the same; default anything. The rules stand in docs/security.md</td></tr>
 %% <tr><td>`system_call_filter', `landlock'</td><td>whether the kernel refuses the helper other system calls than
 %%     it makes, and files and ports beside those of `allow'; default `false'</td></tr>
+%% <tr><td>`lanes'</td><td>lanes with names, a list or map of `{Name, Settings}': {@link gosocket_lanes}</td></tr>
+%% <tr><td>`default_lanes'</td><td>how many lanes there are for sockets that name none, default 1</td></tr>
 %% <tr><td>`use_registry'</td><td>whether sockets are listed by `gosocket:which_sockets/0,1'; default
 %%     `true'. Set by `gosocket:use_registry/1'.</td></tr>
 %% </table>
@@ -37,7 +39,7 @@
 start(_Type, _Args) ->
     case gosocket_sup:start_link() of
         {ok, Sup} ->
-            ok = gosocket_lanes:start_configured(),
+            ok = gosocket_names:start_configured(),
             {ok, Sup};
         ignore -> {error, ignore};
         {error, Reason} -> {error, Reason}

@@ -81,8 +81,8 @@ for_lane(Lane, S, {send, _, Pid, Flags, Timeout, Ref, Size}) ->
     {send, S, Pid, Flags, until(Lane, Timeout), Ref, Size};
 for_lane(Lane, S, {sendto, _, Pid, Dest, Flags, Timeout, Ref, Size}) ->
     {sendto, S, Pid, Dest, Flags, until(Lane, Timeout), Ref, Size};
-for_lane(Lane, S, {sendmsg, _, Pid, Dest, Ctrl, Flags, Timeout, Ref, Size}) ->
-    {sendmsg, S, Pid, Dest, Ctrl, Flags, until(Lane, Timeout), Ref, Size};
+for_lane(Lane, S, {sendmsg, Handle, Pid, Dest, Ctrl, Flags, Timeout, Ref, Size}) ->
+    {sendmsg, S, Pid, Dest, gosocket_fd:control(Ctrl, Handle), Flags, until(Lane, Timeout), Ref, Size};
 for_lane(Lane, S, {accept, _, Pid, Timeout, Ref}) ->
     {accept, S, Pid, until(Lane, Timeout), Ref};
 for_lane(Lane, S, {connect, _, Pid, Dest, Timeout, Ref}) ->

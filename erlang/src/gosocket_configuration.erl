@@ -21,8 +21,6 @@
 %% More would not leave much for lanes with names.
 -define(MOST_DEFAULTS, 64).
 
--include("gosocket_reload.hrl").
-
 %% @doc Those of the variable `lanes', a list or map of `{Name, Settings}', the settings of which are one, too.
 -spec lanes() -> {ok, #{gosocket_lanes:name() => settings()}} | {error, Wrong :: term()}.
 lanes() ->
@@ -48,9 +46,19 @@ lane({default, _}) ->
     {ok, #{}};
 lane(Name) ->
     case lanes() of
-        {ok, #{Name := Settings}} -> {ok, Settings};
+        {ok, #{Name := Settings}} -> checked(Name, Settings);
         {ok, _} -> none;
         {error, Wrong} -> {error, Wrong}
+    end.
+
+%% Values are for the helper and who starts it to judge, as those of the variables are.
+-spec checked(gosocket_lanes:name(), settings()) -> {ok, settings()} | {error, Wrong :: term()}.
+checked(Name, Settings) ->
+    Known = [start | gosocket_helper:settings()],
+    case [Setting || {Setting, Value} <- maps:to_list(Settings),
+                     not lists:member(Setting, Known) orelse Setting =:= start andalso not lists:member(Value, [application, use])] of
+        [] -> {ok, Settings};
+        Wrong -> {error, {lanes, Name, Wrong}}
     end.
 
 %% @doc Those that start with the application.
@@ -74,9 +82,18 @@ defaults() ->
 -spec settings(Configured :: settings(), Given :: settings()) -> settings().
 settings(Configured, Given) ->
     Variables = maps:from_list([{Setting, Value} || Setting <- gosocket_helper:settings() -- ?ASKED,
-                                                    {ok, Value} <- [application:get_env(gosocket, Setting)]]),
+                                                    {ok, Value} <- [variable(Setting)]]),
     Base = maps:merge(Variables, maps:remove(start, Configured)),
     maps:fold(fun narrow/3, Base, Given).
+
+-spec variable(atom()) -> {ok, term()} | undefined.
+variable(helper) ->
+    case os:getenv("GOSOCKET_HELPER") of
+        [_ | _] = Path -> {ok, Path};
+        _ -> application:get_env(gosocket, helper)
+    end;
+variable(Setting) ->
+    application:get_env(gosocket, Setting).
 
 -spec narrow(atom(), term(), settings()) -> settings().
 narrow(capabilities, Names, #{capabilities := Kept} = Base) -> Base#{capabilities := [Name || Name <- Kept, lists:member(Name, Names)]};

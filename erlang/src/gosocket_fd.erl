@@ -8,11 +8,15 @@
 %% takes anything.
 -module(gosocket_fd).
 
--export([open/2]).
+-export([open/2,
+         control/2]).
 
 -define(TIMEOUT, 5000).
 
--type result() :: gosocket:opened(gosocket:timed_reason()).
+-define(SOL_SOCKET, 1).
+-define(SCM_RIGHTS, 1).
+
+-type result() :: gosocket:opened(gosocket:timed_reason() | {no_lane, gosocket_lanes:name()}).
 
 -spec open(FD :: integer(), gosocket:openfd_opts()) -> result().
 open(FD, #{holder := vm} = Opts) ->
@@ -35,10 +39,25 @@ open(FD, Opts) ->
 openfd(FD, #{holder := Vm} = Opts) when Vm =/= helper ->
     gosocket_registry:open({openfd, self(), FD}, Opts);
 openfd(FD, Opts) ->
-    case gosocket_lanes:find_descriptor(Opts) of
+    case gosocket_names:find_descriptor(Opts) of
         {ok, Lane} -> gosocket_registry:open({openfd, self(), FD}, maps:remove(lane, Opts), Lane);
         {error, Reason} -> {error, Reason}
     end.
+
+%% @doc The control messages of a message that this socket is to send, without the word on whose the descriptors in them are. To the
+%% helper of the socket a number that means one of another helper is some other file: what comes in the place of such a message is
+%% none, which makes the call einval. So it is with several default lanes when nothing is said.
+-spec control(Ctrl :: term(), gosocket_handle:handle()) -> term().
+control([#{level := Level, type := Type} = Message | Rest], Handle)
+  when Level =:= socket orelse Level =:= ?SOL_SOCKET, Type =:= rights orelse Type =:= ?SCM_RIGHTS ->
+    case gosocket_names:is_own(Message, {'$socket', Handle}) of
+        true -> [maps:remove(lane, Message) | control(Rest, Handle)];
+        false -> [not_of_this_lane | control(Rest, Handle)]
+    end;
+control([Message | Rest], Handle) ->
+    [Message | control(Rest, Handle)];
+control(End, _Handle) ->
+    End.
 
 -spec from_vm(integer(), map()) -> result().
 from_vm(FD, Opts) ->
@@ -87,5 +106,12 @@ path() ->
 %% The process of the helper that the socket is of.
 -spec helper(gosocket:socket()) -> pos_integer() | undefined.
 helper(Socket) ->
-    {ok, Number} = gosocket_lanes:find(Socket),
-    gosocket_lanes:helper(Number).
+    {ok, Number} = gosocket_names:find(Socket),
+    case gosocket_door:look(Number) of
+        {Lane, _} -> helper_of(gosocket_wait:ask_lane(Lane, info));
+        none -> undefined
+    end.
+
+-spec helper_of(map() | {error, closed}) -> pos_integer() | undefined.
+helper_of(#{helper := OsPid}) -> OsPid;
+helper_of({error, closed}) -> undefined.

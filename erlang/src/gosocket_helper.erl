@@ -76,12 +76,8 @@ launch(Settings, Rules) ->
     end.
 
 -spec path(gosocket_configuration:settings()) -> file:filename_all().
-path(Settings) ->
-    case {os:getenv("GOSOCKET_HELPER"), Settings} of
-        {[_ | _] = Path, _} -> Path;
-        {_, #{helper := Path}} -> Path;
-        _ -> filename:join(priv_dir(), "gosocket")
-    end.
+path(#{helper := Path}) -> Path;
+path(_) -> filename:join(priv_dir(), "gosocket").
 
 %% Modules may be in the path without their application's directory having its usual name.
 -spec priv_dir() -> file:filename_all().

@@ -49,7 +49,7 @@ start_link(Number) ->
 -spec init(pid(), non_neg_integer()) -> no_return().
 init(Parent, Number) ->
     process_flag(trap_exit, true),
-    try gosocket_lanes:enroll(Number) of
+    try gosocket_names:enroll(Number) of
         {ok, Known, Settings} ->
             started(Parent, Number, Known, Settings, gosocket_helper:start(Settings));
         {error, Reason} ->

@@ -15,7 +15,7 @@
 %% @doc An open call without its options; anything but a boolean counts as false.
 -spec open(Call :: tuple(), Opts :: map()) -> {ok, gosocket:socket()} | {error, term()}.
 open(Call, Opts) ->
-    case gosocket_lanes:find(maps:get(lane, Opts, default)) of
+    case gosocket_names:find(maps:get(lane, Opts, default)) of
         {ok, Lane} -> open(Call, maps:remove(lane, Opts), Lane);
         {error, Reason} -> {error, Reason}
     end.
@@ -23,7 +23,7 @@ open(Call, Opts) ->
 %% @doc In the lane of this number.
 -spec open(Call :: tuple(), Opts :: map(), Lane :: non_neg_integer()) -> {ok, gosocket:socket()} | {error, term()}.
 open(Call, Opts, Lane) ->
-    Registered = maps:get(use_registry, maps:merge(gosocket_lanes:own(Lane), Opts), use()) =:= true,
+    Registered = maps:get(use_registry, maps:merge(gosocket_names:own(Lane), Opts), use()) =:= true,
     gosocket_wait:open(open, erlang:append_element(Call, Opts#{use_registry => Registered}), Registered, Lane).
 
 -spec use() -> boolean().
@@ -38,7 +38,7 @@ use(Use) ->
 %% it once it can be told.
 -spec debug(Lane :: non_neg_integer()) -> {debug, All :: boolean(), Sockets :: boolean()}.
 debug(Lane) ->
-    Own = gosocket_lanes:own(Lane),
+    Own = gosocket_names:own(Lane),
     [All, Sockets] = [is_debug(What) orelse maps:get(What, Own, false) =:= true || What <- [debug, socket_debug]],
     _ = (All orelse Sockets) andalso gosocket_setting:no_copies(gosocket_door:known(Lane)),
     {debug, All, Sockets}.
@@ -50,7 +50,7 @@ is_debug(What) ->
 -spec debug(debug | socket_debug, boolean()) -> ok.
 debug(What, Is) ->
     ok = application:set_env(gosocket, What, Is),
-    lists:foreach(fun({_, Number, Pid}) -> Pid ! {tell, debug(Number)} end, gosocket_lanes:running()).
+    lists:foreach(fun({_, Number, Pid}) -> Pid ! {tell, debug(Number)} end, gosocket_names:running()).
 
 %% @doc Registered sockets, newest first.
 -spec sockets() -> [gosocket:socket()].
@@ -76,7 +76,7 @@ is(Key, Value) ->
 
 -spec all() -> [{Handle :: term(), Registered :: boolean()}].
 all() ->
-    Sockets = [Socket || {_, _, Lane} <- gosocket_lanes:running(), Socket <- sockets_of(Lane)],
+    Sockets = [Socket || {_, _, Lane} <- gosocket_names:running(), Socket <- sockets_of(Lane)],
     [{Handle, Registered} || {Handle, Registered, _Born} <- lists:reverse(lists:keysort(3, Sockets))].
 
 -spec sockets_of(Lane :: pid()) -> [{Handle :: term(), Registered :: boolean(), Born :: integer()}].

@@ -86,39 +86,39 @@ run(What) ->
 
 -spec start(what()) -> term().
 start({lane, Number}) -> started(Number, gosocket_sup:start_lane(Number));
-start({find_lane, Name}) -> gosocket_lanes:know(Name);
-start({new_lane, Name, Settings}) -> added(gosocket_lanes:add(Name, Settings));
+start({find_lane, Name}) -> gosocket_names:know(Name);
+start({new_lane, Name, Settings}) -> added(gosocket_names:add(Name, Settings));
 start({end_lane, Number}) -> ended(Number, gosocket_door:look(Number));
 start({remote, Node}) -> gosocket_nodes:start_remote(Node).
 
+%% Of those who start a lane at the same time the first one has it, whoever starts the process.
 -spec added({new | already, Number :: non_neg_integer()} | {error, atom()}) -> new_lane().
 added({_, Number} = Added) when is_integer(Number) ->
-    case {Added, gosocket_sup:start_lane(Number)} of
-        {{new, _}, {ok, Lane}} when is_pid(Lane) -> {ok, Lane, Number};
-        {_, Started} -> not_new(started(Number, Started), Added)
-    end;
+    new(Added, started(Number, gosocket_sup:start_lane(Number)));
 added({error, Reason}) ->
     {error, Reason}.
 
--spec not_new({ok, pid()} | {error, atom()}, {new | already, Number :: non_neg_integer()}) -> new_lane().
-not_new({ok, Lane}, _Added) ->
+-spec new({new | already, Number :: non_neg_integer()}, {ok, pid()} | {error, atom()}) -> new_lane().
+new({new, Number}, {ok, Lane}) ->
+    {ok, Lane, Number};
+new({already, _}, {ok, Lane}) ->
     {error, {already_started, Lane}};
-not_new(Error, {new, Number}) ->
-    gosocket_lanes:remove(Number),
-    gosocket_lanes:removed(Number),
+new({new, Number}, Error) ->
+    gosocket_names:remove(Number),
+    gosocket_names:removed(Number),
     Error;
-not_new(Error, {already, _}) ->
+new({already, _}, Error) ->
     Error.
 
 -spec ended(Number :: non_neg_integer(), {pid(), term()} | none) -> ok.
 ended(Number, Running) ->
-    gosocket_lanes:remove(Number),
+    gosocket_names:remove(Number),
     gosocket_sup:end_lane(Number),
     case Running of
         {Lane, _} -> gosocket_guardian:await_gone(Lane);
         none -> ok
     end,
-    gosocket_lanes:removed(Number).
+    gosocket_names:removed(Number).
 
 -spec started(non_neg_integer(), supervisor:startchild_ret()) -> {ok, pid()} | {error, atom()}.
 started(_Number, {ok, Lane}) when is_pid(Lane) ->

@@ -59,6 +59,6 @@ end_lane(Number) ->
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     Guardian = #{id => gosocket_guardian, start => {gosocket_guardian, start_link, []}},
-    Lanes = #{id => gosocket_lanes, start => {gosocket_lanes, start_link, []}},
+    Lanes = #{id => gosocket_names, start => {gosocket_names, start_link, []}},
     Nodes = #{id => gosocket_nodes, start => {gosocket_nodes, start_link, []}},
     {ok, {#{strategy => rest_for_one, intensity => ?RESTARTS, period => 1}, [Guardian, Lanes, Nodes]}}.

@@ -18,7 +18,7 @@ is(Keys) ->
 
 -spec ask(supports | is_supported, keys(), Default) -> Default | term().
 ask(Call, Keys, Default) ->
-    case gosocket_lanes:find(default) of
+    case gosocket_names:find(default) of
         {ok, Lane} -> ask(Call, Keys, Default, Lane);
         {error, _} -> Default
     end.

@@ -9,7 +9,7 @@
 
 -spec print() -> ok.
 print() ->
-    print(?FIELDS).
+    print_all(gosocket_registry:sockets()).
 
 %% @doc Rows are in the order in which the sockets were opened.
 -spec print(Fields | Filter) -> ok when
@@ -18,7 +18,15 @@ print() ->
 print(Fields) when is_list(Fields) ->
     print(Fields, gosocket_registry:sockets());
 print(Filter) ->
-    print(?FIELDS, gosocket_registry:sockets(Filter)).
+    print_all(gosocket_registry:sockets(Filter)).
+
+%% With their lanes, where these are several.
+-spec print_all([gosocket:socket()]) -> ok.
+print_all(Sockets) ->
+    case lists:usort([gosocket_names:of_socket(Socket) || Socket <- Sockets]) -- [default] of
+        [] -> print(?FIELDS, Sockets);
+        _ -> print([lane | ?FIELDS], Sockets)
+    end.
 
 -spec print([gosocket:table_field()], [gosocket:socket()]) -> ok.
 print(Fields, Sockets) ->
@@ -38,6 +46,7 @@ line(Row, Widths) ->
     [string:trim(lists:join(" ", Padded), trailing), $\n].
 
 -spec title(gosocket:table_field()) -> string().
+title(lane) -> "Lane";
 title(fd) -> "FD";
 title(domain) -> "Domain";
 title(type) -> "Type";
@@ -60,6 +69,7 @@ cell(fd, Socket, _) ->
         {ok, FD} -> integer_to_list(FD);
         {error, _} -> ""
     end;
+cell(lane, Socket, _) -> lists:flatten(io_lib:format("~tw", [gosocket_names:of_socket(Socket)]));
 cell(recv, _, #{counters := #{read_byte := Bytes}}) -> integer_to_list(Bytes);
 cell(sent, _, #{counters := #{write_byte := Bytes}}) -> integer_to_list(Bytes);
 cell(owner, _, #{ctrl := Owner}) -> text(Owner);

@@ -231,7 +231,8 @@
       | #{level := ipv6, type := integer(), data := binary()}
       | #{level := udp | integer(), type := integer(), data := binary()}.
 -type cmsghdr_send() ::
-        #{level := socket, type := timestamp | rights | credentials | integer(), data := binary()}
+        #{level := socket, type := timestamp | credentials | integer(), data := binary()}
+      | #{level := socket, type := rights, data := binary(), lane => lane()}
       | #{level := socket, type := timestamping, data := [atom()] | binary()}
       | #{level := ip, type := tos, data := ip_tos() | binary()}
       | #{level := ip, type := ttl, data := integer() | binary()}
@@ -310,4 +311,4 @@
                            | {udp, [{udp_socket_option() | atom(), boolean()}]}
                            | {sctp, [{sctp_socket_option() | atom(), boolean()}]}].
 
--type table_field() :: fd | domain | type | protocol | recv | sent | owner | local_address | foreign_address | state.
+-type table_field() :: lane | fd | domain | type | protocol | recv | sent | owner | local_address | foreign_address | state.

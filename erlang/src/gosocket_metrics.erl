@@ -27,12 +27,12 @@
 %% @doc Of each lane that runs.
 -spec statistics() -> [{gosocket_lanes:name(), statistics()}].
 statistics() ->
-    [{Name, Statistics} || {Name, Number, Lane} <- gosocket_lanes:running(), #{} = Statistics <- [look(Number, Lane)]].
+    [{Name, Statistics} || {Name, Number, Lane} <- gosocket_names:running(), #{} = Statistics <- [look(Number, Lane)]].
 
 %% @doc Of one; `closed' when it does not run.
 -spec statistics(gosocket_lanes:name()) -> statistics() | {error, closed}.
 statistics(Name) ->
-    case lists:keyfind(Name, 1, gosocket_lanes:running()) of
+    case lists:keyfind(Name, 1, gosocket_names:running()) of
         {Name, Number, Lane} -> look(Number, Lane);
         false -> {error, closed}
     end.

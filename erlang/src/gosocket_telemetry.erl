@@ -34,4 +34,4 @@ stopped(Number, {Lane, Helper}, Born, Reason) ->
 
 -spec metadata(non_neg_integer(), pid(), pos_integer()) -> map().
 metadata(Number, Lane, Helper) ->
-    #{lane => gosocket_lanes:name(Number), pid => Lane, helper => Helper}.
+    #{lane => gosocket_names:name(Number), pid => Lane, helper => Helper}.

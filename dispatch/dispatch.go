@@ -176,13 +176,17 @@ func (x *Dispatcher) requestOnce(d *etf.Decoder, id uint32) bool {
 	}
 	args := &x.args
 	*args = *d
-	name, n, far := callHead(args)
-	row := everyDay(name)
-	if far || row == nil || n != row.least {
+	var row *callRow
+	switch {
+	case args.Match(recvHead):
+		row = &recvRow
+	case args.Match(sendHead):
+		row = &sendRow
+	default:
 		return false
 	}
 	x.stats.calls[row.number]++
-	x.cur = call{x, args, id, n, far, nil, false}
+	x.cur = call{x, args, id, row.least, false, nil, false}
 	c := &x.cur
 	answered := c.serve(row)
 	if c.read {

@@ -17,6 +17,18 @@ func (c *call) operation(kind socketcore.Kind) (*socketcore.Socket, *socketcore.
 	return s, o
 }
 
+// options reads the flags of a receive or send, its time-out and the reference of a select.
+func (c *call) options(o *socketcore.Op, flags []socketcore.Name) verdict {
+	if c.d.Match(plainEnd) {
+		o.Mode, o.Deadline, o.Ref = socketcore.Wait, socketcore.Forever, noReference
+		return accept
+	}
+	bits, v := decodeFlags(c.d, flags)
+	o.Flags = bits
+	c.timing(o)
+	return v
+}
+
 // timing reads what they end with: the time-out and the reference of a select.
 func (c *call) timing(o *socketcore.Op) {
 	c.timeout(o)
@@ -116,10 +128,7 @@ func (c *call) receive(kind socketcore.Kind) {
 	if kind == socketcore.Recvmsg {
 		o.CtrlSize = c.size()
 	}
-	flags, v := decodeFlags(c.d, socketcore.RecvFlags)
-	o.Flags = flags
-	c.timing(o)
-	c.submit(s, o, v)
+	c.submit(s, o, c.options(o, socketcore.RecvFlags))
 }
 
 // size reads a size in bytes; one that no int holds is as good as the largest.
@@ -171,12 +180,10 @@ func (c *call) sendmsg() {
 
 // sendRest reads flags, time-out, size and data, which all sends end with.
 func (c *call) sendRest(s *socketcore.Socket, o *socketcore.Op, v verdict) {
-	flags, bad := decodeFlags(c.d, socketcore.SendFlags)
-	o.Flags = flags
+	bad := c.options(o, socketcore.SendFlags)
 	if v.ok() {
 		v = bad
 	}
-	c.timing(o)
 	o.Total = c.size()
 	switch {
 	case o.Total < math.MaxInt:

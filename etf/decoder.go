@@ -152,6 +152,16 @@ func (d *Decoder) Version() {
 	}
 }
 
+// Match reads on behind the bytes of s if they come next, and tells whether they do. They have to be terms, or heads of
+// tuples and lists whose elements are read then.
+func (d *Decoder) Match(s string) bool {
+	if b := d.buf[d.off:]; len(b) < len(s) || string(b[:len(s)]) != s {
+		return false
+	}
+	d.off += len(s)
+	return true
+}
+
 // Kind returns the class of the next term and consumes nothing. It is KindInvalid at
 // the end, after an error, and for terms that are refused; reading them says why.
 func (d *Decoder) Kind() Kind {

@@ -88,17 +88,28 @@ test-model: deps helper ## the random calls against the model of the selects, 10
 	@GOSOCKET_MODEL_CALLS=$${GOSOCKET_MODEL_CALLS:-100000} \
 	    $(REBAR3) ct --suite test/gosocket_model_SUITE --readable=compact
 
+FUZZ_TARGETS := etf:FuzzDecode etf:FuzzCursor dispatch:FuzzArguments dispatch:FuzzCalls dispatch:FuzzFrames
+
 .PHONY: fuzz
 fuzz: ## random bytes for everything that reads terms, FUZZ_SECONDS=60 each; whole frames only with CAP_SYS_ADMIN
-	@for target in etf:FuzzDecode etf:FuzzCursor dispatch:FuzzArguments dispatch:FuzzFrames; do \
+	@for target in $(FUZZ_TARGETS); do \
 	    $(GO) test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime "$${FUZZ_SECONDS:-60}s" "./$${target%:*}"; \
 	done
 
+.PHONY: fuzz-soak
+fuzz-soak: ## the same with the race detector, FUZZ_EXECUTIONS=10000000 each, a call being one; several hours
+	@for target in $(FUZZ_TARGETS); do \
+	    times=$${FUZZ_EXECUTIONS:-10000000}; \
+	    [ "$$target" != dispatch:FuzzCalls ] || times=$$((times / 48 + 1)); \
+	    $(GO) test -race -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime "$${times}x" -fuzzminimizetime 1x "./$${target%:*}"; \
+	done
+
 .PHONY: soak
-soak: deps helper ## random traffic and faults, random states of sockets, a million steps of hand-backs; SOAK_SECONDS=300 SOAK_SEED=N, RAPID_CHECKS=5000 RAPID_SEED=N MODEL_STEPS=N
+soak: deps helper ## random traffic and faults, random states of sockets, a million steps of hand-backs, faults with 10,000 sockets 20 times in a row; SOAK_SECONDS=300 SOAK_SEED=N, RAPID_CHECKS=5000 RAPID_SEED=N MODEL_STEPS=N
 	@RAPID_CHECKS=$${RAPID_CHECKS:-5000} $(GO) test -count=1 -timeout 60m -v -run AnswersAsTheKernelDoes ./socketcore
 	@MODEL_STEPS=$${MODEL_STEPS:-1000000} $(GO) test -count=1 -timeout 0 -v -run TestNothingIsLostOrMixed ./dispatch
 	@SOAK_SECONDS=$${SOAK_SECONDS:-300} $(REBAR3) ct --suite test/gosocket_soak_SUITE --readable=compact
+	@GOSOCKET_MASSES=$${GOSOCKET_MASSES:-20} $(REBAR3) ct --suite test/gosocket_masses_SUITE --readable=compact
 
 .PHONY: test-sctp
 test-sctp: deps helper ## the tests that need SCTP, on a kernel that has it (emulated; x86-64 only)

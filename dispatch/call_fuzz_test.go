@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -133,7 +132,7 @@ func fuzzStep(b []byte, sockets []uint64, values []etf.Term, request func([]byte
 	isCall, example := which < calls, all[which]
 	term, err := etf.Decode(append(etf.AppendVersion(nil), example...))
 	if err != nil {
-		panic(fmt.Sprint(err, example))
+		panic(err)
 	}
 	parts, ok := term.(etf.Tuple)
 	if !ok || len(parts) < 2 {

@@ -6,6 +6,8 @@
     a_dead_lane_leaves_immediates_behind/1,
     start_tells_what_is_wrong/1,
     stop_answers_everybody_who_waits/1,
+    ends_of_what_lanes_share_answer_everybody/1,
+    many_deaths_of_a_lane_leave_nothing/1,
     accepted_sockets_stay_with_their_listener/1,
     sockets_are_spread_over_several_default_lanes/1,
     descriptors_belong_to_one_helper/1,
@@ -122,6 +124,61 @@ stop_answers_everybody_who_waits(_) ->
         [kill(Actor) || {Actor, _} <- Selects],
         ?assertEqual({error, {no_lane, Name}}, gosocket_lanes:stop(Name)),
         ?assertEqual({error, {no_lane, Name}}, ?S:open(inet, stream, tcp, #{lane => Name}))
+    end).
+
+%% Whoever is killed or stopped: those who wait in two lanes are answered within a second, selects have one abort each, and the
+%% next open, which is in the lane of everybody, comes soon.
+-spec ends_of_what_lanes_share_answer_everybody(config()) -> term().
+ends_of_what_lanes_share_answer_everybody(_) ->
+    Kill = fun(Registered) -> fun() -> exit(whereis(Registered), kill) end end,
+    [begin
+         {ok, _} = ?S:open(inet, dgram),
+         {ok, _} = gosocket_lanes:start(ends, #{}),
+         Pairs = [pair_in(Name) || Name <- [default, ends]],
+         Calls = [start(fun() -> ?S:recv(Server) end) || {_, Server} <- Pairs, _ <- lists:seq(1, 50)],
+         [await_parked(Server, num_readers, 50) || {_, Server} <- Pairs],
+         Selects = [begin
+                        Actor = actor(),
+                        {select, {select_info, _, Ref}} = run(Actor, fun() -> ?S:recv(Client, 0, nowait) end),
+                        {Actor, Client, Ref}
+                    end || {Client, _} <- Pairs, _ <- lists:seq(1, 5)],
+         {Elapsed, Answers} = elapsed(fun() ->
+             End(),
+             [result(Call, 2000) || Call <- Calls]
+         end),
+         ?assertEqual({Kind, [{error, closed}]}, {Kind, lists:usort(Answers)}),
+         ?assert(Elapsed < 1000),
+         {Soon, {ok, New}} = elapsed(fun() -> ?S:open(inet, dgram) end),
+         ?assert(Soon < 500),
+         [wait_until(fun() -> run(Actor, fun() -> process_info(self(), message_queue_len) end) =/= {message_queue_len, 0} end)
+          || {Actor, _, _} <- Selects],
+         [?assertEqual([{'$socket', Client, abort, {Ref, closed}}], run(Actor, fun messages/0)) || {Actor, Client, Ref} <- Selects],
+         [kill(Actor) || {Actor, _, _} <- Selects],
+         close([New]),
+         %% what was started at run time is forgotten with who knew of it
+         ?assertEqual({Kind, {error, {no_lane, ends}}}, {Kind, ?S:open(inet, dgram, udp, #{lane => ends})})
+     end || {Kind, End} <- [{names, Kill(gosocket_names)}, {guardian, Kill(gosocket_guardian)}, {supervisor, Kill(gosocket_sup)},
+                            {application, fun() -> application:stop(gosocket) end}]].
+
+%% A helper that is killed and started again, 20 times, under calls: nothing grows.
+-spec many_deaths_of_a_lane_leave_nothing(config()) -> term().
+many_deaths_of_a_lane_leave_nothing(_) ->
+    with_lane(#{}, fun(Name) ->
+        Once = fun() ->
+            {_, Server} = pair_in(Name),
+            Calls = [start(fun() -> ?S:recv(Server) end) || _ <- lists:seq(1, 20)],
+            await_parked(Server, num_readers, 20),
+            signal("KILL", helper(Name)),
+            ?assertEqual([{error, closed}], lists:usort([result(Call, 1000) || Call <- Calls])),
+            {Soon, {ok, Socket}} = elapsed(fun() -> ?S:open(inet, dgram, udp, #{lane => Name}) end),
+            ?assert(Soon < 500),
+            close([Socket])
+        end,
+        Counts = fun() -> {length(processes()), length(ets:all()), length(erlang:ports()), maps:get(count, persistent_term:info())} end,
+        Once(),
+        Before = Counts(),
+        [Once() || _ <- lists:seq(1, 19)],
+        wait_until(fun() -> Counts() =:= Before end)
     end).
 
 %% ---- Which lane a socket is of

@@ -39,16 +39,17 @@ lanes_of_the_configuration_start_when_they_are_used(_) ->
 
 -spec lanes_of_the_configuration_start_with_the_application(config()) -> term().
 lanes_of_the_configuration_start_with_the_application(_) ->
-    Lanes = #{early => #{start => application}, late => #{}, broken => #{start => application, loops => 17}},
+    Lanes = #{early => #{start => application}, late => #{}, broken => #{start => application, loops => 17},
+              wrong => #{start => application, unknown => 1}},
     {Results, _} = fresh([{lanes, Lanes}], fun() ->
         {ok, _} = application:ensure_all_started(gosocket),
-        Broken = ?S:open(inet, dgram, udp, #{lane => broken}),
+        Broken = [?S:open(inet, dgram, udp, #{lane => Name}) || Name <- [broken, wrong]],
         {ok, Socket} = ?S:open(inet, dgram, udp, #{lane => early}),
         Running = gosocket_lanes:which(),
         ok = application:stop(gosocket),
         {Running, Broken, ?S:sockname(Socket)}
     end),
-    ?assertEqual({[early], {error, einval}, {error, closed}}, Results).
+    ?assertEqual({[early], [{error, einval}, {error, einval}], {error, closed}}, Results).
 
 %% What the helper was started with, what sockets get of it, and whether another lane has it.
 -spec settings_are_those_of_the_lane(config()) -> term().

@@ -173,10 +173,8 @@ start_link() ->
 %% @doc Called when the application has started. What does not start is in the log, and is tried again when it is used.
 -spec start_configured() -> ok.
 start_configured() ->
-    lists:foreach(fun(Name) ->
-                          {ok, Number} = know(Name),
-                          gosocket_sup:start_lane(Number)
-                  end, gosocket_configuration:starts()).
+    lists:foreach(fun(Number) -> gosocket_sup:start_lane(Number) end,
+                  [Number || Name <- gosocket_configuration:starts(), {ok, Number} <- [know(Name)]]).
 
 %% @doc The same as find/1 when the application runs.
 -spec know(atom()) -> found().

@@ -356,7 +356,7 @@ sockets_of_any_number_have_copies(_) ->
 -spec pair_above(pos_integer()) -> {gosocket:socket(), gosocket:socket()}.
 pair_above(Least) ->
     {A, B} = pair({local, stream}),
-    case [Number || {'$socket', Handle} <- [A, B], {_, _, Number} <- [gosocket_handle:place(Handle)], Number < Least] of
+    case [Number || {'$socket', Handle} <- [A, B], {_, Number} <- [gosocket_handle:place(Handle)], Number < Least] of
         [] -> {A, B};
         _ -> close(A), close(B), pair_above(Least)
     end.

@@ -48,9 +48,16 @@ death_of_a_helper_takes_its_lane_only(_) ->
         ?assertEqual(Before, lane()),
         ok = ?S:send(element(1, Ours), <<"still">>),
         ?assertEqual({ok, <<"still">>}, result(Mine)),
-        %% the next use starts it again; sockets of the run before stay closed
+        %% the next use starts it again; sockets of the run before stay closed, whatever numbers those of the new run have
+        ?assertEqual({error, closed}, ?S:open(inet, dgram, udp, #{lane => Client})),
         Again = pair_in(Name),
         ok = echo(Again),
+        [begin
+             ok = ?S:setopt(Socket, otp, meta, new),
+             {ok, new} = ?S:getopt(Socket, otp, meta)
+         end || Socket <- tuple_to_list(Again)],
+        ?assertEqual([{error, closed}, {error, closed}], [?S:getopt(Socket, otp, meta) || Socket <- [Client, Server]]),
+        ?assertEqual({error, closed}, ?S:open(inet, dgram, udp, #{lane => Client})),
         ok = echo(Ours),
         ?assertEqual([{error, closed}, {error, closed}], [?S:sockname(Client), ?S:recv(Server, 1)]),
         close(Again)

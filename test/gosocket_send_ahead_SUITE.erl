@@ -155,7 +155,7 @@ credit(Socket) ->
 %% What the lane knows: all calls that change the credit are answered behind that.
 -spec sends(socket()) -> {Credit :: non_neg_integer(), Ahead :: non_neg_integer()}.
 sends({'$socket', Handle}) ->
-    {_, _, Number} = gosocket_handle:place(Handle),
+    {_, Number} = gosocket_handle:place(Handle),
     {dictionary, Dictionary} = process_info(lane(), dictionary),
     case lists:keyfind(-2 - 2 * Number, 1, Dictionary) of
         {_, Sends} -> Sends;

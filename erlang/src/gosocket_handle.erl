@@ -11,7 +11,6 @@
          find/1,
          place/1,
          number/1,
-         is_current/2,
          close/3,
          kind/1,
          final_info/1]).
@@ -52,6 +51,9 @@
 %% The integers of `{ok, {Socket, Domain, Type, Protocol, CType}}': AF_*, SOCK_*, IPPROTO_*.
 -type kind() :: {non_neg_integer(), non_neg_integer(), non_neg_integer(), non_neg_integer()}.
 
+%% On the way of each call.
+-compile({inline, [home/1, number/1, is_of/2, found/4]}).
+
 -include("gosocket_reload.hrl").
 
 -spec new(home(), Socket :: non_neg_integer(), kind()) -> handle().
@@ -75,21 +77,20 @@ find(Handle) when node(Handle) =/= node() ->
     {remote, node(Handle)};
 find(Handle) ->
     Home = home(Handle),
-    case gosocket_door:look(number(Home)) of
-        {Pid, Loading} ->
-            Lane = gosocket_door:known(number(Home)),
-            case is_of(Home, Lane) of
-                true -> {Pid, Loading, Lane, atomics:get(Handle, ?SOCKET)};
-                false -> closed
-            end;
-        none ->
-            closed
+    case persistent_term:get(?LANE(number(Home)), none) of
+        Pid when is_pid(Pid) -> found(Handle, Home, Pid, none);
+        {loading, Pid, Loading} -> found(Handle, Home, Pid, Loading);
+        none -> closed
     end.
 
-%% @doc Whether that is still the run of its lane that a handle of this node's is of.
--spec is_current(handle(), #gosocket_lane{}) -> boolean().
-is_current(Handle, Lane) ->
-    is_of(home(Handle), Lane).
+%% Which run that is the words tell that were set before the pid.
+-spec found(handle(), place(), pid(), none | gosocket_reload:loading()) -> found() | closed.
+found(Handle, Home, Pid, Loading) ->
+    Lane = persistent_term:get(?KNOWN(number(Home))),
+    case is_of(Home, Lane) of
+        true -> {Pid, Loading, Lane, atomics:get(Handle, ?SOCKET)};
+        false -> closed
+    end.
 
 -spec is_of(place(), #gosocket_lane{}) -> boolean().
 is_of(Home, #gosocket_lane{words = Words}) ->

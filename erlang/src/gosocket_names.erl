@@ -77,9 +77,12 @@ find(Name) when is_atom(Name) ->
         [] -> gosocket_start:find_lane(Name)
     end;
 find(Socket) when ?IS_SOCKET(Socket) ->
-    case gosocket_handle:place(element(2, Socket)) of
+    %% the number may be that of another lane by now
+    Handle = element(2, Socket),
+    case gosocket_handle:find(Handle) of
+        {_, _, _, _} -> {ok, gosocket_handle:number(element(1, gosocket_handle:place(Handle)))};
         {remote, _} -> {error, einval};
-        {Place, _} -> {ok, gosocket_handle:number(Place)}
+        closed -> {error, closed}
     end;
 find(_) ->
     erlang:error(badarg).
@@ -91,12 +94,6 @@ wrong(Wrong) ->
 
 %% @doc The one whose descriptor a number is: with several default lanes it has to be said.
 -spec find_descriptor(Opts :: map()) -> found().
-find_descriptor(#{lane := Socket}) when ?IS_SOCKET(Socket) ->
-    case gosocket_handle:find(element(2, Socket)) of
-        {_, _, _, _} -> find(Socket);
-        {remote, _} -> {error, einval};
-        closed -> {error, closed}
-    end;
 find_descriptor(Opts) ->
     Name = maps:get(lane, Opts, default),
     case Name =:= default andalso gosocket_configuration:defaults() of
@@ -133,7 +130,7 @@ own(Number) ->
         [] -> #{}
     end.
 
--spec name(Number :: non_neg_integer()) -> gosocket_lanes:name().
+-spec name(Number :: non_neg_integer()) -> gosocket_lanes:name() | ''.
 name(Number) when Number < ?FIRST ->
     case gosocket_configuration:defaults() of
         1 when Number =:= 0 -> default;
@@ -145,11 +142,13 @@ name(Number) ->
         [] -> ''
     end.
 
-%% @doc The name of the lane that a socket is of.
--spec of_socket(gosocket:socket() | term()) -> gosocket_lanes:name().
+%% @doc The name of the lane that a socket is of, as long as that runs.
+-spec of_socket(gosocket:socket() | term()) -> gosocket_lanes:name() | ''.
 of_socket(Socket) ->
-    {ok, Number} = find(Socket),
-    name(Number).
+    case find(Socket) of
+        {ok, Number} -> name(Number);
+        {error, _} -> ''
+    end.
 
 -spec running() -> [{gosocket_lanes:name(), Number :: non_neg_integer(), Lane :: pid()}].
 running() ->

@@ -71,25 +71,25 @@ position(domain) -> 9;
 position(iow) -> 10;
 position(_) -> none.
 
-%% Only those of this node have copies here.
+%% Only those of this node have copies here. Of a later run of the lane, whose pid is another, the number may mean another socket: so it
+%% is looked at last whose copy that was.
 -spec copy(gosocket_handle:handle(), position()) -> {ok, term()} | none.
 copy(Handle, Position) ->
-    case gosocket_handle:find(Handle) of
-        {_Pid, _Loading, #gosocket_lane{words = Words, settings = Table} = Lane, Socket} ->
+    case gosocket_near:find(Handle) of
+        {_, _, _, _, Term, Pid, _, Socket, _, #gosocket_lane{words = Words, settings = Table}} ->
             case atomics:get(Words, ?NO_COPIES_WORD) of
-                0 -> current(look(Table, Socket, Position), Handle, Lane);
+                0 -> current(look(Table, Socket, Position), Term, Pid);
                 _ -> none
             end;
-        _ ->
+        none ->
             none
     end.
 
-%% Not of a later run of the lane, that has another socket of this number.
--spec current(Copy, gosocket_handle:handle(), #gosocket_lane{}) -> Copy | none when Copy :: {ok, term()} | none.
-current(Copy, Handle, Lane) ->
-    case gosocket_handle:is_current(Handle, Lane) of
-        true -> Copy;
-        false -> none
+-spec current(Copy, Term :: term(), Lane :: pid()) -> Copy | none when Copy :: {ok, term()} | none.
+current(Copy, Term, Lane) ->
+    case persistent_term:get(Term, none) of
+        Lane -> Copy;
+        _ -> none
     end.
 
 -spec look(table(), non_neg_integer(), position()) -> {ok, term()} | none.

@@ -104,7 +104,7 @@ send(Ref, Call, Payload, Iovec) ->
 -spec recv(Handle :: term(), Length :: non_neg_integer()) -> term().
 recv(Handle, Length) when Length =< ?INT32_MAX ->
     case gosocket_near:find(Handle) of
-        {_, _, _, _, Term, Pid, _, Socket, Subject} ->
+        {_, _, _, _, Term, Pid, _, Socket, Subject, _} ->
             case persistent_term:get(Term, none) of
                 Pid ->
                     Tag = make_ref(),
@@ -127,7 +127,7 @@ any_recv(Handle, Length) ->
 -spec send(Handle :: term(), Payload :: binary()) -> term().
 send(Handle, Payload) when byte_size(Payload) =< ?INT32_MAX ->
     case gosocket_near:find(Handle) of
-        {_, _, _, _, Term, Pid, Window, Socket, Subject} ->
+        {_, _, _, _, Term, Pid, Window, Socket, Subject, _} ->
             case persistent_term:get(Term, none) of
                 Pid ->
                     Tag = make_ref(),

@@ -136,9 +136,11 @@ streams() ->
     Bodies = fun(Ahead, Size) -> fun(Api, Seconds) -> bench_stream:bodies(Api, Ahead, Size, Seconds) end end,
     [kase("burst",
           [entry(nif, Burst(default)), entry(gosocket, Burst(default)), entry(gosocket_sends, gosocket, Burst(sends)),
-           entry(gosocket_plain, gosocket, Burst(off)), entry(gen_tcp, Burst(default))],
+           entry(gosocket_plain, gosocket, Burst(off)), entry(gen_tcp, Burst(default)),
+           entry(floor, none, fun(_Api, Seconds) -> bench_floor:burst(Seconds) end)],
           [row("50 messages, 50 answers", rate, nif, {at_least, 0.3}),
            (row("50 messages, 50 answers, send-ahead", rate, nif, {at_least, 0.7}))#{ours := gosocket_sends},
+           floor_row("50 messages, 50 answers"),
            row("50 messages, 50 answers", rate, gosocket_plain, none),
            row("50 messages, 50 answers", rate, gen_tcp, none),
            row("50 messages, 50 answers: CPU", cpu, nif, none)])]
@@ -241,10 +243,12 @@ ttest() ->
     [kase(text("ttest-~s-~s", [Way, Kind]),
           [entry(Label, Api, Run(Way, Ahead, Kind))
            || {Label, Api, Ahead} <- [{nif, nif, default}, {gosocket, gosocket, default}, {gosocket_sends, gosocket, sends}]]
-          ++ [entry(gen_tcp, Run(Way, default, Kind)) || Way =:= passive],
+          ++ [Entry || Way =:= passive, Entry <- [entry(gen_tcp, Run(Way, default, Kind)),
+                                                  entry(floor, none, fun(_Api, Seconds) -> bench_floor:exchange(Kind, Seconds) end)]],
           [row(text("two nodes, ~s messages, ~s", [Kind, Way]), rate, nif, Aim),
            (row(text("two nodes, ~s messages, ~s, send-ahead", [Kind, Way]), rate, nif, AimAhead))#{ours := gosocket_sends}]
-          ++ [row(text("two nodes, ~s messages, ~s", [Kind, Way]), rate, gen_tcp, none) || Way =:= passive])
+          ++ [Row || Way =:= passive, Row <- [row(text("two nodes, ~s messages, ~s", [Kind, Way]), rate, gen_tcp, none),
+                                              floor_row(text("two nodes, ~s messages, ~s", [Kind, Way]))]])
      || {Way, Kind, Aim, AimAhead} <- [{passive, small, {at_least, 0.2}, {at_least, 0.5}}, {passive, medium, none, none},
                                        {passive, large, none, none}, {select, small, none, none}]].
 
@@ -257,6 +261,11 @@ kase(Name, Entries, Rows) ->
 -spec row(string(), metric(), atom(), aim()) -> row().
 row(Work, Metric, Theirs, Aim) ->
     #{work => Work, metric => Metric, ours => gosocket, theirs => Theirs, aim => Aim}.
+
+%% What a lane that answers at once makes of it.
+-spec floor_row(string()) -> row().
+floor_row(Work) ->
+    (row(Work ++ ", a lane without a helper", rate, nif, none))#{ours := floor}.
 
 -spec entry(atom(), fun((bench_api:api(), float()) -> bench_run:result())) -> entry().
 entry(Contender, Run) -> entry(Contender, Contender, Run).

@@ -3,6 +3,9 @@
 
 -export([burst/3, bodies/4]).
 
+%% For bench_floor.
+-export([exchanged/1, answer/1]).
+
 -import(bench_api, [connect/2, send/2, recv/2]).
 
 -define(MESSAGES, 50).
@@ -11,25 +14,24 @@
 %% @doc A client sends 50 messages of 100 bytes and takes 50 answers, one by one; the other end answers each. Counts messages.
 -spec burst(bench_api:api(), bench_api:ahead(), float()) -> bench_run:result().
 burst(Api, Ahead, Seconds) ->
-    Message = binary:copy(<<"x">>, ?SIZE),
-    {Port, Stop} = bench_case:serve(Api, 1, fun(S) -> answer(bench_api:ahead(S, Ahead), Message) end),
+    {Port, Stop} = bench_case:serve(Api, 1, fun(S) -> answer(bench_api:ahead(S, Ahead)) end),
     bench_run:rate([fun() ->
                             S = bench_api:ahead(connect(Api, Port), Ahead),
-                            fun() -> round(S, Message) end
+                            fun() -> exchanged(S) end
                     end], Seconds, Stop).
 
--spec round(bench_api:socket(), binary()) -> pos_integer().
-round(S, Message) ->
-    lists:foreach(fun(_) -> ok = send(S, Message) end, lists:seq(1, ?MESSAGES)),
+-spec exchanged(bench_api:socket()) -> pos_integer().
+exchanged(S) ->
+    lists:foreach(fun(_) -> ok = send(S, <<0:(8 * ?SIZE)>>) end, lists:seq(1, ?MESSAGES)),
     lists:foreach(fun(_) -> ok = recv(S, ?SIZE) end, lists:seq(1, ?MESSAGES)),
     ?MESSAGES.
 
--spec answer(bench_api:socket(), binary()) -> term().
-answer(S, Message) ->
+-spec answer(bench_api:socket()) -> term().
+answer(S) ->
     case recv(S, ?SIZE) of
         ok ->
-            ok = send(S, Message),
-            answer(S, Message);
+            ok = send(S, <<0:(8 * ?SIZE)>>),
+            answer(S);
         Error ->
             Error
     end.

@@ -4,12 +4,15 @@
 
 -export([exchange/5]).
 
+%% For bench_floor.
+-export([step/3]).
+
 %% In the other node.
 -export([serve/3]).
 
 -import(bench_api, [connect/2, send/2]).
 
--export_type([way/0]).
+-export_type([way/0, kind/0]).
 
 -type way() :: passive | select.
 -type kind() :: small | medium | large.
@@ -26,8 +29,15 @@ exchange(Api, Way, Ahead, Kind, Seconds) ->
     bench_run:rate([fun() ->
                             S = bench_api:ahead(connect(Api, Port), Ahead),
                             [ok = send(S, Message) || _ <- lists:seq(2, UnderWay)],
-                            fun() -> ok = send(S, Message), ok = take(S, {Way, Size}), 1 end
+                            step(S, Way, Kind)
                     end], Seconds, fun() -> ok end).
+
+%% @doc One message there, and one back.
+-spec step(bench_api:socket(), way(), kind()) -> bench_run:step().
+step(S, Way, Kind) ->
+    {Size, _UnderWay} = load(Kind),
+    Message = binary:copy(<<"x">>, ?HEADER + Size),
+    fun() -> ok = send(S, Message), ok = take(S, {Way, Size}), 1 end.
 
 -spec load(kind()) -> {Body :: pos_integer(), UnderWay :: pos_integer()}.
 load(small) -> {32, 100};

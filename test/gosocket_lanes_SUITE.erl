@@ -42,6 +42,9 @@ death_of_a_helper_takes_its_lane_only(_) ->
         Reader = start(fun() -> ?S:recv(Server) end),
         await_parked(Server, num_readers, 1),
         Before = lane(),
+        %% they remember where the socket is
+        Knowing = [{actor(), Socket} || Socket <- [Client, Server]],
+        [{ok, _} = run(Actor, fun() -> ?S:getopt(Socket, otp, meta) end) || {Actor, Socket} <- Knowing],
         signal("KILL", helper(Name)),
         ?assertEqual({error, closed}, result(Reader)),
         ?assertEqual([{error, closed}, {error, {closed, 1}}], [?S:sockname(Client), ?S:send(Client, <<"x">>)]),
@@ -56,7 +59,10 @@ death_of_a_helper_takes_its_lane_only(_) ->
              ok = ?S:setopt(Socket, otp, meta, new),
              {ok, new} = ?S:getopt(Socket, otp, meta)
          end || Socket <- tuple_to_list(Again)],
-        ?assertEqual([{error, closed}, {error, closed}], [?S:getopt(Socket, otp, meta) || Socket <- [Client, Server]]),
+        Number = fun({'$socket', Handle}) -> element(2, gosocket_handle:place(Handle)) end,
+        ?assertEqual([Number(Client), Number(Server)], [Number(Socket) || Socket <- tuple_to_list(Again)]),
+        ?assertEqual([{error, closed}, {error, closed}], [run(Actor, fun() -> ?S:getopt(Socket, otp, meta) end) || {Actor, Socket} <- Knowing]),
+        [kill(Actor) || {Actor, _} <- Knowing],
         ?assertEqual({error, closed}, ?S:open(inet, dgram, udp, #{lane => Client})),
         ok = echo(Ours),
         ?assertEqual([{error, closed}, {error, closed}], [?S:sockname(Client), ?S:recv(Server, 1)]),

@@ -43,6 +43,7 @@ lanes_of_the_configuration_start_with_the_application(_) ->
               wrong => #{start => application, unknown => 1}},
     {Results, _} = fresh([{lanes, Lanes}], fun() ->
         {ok, _} = application:ensure_all_started(gosocket),
+        ok = gosocket_test_lib:wait_until(fun() -> gosocket_lanes:which() =:= [early] end),
         Broken = [?S:open(inet, dgram, udp, #{lane => Name}) || Name <- [broken, wrong]],
         {ok, Socket} = ?S:open(inet, dgram, udp, #{lane => early}),
         Running = gosocket_lanes:which(),

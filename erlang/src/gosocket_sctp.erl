@@ -175,7 +175,7 @@ peeloff({'$socket', S}, Id) when is_reference(S), node(S) =/= node(), is_integer
     {error, enotsup};
 peeloff({'$socket', S} = Socket, Id) when is_reference(S), is_integer(Id) ->
     case gosocket:getopt(Socket, sctp, {peeloff, #{assoc_id => Id}}) of
-        {ok, FD} -> opened(gosocket:open(FD, #{dup => false}), Socket, FD);
+        {ok, FD} -> opened(gosocket:open(FD, #{dup => false, lane => Socket}), Socket, FD);
         {error, Reason} -> {error, Reason}
     end;
 peeloff(Socket, Id) ->

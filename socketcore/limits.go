@@ -118,16 +118,16 @@ func (l *Loop) weigh(o *Op) (over bool) {
 // A memoryWatch looks now and then how much memory is in use. The runtime is told the limit, too (debug.SetMemoryLimit), so
 // that what is garbage is collected in time.
 type memoryWatch struct {
-	asked atomic.Uint32
-	short atomic.Bool
-	last  atomic.Int64
-	used  atomic.Int64
+	asked     atomic.Uint32
+	short     atomic.Bool
+	last      atomic.Int64
+	collected atomic.Int64
 }
 
 const (
 	memoryEvery  = 64                            // admissions between two looks
 	memoryRest   = int64(10 * time.Millisecond)  // between two looks while memory is short
-	memoryRecent = int64(100 * time.Millisecond) // between two collections then
+	collectEvery = int64(100 * time.Millisecond) // between two collections then
 )
 
 // isShort tells whether half of the limit is in use.
@@ -143,8 +143,8 @@ func (m *memoryWatch) isShort(limit int64) bool {
 		return m.short.Load()
 	}
 	short := LiveMemory() > limit/2
-	if m.short.Swap(short) && short && now-m.used.Load() > memoryRecent {
-		m.used.Store(now)
+	if m.short.Swap(short) && short && now-m.collected.Load() > collectEvery {
+		m.collected.Store(now)
 		go runtime.GC() // what was in use may have ended since the last one
 	}
 	return short

@@ -54,14 +54,23 @@ stopped_application_answers_all(_) ->
 
 -spec masses(atom(), fun(() -> term()), pos_integer()) -> ok.
 masses(What, Break, Limit) ->
+    needs_descriptors(),
     Rounds = rounds(),
     Slack = slack(),
+    ct:timetrap({minutes, 1 + Rounds}),
     gosocket_test_node:alone(fun() ->
         Figures = [mass(Break) || _ <- lists:seq(1, Rounds)],
         io:format("~p, ~b times: at most ~b ms until all were answered, ~b ms until a socket opened~n",
                   [What, Rounds, lists:max([Answered || {Answered, _} <- Figures]), lists:max([Opened || {_, Opened} <- Figures])]),
         ?assertEqual([], [Figure || {Answered, Opened} = Figure <- Figures, Answered > Slack * Limit orelse Opened > Slack * ?OPENED])
-    end).
+    end, (1 + Rounds) * 60000).
+
+-spec needs_descriptors() -> ok.
+needs_descriptors() ->
+    case string:to_integer(os:cmd("ulimit -Hn")) of
+        {Most, _} when is_integer(Most) -> skip_unless(Most > ?SOCKETS + 500, "programs may have too few descriptors here");
+        {error, _} -> ok % unlimited
+    end.
 
 -spec rounds() -> pos_integer().
 rounds() ->
@@ -134,6 +143,8 @@ inventory() ->
 
 -spec killed_node_ends_its_helper_at_once(config()) -> term().
 killed_node_ends_its_helper_at_once(_) ->
+    needs_descriptors(),
+    ct:timetrap({minutes, 1 + rounds()}),
     Times = [begin
         Node = gosocket_test_node:start(?MODULE, crowd, [], []),
         {Said, Crowd} = gosocket_test_node:await_said(Node, "helper"),

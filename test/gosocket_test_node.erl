@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([start/4, start/5, start/7, wait/1, wait/2, os_pid/1, await_said/2, alone/1]).
+-export([start/4, start/5, start/7, wait/1, wait/2, os_pid/1, await_said/2, alone/1, alone/2]).
 -export([main/0, call/1]).
 
 -type a_node() :: #{port := port(), said := binary()}.
@@ -58,7 +58,11 @@ start(Program, Paths, Module, Function, Arguments, Environment, Options) ->
 %% The body of a case, in a node that shares nothing with what runs beside it: ends as it does there.
 -spec alone(fun(() -> Result)) -> Result.
 alone(Body) ->
-    {Outcome, Printed} = wait(start(?MODULE, call, [Body], []), 4 * ?PATIENCE),
+    alone(Body, 4 * ?PATIENCE).
+
+-spec alone(fun(() -> Result), timeout()) -> Result.
+alone(Body, Timeout) ->
+    {Outcome, Printed} = wait(start(?MODULE, call, [Body], []), Timeout),
     ct:log("~ts", [Printed]),
     case Outcome of
         {returned, Result} -> Result;

@@ -67,6 +67,8 @@ func (x *Dispatcher) aboutSends(name string, s *socketcore.Socket, n int) {
 	x.end(start)
 }
 
+const sendAheadItem = "send_ahead"
+
 // sendAhead serves {send_ahead, Socket, Data}.
 func (x *Dispatcher) sendAhead(d *etf.Decoder, _ int) {
 	socket, data := d.Uint(), d.Binary()
@@ -77,6 +79,9 @@ func (x *Dispatcher) sendAhead(d *etf.Decoder, _ int) {
 		x.loop.SendAhead(x.loop.Find(socket), data)
 	default:
 		data = append([]byte(nil), data...)
-		y.loop.Post(func() { y.loop.SendAhead(y.loop.Find(socket), data) })
+		y.loop.Post(func() {
+			y.loop.SendAhead(y.loop.Find(socket), data)
+			y.loop.SendGathered()
+		})
 	}
 }

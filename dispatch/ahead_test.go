@@ -2,8 +2,11 @@ package dispatch
 
 import (
 	"fmt"
+	"sort"
 	"strings"
 	"testing"
+
+	"gosocket/etf"
 )
 
 // aheadPair makes a connection for a client that takes copies and sends ahead.
@@ -95,4 +98,92 @@ func TestWhoGoesBeyondTheCreditFails(t *testing.T) {
 		c.want(c.do(recv(b, 1, 0, 1000)), `{ok,<<"x">>}`)
 		c.want(c.do(recv(b, 1, 0, 0)), "{error,timeout}")
 	})
+}
+
+// handed makes items that hand over these sends.
+func handed(s uint64, sends ...string) (items [][]byte) {
+	for _, data := range sends {
+		items = append(items, tuple("send_ahead", s, data))
+	}
+	return items
+}
+
+func TestSendsAheadOfOneFrameLeaveTogetherAndCountAlone(t *testing.T) {
+	c := newClient(t)
+	a, b := c.aheadPair()
+	c.set(a, "send_ahead", 1<<20)
+	large := strings.Repeat("l", 20000)
+	// what is large goes alone, and nothing overtakes
+	c.write(handed(a, "abc", "de", "f", large, "ghijklm", "n")...)
+	for told := 0; told < 20014; { // without a request behind them
+		n, _ := number(c.event("sent")[2])
+		told += n
+	}
+	c.want(string(c.take(b, 20014)), "abcdef"+large+"ghijklmn")
+	for name, want := range map[string]int{"write_tries": 3, "write_pkg": 6, "write_pkg_max": 20000, "write_byte": 20014} {
+		if got := c.counter(a, name); got != want {
+			t.Errorf("%s is %d, not %d", name, got, want)
+		}
+	}
+}
+
+// Whatever comes behind sends ahead in a frame comes behind them at the socket, too.
+func TestNothingInAFrameOvertakesSendsAhead(t *testing.T) {
+	everyLoops(t, func(t *testing.T, c *client) {
+		a, b := c.aheadPair()
+		c.set(a, "send_ahead", 1<<20)
+		d, e := c.pair()
+		c.set(d, "send_ahead", 1<<20)
+		owner := rawTerm(append(etf.AppendAtom([]byte{88}, "node"), 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3)) // NEW_PID_EXT
+		f, g := c.pair()
+		c.set(f, "send_ahead", 1<<20)
+		c.set(f, "controlling_process", owner)
+		call := func(id int, call []byte) []byte {
+			return append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(id)), call...)
+		}
+		items := append(handed(a, "1", "2"), handed(d, "x", "y")...)
+		items = append(items, handed(a, "3", "4")...)
+		items = append(items, call(901, send(a, 1, "5")), call(902, send(d, 1, "z")))
+		items = append(items, handed(a, "6", "7")...)
+		items = append(items, call(903, tuple("shutdown", a, atom("write"))), call(904, tuple("close", d, 1)))
+		items = append(append(items, handed(f, "p", "q")...), tuple("died", owner))
+		c.write(items...)
+		for id := 901; id <= 904; id++ {
+			c.want(c.reply(id), "ok")
+		}
+		for s, want := range map[uint64]string{b: "1234567", e: "xyz", g: "pq"} {
+			c.want(string(c.take(s, len(want))), want)
+			c.want(c.do(recv(s, 1, 0, 5000)), "{error,closed}")
+		}
+	})
+}
+
+// What the kernel takes of several sends counts as far as they are whole.
+func TestSendsThatWereJoinedCountAsTheKernelTakesThem(t *testing.T) {
+	c := newClient(t)
+	c.want(c.do(tuple("hello", dict{"ahead": atom("true")})), "ok")
+	a, b := c.localPair(t.TempDir())
+	c.set(a, "send_ahead", 1<<20)
+	all, ends := "", []int{}
+	for size := 500; size < 2000; size += 50 { // each frame has others
+		var items [][]byte
+		for range 20 {
+			piece := strings.Repeat("0123456789", size)[:size]
+			all += piece
+			ends = append(ends, len(all))
+			items = append(items, tuple("send_ahead", a, piece))
+		}
+		c.write(items...)
+	}
+	taken, whole := c.counter(a, "write_byte"), c.counter(a, "write_pkg")
+	want := sort.SearchInts(ends, taken+1)
+	if whole != want || whole == 0 || whole == len(ends) {
+		t.Errorf("%d bytes are %d sends, not %d", taken, whole, want)
+	}
+	if string(c.take(b, len(all))) != all {
+		t.Error("other bytes arrive")
+	}
+	if whole := c.counter(a, "write_pkg"); whole != len(ends) || c.counter(a, "write_pkg_max") != 1950 {
+		t.Errorf("%d sends", whole)
+	}
 }

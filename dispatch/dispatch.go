@@ -89,10 +89,14 @@ func (x *Dispatcher) item(d *etf.Decoder) {
 			d.Fail(errItem)
 			return
 		}
+		x.loop.SendGathered()
 		x.request(d, uint32(id))
 		return
 	}
 	name := d.Atom()
+	if string(name) != sendAheadItem {
+		x.loop.SendGathered()
+	}
 	handler, ok := items[string(name)]
 	if !ok || handler.arity != n {
 		if d.Err() == nil {
@@ -113,17 +117,17 @@ var items map[string]itemRow
 
 func init() {
 	items = map[string]itemRow{
-		"chunk":      {5, (*Dispatcher).chunk},
-		"debug":      {3, (*Dispatcher).debug},
-		"died":       {2, (*Dispatcher).died},
-		"delivered":  {2, (*Dispatcher).deliveredItem},
-		"handback":   {3, (*Dispatcher).handback},
-		"took":       {6, (*Dispatcher).took},
-		"send_ahead": {3, (*Dispatcher).sendAhead},
-		"arrived":    {3, (*Dispatcher).arrived},
-		"drop":       {3, (*Dispatcher).drop},
-		"ping":       {2, (*Dispatcher).ping},
-		"clock":      {2, (*Dispatcher).clock},
+		"chunk":       {5, (*Dispatcher).chunk},
+		"debug":       {3, (*Dispatcher).debug},
+		"died":        {2, (*Dispatcher).died},
+		"delivered":   {2, (*Dispatcher).deliveredItem},
+		"handback":    {3, (*Dispatcher).handback},
+		"took":        {6, (*Dispatcher).took},
+		sendAheadItem: {3, (*Dispatcher).sendAhead},
+		"arrived":     {3, (*Dispatcher).arrived},
+		"drop":        {3, (*Dispatcher).drop},
+		"ping":        {2, (*Dispatcher).ping},
+		"clock":       {2, (*Dispatcher).clock},
 	}
 }
 

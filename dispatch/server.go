@@ -257,6 +257,7 @@ func (s *Server) frame(x *Dispatcher, frame []byte) {
 	} else {
 		x.item(d)
 	}
+	x.loop.SendGathered()
 	if d.Err() == nil && d.Len() > 0 {
 		d.Fail(errTrailing)
 	}

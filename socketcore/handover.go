@@ -61,6 +61,9 @@ func (l *Loop) SendAhead(s *Socket, data []byte) {
 		return
 	}
 	h := &s.handover
+	if h.refused || s.shutWrite || h.ahead+len(data) > h.most || len(data) > gatherPiece {
+		l.SendGathered()
+	}
 	h.ahead += len(data)
 	switch {
 	case h.refused || s.shutWrite || h.most == 0:
@@ -70,11 +73,23 @@ func (l *Loop) SendAhead(s *Socket, data []byte) {
 		l.drop(s, len(data))
 		l.fail(s, Code(unix.ENOBUFS))
 		return
+	case len(data) > gatherPiece:
+		l.handOver(s, data, nil)
+	default:
+		l.gather(s, data)
+	}
+}
+
+// handOver sends bytes of nobody's: one send, or several that end there.
+func (l *Loop) handOver(s *Socket, data []byte, ends []int) {
+	if s.handover.refused || s.shutWrite {
+		l.drop(s, len(data))
+		return
 	}
 	o := l.NewOp()
 	o.Kind, o.Mode, o.Deadline, o.nobody = Send, Wait, Forever, true
-	o.Data, o.Total, o.sock = data, len(data), s
-	h.ops++
+	o.Data, o.Total, o.ends, o.sock = data, len(data), ends, s
+	s.handover.ops++
 	q := &s.writers
 	if q.head != nil {
 		l.advance(s, q)

@@ -92,6 +92,7 @@ type Loop struct {
 	copies    bool      // the handler takes copies of what follows a receive
 	copied    int       // bytes of those that it has
 	behind    int       // bytes that the last receive has left, as far as the kernel told; -1
+	joined    gathering
 	handed    []*Socket // have something to tell of sends ahead
 	waste     []byte    // where bytes go that somebody has already
 	rounds    int
@@ -175,7 +176,7 @@ func (l *Loop) NewOp() *Op { return l.ops.get() }
 // Shrink lets go of what is kept for the next call.
 func (l *Loop) Shrink() {
 	l.ops = opPool{freed: l.cfg.Freed}
-	l.ctrl, l.waste = nil, nil
+	l.ctrl, l.waste, l.joined.data = nil, nil, nil
 	l.msg, l.iov = unix.Msghdr{}, unix.Iovec{} // they lead to the last buffers
 }
 

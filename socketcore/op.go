@@ -123,6 +123,8 @@ type Op struct {
 	counted *atomic.Int64 // where it counts while it is parked
 	ownTo   bool          // To is a copy of its own
 	nobody  bool          // nobody waits for its end: see handover
+	ends    []int         // of the sends that were joined in it: see gathering
+	whole   int           // those that the kernel has taken
 	waited  bool
 	goesOn  bool   // a nowait receive in parts that keeps its turn
 	place   uint64 // of what was gathered, see ledger

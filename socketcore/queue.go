@@ -1,6 +1,10 @@
 package socketcore
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // Submit runs an operation on the socket. The answer comes through Handler.Done, now or
 // later. The rules of who has the turn are those of the man page's note on "locked out"
@@ -189,6 +193,7 @@ func (l *Loop) park(q *queue, o *Op, st state, front bool) {
 // keepArguments copies what a waiting operation has in the caller's buffers.
 func (l *Loop) keepArguments(o *Op) {
 	if o.nobody {
+		o.ends = slices.Clone(o.ends)
 		l.keepPayload(o)
 		return
 	}

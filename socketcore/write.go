@@ -41,7 +41,9 @@ func (l *Loop) attemptSend(o *Op) Code {
 		}
 		l.took(o, n)
 		if o.Taken == o.Total {
-			l.countSent(o)
+			if o.ends == nil {
+				s.countSent(o.Total)
+			}
 			return 0
 		}
 		if len(o.Data) > 0 {
@@ -76,14 +78,14 @@ func (l *Loop) attemptSendMessage(o *Op) Code {
 	}
 	l.took(o, n)
 	o.Taken = o.Total
-	l.countSent(o)
+	o.sock.countSent(o.Total)
 	return 0
 }
 
-func (l *Loop) countSent(o *Op) {
-	c := &o.sock.Counters
+func (s *Socket) countSent(size int) {
+	c := &s.Counters
 	c[WritePkg]++
-	c[WritePkgMax] = max(c[WritePkgMax], uint64(o.Total))
+	c[WritePkgMax] = max(c[WritePkgMax], uint64(size))
 }
 
 func (l *Loop) took(o *Op, n int) {
@@ -95,6 +97,9 @@ func (l *Loop) took(o *Op, n int) {
 		o.kept = len(o.Data) > 0
 	}
 	o.sock.Counters[WriteByte] += uint64(n)
+	if o.ends != nil {
+		l.countEnds(o)
+	}
 	o.To, o.Ctrl = nil, nil // they went with the first byte
 }
 

@@ -23,6 +23,9 @@
 -define(DEFAULT_LANE_SPIN, 60).
 -define(DEFAULT_CALLER_SPIN, 15).
 
+%% Rounds of waiting for more of what nobody waits for.
+-define(GATHER, 15).
+
 %% The helper learns of so many results that they have reached their receivers without having to ask.
 -define(UNCONFIRMED, 32).
 
@@ -125,6 +128,28 @@ drain(Next, Frames, Lent, Outbox, Quiet, Lane) ->
 idle(Next, Frames, Lent, Outbox, Quiet, Lane) when Lent >= ?UNCONFIRMED ->
     idle(Next, Frames, 0, deliver(Frames, Outbox), Quiet, Lane);
 idle(Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    case gosocket_outbox:may_wait(Outbox) andalso gosocket_quiet:is_quiet(Quiet) of
+        true -> gather(?GATHER, Next, Frames, Lent, Outbox, Quiet, Lane);
+        false -> flushed(Next, Frames, Lent, Outbox, Quiet, Lane)
+    end.
+
+%% Who was answered ahead calls again soon: each batch has the kernel wake the helper.
+-spec gather(non_neg_integer(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(),
+             lane()) -> no_return().
+gather(0, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    flushed(Next, Frames, Lent, Outbox, Quiet, Lane);
+gather(Rounds, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    receive
+        Message -> handle(Message, Next, Frames, Lent, Outbox, Quiet, Lane)
+    after 0 ->
+        erlang:bump_reductions(4000),
+        erlang:yield(),
+        gather(Rounds - 1, Next, Frames, Lent, Outbox, Quiet, Lane)
+    end.
+
+-spec flushed(non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) ->
+          no_return().
+flushed(Next, Frames, Lent, Outbox, Quiet, Lane) ->
     Awaited = case gosocket_outbox:count(Outbox) of
                   0 -> request;
                   _ -> answer
@@ -188,13 +213,13 @@ looked_at(Entry, Item, Id, Frames, Lent, Outbox, Quiet, Lane) ->
         {tell, Took} -> request(Entry, Item, Id, Frames, Lent, gosocket_outbox:control(Took, Outbox), Quiet, Lane);
         {hand_over, Sent} -> handed_over(Entry, Sent, Id, Frames, Lent, Outbox, Quiet, Lane);
         {give, Data, none} -> given(Entry, Data, Id, Frames, Lent, gosocket_outbox:passed(Outbox), Quiet, Lane);
-        {give, Data, Took} -> given(Entry, Data, Id, Frames, Lent, gosocket_outbox:control(Took, Outbox), Quiet, Lane)
+        {give, Data, Took} -> given(Entry, Data, Id, Frames, Lent, gosocket_outbox:patient(control, Took, Outbox), Quiet, Lane)
     end.
 
 -spec handed_over(entry(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(),
                   gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) -> no_return().
 handed_over({Pid, Tag, _, Ref, _} = Entry, Sent, Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
-    Outbox1 = gosocket_outbox:payload(Sent, Outbox),
+    Outbox1 = gosocket_outbox:patient(payload, Sent, Outbox),
     case Ref =:= [] andalso gosocket_selects:is_empty(Selects) of
         true ->
             Pid ! {Tag, ok},

@@ -10,6 +10,8 @@
          request/3,
          control/2,
          payload/2,
+         patient/3,
+         may_wait/1,
          consumed/2,
          passed/1,
          has_room/1,
@@ -32,6 +34,9 @@
 %% Bytes of a frame that are not items: length, version, list head and tail.
 -define(FRAME_OVERHEAD, 11).
 
+%% Microseconds that a batch may wait for more when nobody waits for any of it.
+-define(PATIENCE, 50).
+
 -record(outbox,
         {port :: port(),
          frame_limit :: pos_integer(),
@@ -40,6 +45,9 @@
          bytes = 0 :: non_neg_integer(),
          %% calls that were answered without an item since the batch began
          passed = 0 :: non_neg_integer(),
+         %% items that nobody waits for, and since when there are only such
+         patient = 0 :: non_neg_integer(),
+         since = 0 :: integer(),
          unread = 0 :: integer(),
          %% how many wait in the queues
          waiting = 0 :: non_neg_integer(),
@@ -93,6 +101,24 @@ payload(Item, Size, #outbox{unread = Unread, bytes = Bytes, waiting = 0} = Outbo
     add(Item, Size, Outbox);
 payload(Item, _Size, #outbox{payload = Queue, waiting = Waiting} = Outbox) ->
     Outbox#outbox{payload = queue:in(Item, Queue), waiting = Waiting + 1}.
+
+%% @doc The same, or control, that nobody waits for.
+-spec patient(control | payload, gosocket_term:item(), outbox()) -> outbox().
+patient(Kind, Item, #outbox{count = 0} = Outbox) ->
+    patiently(Kind, Item, Outbox#outbox{patient = 1, since = erlang:monotonic_time(microsecond)});
+patient(Kind, Item, #outbox{patient = Patient} = Outbox) ->
+    patiently(Kind, Item, Outbox#outbox{patient = Patient + 1}).
+
+-spec patiently(control | payload, gosocket_term:item(), outbox()) -> outbox().
+patiently(control, Item, Outbox) -> control(Item, Outbox);
+patiently(payload, Item, Outbox) -> payload(Item, Outbox).
+
+%% @doc Whether all of the batch is of that kind and has not waited for long.
+-spec may_wait(outbox()) -> boolean().
+may_wait(#outbox{count = Count, patient = Count, since = Since}) when Count > 0 ->
+    erlang:monotonic_time(microsecond) - Since < ?PATIENCE;
+may_wait(_) ->
+    false.
 
 %% @doc Whether payload goes out with the next batch.
 -spec has_room(outbox()) -> boolean().
@@ -148,4 +174,4 @@ flush(#outbox{port = Port, batch = Batch, count = Count, bytes = Bytes, unread =
     catch
         error:badarg -> true
     end,
-    Outbox#outbox{batch = [], count = 0, bytes = 0, passed = 0, unread = Unread + Size}.
+    Outbox#outbox{batch = [], count = 0, bytes = 0, passed = 0, patient = 0, unread = Unread + Size}.

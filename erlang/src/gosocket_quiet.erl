@@ -8,6 +8,7 @@
 -export([new/2,
          note/2,
          rounds/2,
+         is_quiet/1,
          found/2,
          missed/2]).
 
@@ -64,6 +65,10 @@ rounds(answer, #quiet{missing = 0, answer = Left} = Quiet) when Left < 0 -> {0, 
 rounds(request, #quiet{missing = 0, request = Left} = Quiet) when Left < 0 -> {0, Quiet#quiet{request = resumed(Left + 1)}};
 rounds(_, #quiet{missing = 0, rounds = Rounds} = Quiet) -> {Rounds, Quiet};
 rounds(_, Quiet) -> {0, Quiet}.
+
+%% @doc Whether at most two processes call, and spins are allowed.
+-spec is_quiet(quiet()) -> boolean().
+is_quiet(#quiet{missing = Missing, rounds = Rounds}) -> Missing =:= 0 andalso Rounds > 0.
 
 -spec resumed(integer()) -> integer().
 resumed(0) -> ?VAIN;

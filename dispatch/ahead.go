@@ -43,14 +43,7 @@ func (x *Dispatcher) Copied(n int) {
 func (x *Dispatcher) took(d *etf.Decoder, _ int) {
 	socket := d.Uint()
 	t := socketcore.Taking{Bytes: x.bytes(d), Calls: x.bytes(d), Largest: x.bytes(d), Left: x.bytes(d)}
-	y := x.server.home(socket)
-	switch {
-	case d.Err() != nil || y == nil:
-	case y == x:
-		x.loop.Took(x.loop.Find(socket), &t)
-	default:
-		y.loop.Post(func() { y.loop.Took(y.loop.Find(socket), &t) })
-	}
+	atHome(x, d, socket, t, func(y *Dispatcher, s *socketcore.Socket, t socketcore.Taking) { y.loop.Took(s, &t) })
 }
 
 func (x *Dispatcher) bytes(d *etf.Decoder) int { return int(min(d.Uint(), math.MaxInt32)) }
@@ -72,16 +65,5 @@ const sendAheadItem = "send_ahead"
 // sendAhead serves {send_ahead, Socket, Data}.
 func (x *Dispatcher) sendAhead(d *etf.Decoder, _ int) {
 	socket, data := d.Uint(), d.Binary()
-	y := x.server.home(socket)
-	switch {
-	case d.Err() != nil || y == nil:
-	case y == x:
-		x.loop.SendAhead(x.loop.Find(socket), data)
-	default:
-		data = append([]byte(nil), data...)
-		y.loop.Post(func() {
-			y.loop.SendAhead(y.loop.Find(socket), data)
-			y.loop.SendGathered()
-		})
-	}
+	atHome(x, d, socket, x.own(socket, data), func(y *Dispatcher, s *socketcore.Socket, data []byte) { y.loop.SendAhead(s, data) })
 }

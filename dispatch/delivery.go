@@ -184,20 +184,20 @@ func (s *Server) watch(x *Dispatcher, process []byte, on bool) {
 	}
 }
 
+// piece is what a chunk brings.
+type piece struct {
+	id     uint32
+	offset int
+	data   []byte
+}
+
 // chunk serves {chunk, Socket, Id, Offset, Data}.
 func (x *Dispatcher) chunk(d *etf.Decoder, _ int) {
 	socket, id, offset, data := d.Uint(), uint32(d.Uint()), d.Int(), d.Binary()
-	if d.Err() != nil || offset != int64(int(offset)) {
+	if offset != int64(int(offset)) {
 		return
 	}
-	y := x.server.home(socket)
-	if y == nil {
-		return
-	}
-	if y == x {
-		x.loop.Chunk(id, int(offset), data)
-		return
-	}
-	data = append([]byte(nil), data...)
-	y.loop.Post(func() { y.loop.Chunk(id, int(offset), data) })
+	atHome(x, d, socket, piece{id, int(offset), x.own(socket, data)}, func(y *Dispatcher, _ *socketcore.Socket, p piece) {
+		y.loop.Chunk(p.id, p.offset, p.data)
+	})
 }

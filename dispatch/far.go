@@ -21,15 +21,5 @@ func (x *Dispatcher) drop(d *etf.Decoder, _ int) {
 // aboutCall does something about a call on the loop of its socket.
 func (x *Dispatcher) aboutCall(d *etf.Decoder, do func(y *Dispatcher, s *socketcore.Socket, id uint32)) {
 	socket, id := d.Uint(), uint32(d.Uint())
-	if d.Err() != nil {
-		return
-	}
-	y := x.server.home(socket)
-	switch y {
-	case nil:
-	case x:
-		do(x, x.loop.Find(socket), id)
-	default:
-		y.loop.Post(func() { do(y, y.loop.Find(socket), id) })
-	}
+	atHome(x, d, socket, id, do)
 }

@@ -27,11 +27,11 @@ func init() {
 		"debug":               {get: getFlag(debugOf), set: setFlag((*socketcore.Socket).SetDebug)},
 		"iow":                 {get: getFlag(iowOf), set: setFlag(func(s *socketcore.Socket, on bool) { s.Iow = on })},
 		"use_registry":        {get: getFlag(registryOf), flag: true},
-		"rcvctrlbuf":          {get: getSize(rcvCtrlOf), set: setSize(rcvCtrlOf)},
-		"sndctrlbuf":          {get: getSize(sndCtrlOf), set: setSize(sndCtrlOf)},
-		"max_received_fds":    {get: getSize(receivedOf), set: setSizeOrNone(receivedOf)},
-		"receive_ahead":       {get: getSize(aheadOf), set: setSizeOrNone(aheadOf)},
-		"send_ahead":          {get: getSize(sendAheadOf), set: setSendAhead},
+		"rcvctrlbuf":          {get: getSize(rcvCtrlOf), set: setSize(rcvCtrlOf, false)},
+		"sndctrlbuf":          {get: getSize(sndCtrlOf), set: setSize(sndCtrlOf, false)},
+		"max_received_fds":    {get: getSize(receivedOf), set: setSize(receivedOf, true)},
+		"receive_ahead":       {get: getSize(aheadOf), set: setSize(aheadOf, true)},
+		"send_ahead":          {get: getSize(sendAheadOf), set: setSizeBy(sendAheadAtFirst, true, setSendAhead)},
 		"rcvbuf":              {get: getRcvBuf, set: setRcvBuf},
 		"controlling_process": {get: getOwner, set: setOwner, owner: true},
 		"meta":                {get: getMeta, set: setMeta, owner: true},
@@ -78,18 +78,27 @@ func getSize(of func(*socketcore.Socket) *int) func([]byte, *socketcore.Socket) 
 // defaults for sizes that are set to 0 or default.
 var defaultSettings = socketcore.Socket{Settings: socketcore.DefaultSettings}
 
-func setSize(of func(*socketcore.Socket) *int) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
-	return func(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
+// setSize sets a size. None (0) may be one; otherwise it stands for the default, as that word does.
+func setSize(of func(*socketcore.Socket) *int, none bool) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
+	return setSizeBy(func(*call) int { return *of(&defaultSettings) }, none, func(_ *call, s *socketcore.Socket, n int) { *of(s) = n })
+}
+
+func setSizeBy(initial func(*call) int, none bool, set func(*call, *socketcore.Socket, int)) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
+	return func(c *call, s *socketcore.Socket, value []byte) (bool, verdict) {
 		n, ok, v := sizeOf(value)
-		if ok && v.kind == accepted && s != nil {
-			if n == 0 {
-				n = *of(&defaultSettings)
+		if ok && v.ok() && s != nil {
+			if n == 0 && (!none || string(atomOf(value)) == "default") {
+				n = initial(c)
 			}
-			*of(s) = n
+			set(c, s, n)
 		}
 		return ok, v
 	}
 }
+
+func sendAheadAtFirst(c *call) int { return c.server.cfg.SendAhead }
+
+func setSendAhead(c *call, s *socketcore.Socket, n int) { c.loop.SetSendAhead(s, n) }
 
 // sizeOf reads a size; 0 stands for the default. One above int32 is of the right type, but einval.
 func sizeOf(value []byte) (n int, ok bool, v verdict) {
@@ -103,32 +112,6 @@ func sizeOf(value []byte) (n int, ok bool, v verdict) {
 		return 0, d.Err() == nil, refuse(socketcore.EINVAL)
 	}
 	return int(size), d.Err() == nil, accept
-}
-
-// setSizeOrNone sets a size of which 0 is one.
-func setSizeOrNone(of func(*socketcore.Socket) *int) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
-	return func(_ *call, s *socketcore.Socket, value []byte) (bool, verdict) {
-		n, ok, v := sizeOf(value)
-		if ok && v.ok() && s != nil {
-			if string(atomOf(value)) == "default" {
-				n = *of(&defaultSettings)
-			}
-			*of(s) = n
-		}
-		return ok, v
-	}
-}
-
-// setSendAhead sets how much may be sent ahead; default is what sockets are opened with.
-func setSendAhead(c *call, s *socketcore.Socket, value []byte) (bool, verdict) {
-	n, ok, v := sizeOf(value)
-	if ok && v.ok() && s != nil {
-		if string(atomOf(value)) == "default" {
-			n = c.server.cfg.SendAhead
-		}
-		c.loop.SetSendAhead(s, n)
-	}
-	return ok, v
 }
 
 func getRcvBuf(b []byte, s *socketcore.Socket) []byte {

@@ -13,6 +13,32 @@ func (s *Server) home(socket uint64) *Dispatcher {
 	return nil
 }
 
+// atHome does something about a socket on its loop: now, or soon when that is another one. What it hands on must be the item's own
+// then (see own).
+func atHome[T any](x *Dispatcher, d *etf.Decoder, socket uint64, item T, do func(y *Dispatcher, s *socketcore.Socket, item T)) {
+	if d.Err() != nil {
+		return
+	}
+	switch y := x.server.home(socket); y {
+	case nil:
+	case x:
+		do(x, x.loop.Find(socket), item)
+	default:
+		y.loop.Post(func() {
+			do(y, y.loop.Find(socket), item)
+			y.loop.SendGathered()
+		})
+	}
+}
+
+// own copies bytes of a frame that are for another loop.
+func (x *Dispatcher) own(socket uint64, data []byte) []byte {
+	if x.server.home(socket) != x {
+		return append([]byte(nil), data...)
+	}
+	return data
+}
+
 // forward has a request served on the loop of its socket, if that is not the one of x.
 func (s *Server) forward(x *Dispatcher, to int, id uint32, term []byte) bool {
 	if to >= len(s.dispatchers) || s.dispatchers[to] == x {

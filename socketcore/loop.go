@@ -176,7 +176,7 @@ func (l *Loop) NewOp() *Op { return l.ops.get() }
 // Shrink lets go of what is kept for the next call.
 func (l *Loop) Shrink() {
 	l.ops = opPool{freed: l.cfg.Freed}
-	l.ctrl, l.waste, l.joined.data = nil, nil, nil
+	l.ctrl, l.waste, l.joined = nil, nil, gathering{}
 	l.msg, l.iov = unix.Msghdr{}, unix.Iovec{} // they lead to the last buffers
 }
 

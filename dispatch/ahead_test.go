@@ -129,7 +129,7 @@ func TestSendsAheadOfOneFrameLeaveTogetherAndCountAlone(t *testing.T) {
 
 // Whatever comes behind sends ahead in a frame comes behind them at the socket, too.
 func TestNothingInAFrameOvertakesSendsAhead(t *testing.T) {
-	everyLoops(t, func(t *testing.T, c *client) {
+	everyLoops(t, func(_ *testing.T, c *client) {
 		a, b := c.aheadPair()
 		c.set(a, "send_ahead", 1<<20)
 		d, e := c.pair()

@@ -2,7 +2,7 @@
 %% @doc A lane: the process that owns one helper's port. It gathers the requests in its mailbox into one
 %% frame and routes each answer to its caller. This module is the path of a call; what is rarer is in
 %% {@link gosocket_lane_route} and {@link gosocket_lane_life}. Calls that wait for their answer stand in the process
-%% dictionary, the one table that costs nothing, as `Id => {Caller, Tag, Class, Ref, Socket}'.
+%% dictionary, the one table that costs nothing, as `Id => {Caller, Tag, Class, Ref, Socket}', or in short (see entry/0).
 %%
 %% When the helper is gone the lane answers its callers and ends; armed selects are the guardian's, and the next open
 %% starts another.
@@ -13,7 +13,7 @@
 -export([init/2,
          resume/1]).
 
--export_type([lane/0, entry/0, path/0]).
+-export_type([lane/0, entry/0, kept/0, path/0]).
 
 -include("gosocket.hrl").
 -include("gosocket_lane.hrl").
@@ -35,6 +35,12 @@
 -type entry() :: {pid(), Tag :: reference() | {far, pid(), reference()}, gosocket_wait:class(), Ref :: reference() | [],
                   %% of an open: whether the socket goes into the registry
                   Socket :: non_neg_integer() | boolean()}.
+
+%% What stands for it: of the receives and sends of every day something shorter, which {@link gosocket_request:entry/1} makes
+%% one of.
+-type kept() :: {pid(), reference(), Socket :: non_neg_integer()}
+              | {pid(), reference(), write, Socket :: non_neg_integer()}
+              | entry().
 
 %% The state of the path of a call: the next free number of a request; frames received, the hello included; how many of them
 %% the helper has yet to learn are delivered; what is to be written; who calls.
@@ -175,16 +181,15 @@ spin(Rounds, Awaited, Next, Frames, Lent, Outbox, Quiet, Lane) ->
 
 -spec handle(Message :: term(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
              gosocket_quiet:quiet(), lane()) -> no_return().
-handle({call, Entry, Item}, Next, Frames, Lent, Outbox, Quiet, #lane{node = Node, ticking = true, loading = none} = Lane)
+handle([Entry | Item], Next, Frames, Lent, Outbox, Quiet, #lane{node = Node, ticking = true, loading = none} = Lane)
   when Node =:= node() ->
     called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane);
 handle({Port, {data, Frame}}, Next, Frames, Lent, Outbox, Quiet, #lane{port = Port} = Lane) ->
     frame(Frame, Next, Frames, Lent, Outbox, Quiet, Lane);
 handle({chunk, Item}, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     drain(Next, Frames, Lent, gosocket_outbox:payload(Item, Outbox), Quiet, Lane);
-handle({call, {Pid, Tag, _, _, _} = Entry, Item}, Next, Frames, Lent, Outbox, Quiet, #lane{node = Node} = Lane)
-  when Node =:= node() ->
-    gosocket_lane_life:tell_leave(Pid, Tag, Lane),
+handle([Entry | Item], Next, Frames, Lent, Outbox, Quiet, #lane{node = Node} = Lane) when Node =:= node() ->
+    gosocket_lane_life:tell_leave(element(1, Entry), element(2, Entry), Lane),
     called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, gosocket_lane_life:ticking(Lane));
 handle(Message, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     rare(Message, {Next, Frames, Lent, Outbox, Quiet, Lane}).
@@ -192,11 +197,11 @@ handle(Message, Next, Frames, Lent, Outbox, Quiet, Lane) ->
 %% ---- Requests
 
 %% There may be a copy of what the call is to get.
--spec called(entry(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
+-spec called(kept(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
              gosocket_quiet:quiet(), lane()) -> no_return().
 called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, #lane{ahead = false} = Lane) ->
     request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane);
-called({_, _, write, _, _} = Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) when element(3, Entry) =:= write ->
     %% later calls would go ahead of payload that waits for the helper
     case gosocket_outbox:has_room(Outbox) of
         true -> looked_at(Entry, Item, free(Next), Frames, Lent, Outbox, Quiet, Lane);
@@ -205,12 +210,13 @@ called({_, _, write, _, _} = Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lan
 called(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     looked_at(Entry, Item, free(Next), Frames, Lent, Outbox, Quiet, Lane).
 
--spec looked_at(entry(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
+-spec looked_at(kept(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
                 gosocket_quiet:quiet(), lane()) -> no_return().
-looked_at(Entry, Item, Id, Frames, Lent, Outbox, Quiet, Lane) ->
+looked_at(Kept, Item, Id, Frames, Lent, Outbox, Quiet, Lane) ->
+    Entry = gosocket_request:entry(Kept),
     case gosocket_ahead:request(Entry, Item, Id) of
-        ask -> request(Entry, Item, Id, Frames, Lent, Outbox, Quiet, Lane);
-        {tell, Took} -> request(Entry, Item, Id, Frames, Lent, gosocket_outbox:control(Took, Outbox), Quiet, Lane);
+        ask -> request(Kept, Item, Id, Frames, Lent, Outbox, Quiet, Lane);
+        {tell, Took} -> request(Kept, Item, Id, Frames, Lent, gosocket_outbox:control(Took, Outbox), Quiet, Lane);
         {hand_over, Sent} -> handed_over(Entry, Sent, Id, Frames, Lent, Outbox, Quiet, Lane);
         {give, Data, none} -> given(Entry, Data, Id, Frames, Lent, gosocket_outbox:passed(Outbox), Quiet, Lane);
         {give, Data, Took} -> given(Entry, Data, Id, Frames, Lent, gosocket_outbox:patient(control, Took, Outbox), Quiet, Lane)
@@ -250,7 +256,7 @@ given(Entry, Data, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     drain(Next, Frames, Lent, Outbox, Quiet, gosocket_lane_route:give(Entry, Data, Lane)).
 
 %% Ids come round again, calls may wait for ever.
--spec request(entry(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
+-spec request(kept(), gosocket_term:item(), non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(),
               gosocket_quiet:quiet(), lane()) -> no_return().
 request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     case put(Next, Entry) of
@@ -269,10 +275,10 @@ request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     end.
 
 %% Who calls is looked at in the first requests of a batch only: among three there are more than two callers.
--spec noted(entry(), gosocket_outbox:outbox(), gosocket_quiet:quiet()) -> gosocket_quiet:quiet().
-noted({Pid, _, _, _, _}, Outbox, Quiet) ->
+-spec noted(kept(), gosocket_outbox:outbox(), gosocket_quiet:quiet()) -> gosocket_quiet:quiet().
+noted(Entry, Outbox, Quiet) ->
     case gosocket_outbox:count(Outbox) < 3 of
-        true -> gosocket_quiet:note(Pid, Quiet);
+        true -> gosocket_quiet:note(element(1, Entry), Quiet);
         false -> Quiet
     end.
 
@@ -292,13 +298,13 @@ frame(Frame, Next, Frames, Lent, Outbox, Quiet, Lane) ->
                gosocket_quiet:quiet(), lane()) -> no_return().
 elements(<<109, _:32, ?ANSWER(Id), ?OK, Rest/binary>>, Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
     case erase(Id) of
-        {Pid, Tag, Class, [], _} = Entry when is_reference(Tag), Class =:= write orelse Class =:= plain ->
+        {Pid, Tag, write, Socket} ->
             case gosocket_selects:is_empty(Selects) of
                 true ->
                     Pid ! {Tag, ok},
                     elements(Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane);
                 false ->
-                    answered(Entry, <<?ANSWER(Id), ?OK>>, Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane)
+                    answered({Pid, Tag, write, [], Socket}, <<?ANSWER(Id), ?OK>>, Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane)
             end;
         Entry ->
             answered(Entry, <<?ANSWER(Id), ?OK>>, Rest, Next, Frames + 1, Lent, Outbox, Quiet, Lane)
@@ -306,7 +312,7 @@ elements(<<109, _:32, ?ANSWER(Id), ?OK, Rest/binary>>, Next, Frames, Lent, Outbo
 elements(<<109, _:32, ?ANSWER(Id), ?OK_HEAD, 109, Size:32, Data:Size/binary, Rest/binary>>,
          Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
     case erase(Id) of
-        {Pid, Tag, read, [], _} = Entry when is_reference(Tag) ->
+        {Pid, Tag, _} = Entry ->
             case gosocket_selects:is_empty(Selects) andalso is_process_alive(Pid) of
                 true ->
                     Pid ! {Tag, {ok, Data}},
@@ -333,7 +339,8 @@ element(<<131, 104, 3, 119, 4, "more", 98, Id:32, _/binary>> = Frame, Rest, Next
     case get(Id) of
         undefined ->
             elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
-        {_, _, _, _, Socket} = Entry ->
+        Kept ->
+            {_, _, _, _, Socket} = Entry = gosocket_request:entry(Kept),
             routed(gosocket_lane_route:forward(Entry, Frame, Frames, Lane), Socket, Frame,
                    Rest, Next, Frames, Lent, Outbox, Quiet)
     end;
@@ -344,14 +351,14 @@ element(<<131, 104, 5, 119, 5, "ahead", 98, Id:32, Copy/binary>>, Rest, Next, Fr
     end;
 element(<<131, 104, 4, 119, 4, "want", 98, Id:32, _/binary>> = Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     _ = case get(Id) of
-            {Pid, Tag, _, _, _} -> Pid ! {Tag, Frame};
-            undefined -> ok
+            undefined -> ok;
+            Entry -> element(1, Entry) ! {element(2, Entry), Frame}
         end,
     elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
 element(Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     event(binary_to_term(Frame), Rest, {Next, Frames, Lent, Outbox, Quiet, Lane}).
 
--spec answered(entry() | undefined, binary(), binary(), non_neg_integer(), pos_integer(), non_neg_integer(),
+-spec answered(kept() | undefined, binary(), binary(), non_neg_integer(), pos_integer(), non_neg_integer(),
                gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) -> no_return().
 answered({Pid, Tag, plain, _, _}, Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     Pid ! {Tag, Frame},
@@ -359,7 +366,9 @@ answered({Pid, Tag, plain, _, _}, Frame, Rest, Next, Frames, Lent, Outbox, Quiet
 answered({_, _, _, _, Socket} = Entry, Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
     routed(gosocket_lane_route:answer(Entry, Frame, Frames, Lane), Socket, Frame, Rest, Next, Frames, Lent, Outbox, Quiet);
 answered(undefined, _Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
-    elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane).
+    elements(Rest, Next, Frames, Lent, Outbox, Quiet, Lane);
+answered(Short, Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    answered(gosocket_request:entry(Short), Frame, Rest, Next, Frames, Lent, Outbox, Quiet, Lane).
 
 %% What became of an answer.
 -spec routed({sent | lent | handback, lane()}, non_neg_integer() | boolean(), binary(), binary(), non_neg_integer(), pos_integer(),

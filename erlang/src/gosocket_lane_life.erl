@@ -37,7 +37,7 @@ message({ask, Pid, Tag, info}, #lane{hello = #{pid := OsPid, protections := Prot
     {[], Lane};
 message({reload, gosocket_wait, Loading}, Lane) ->
     door(Loading, Lane),
-    gosocket_reload:tell(Loading, [{Pid, Tag} || {Pid, Tag, _, _, _} <- calls()]),
+    gosocket_reload:tell(Loading, [{Pid, Tag} || {_, {Pid, Tag, _, _, _}} <- calls()]),
     {[], Lane#lane{loading = Loading}};
 message({timeout, _Timer, {loaded, Loading}}, #lane{loading = Last} = Lane) ->
     Now = gosocket_reload:again(Loading, Last),
@@ -52,9 +52,9 @@ waiting() ->
     length(calls()).
 
 %% Those that wait for their answer.
--spec calls() -> [gosocket_lane:entry()].
+-spec calls() -> [{Id :: non_neg_integer(), gosocket_lane:entry()}].
 calls() ->
-    [Entry || {Id, Entry} <- get(), is_integer(Id), Id >= 0].
+    [{Id, gosocket_request:entry(Kept)} || {Id, Kept} <- get(), is_integer(Id), Id >= 0].
 
 %% ---- Processes
 
@@ -102,10 +102,11 @@ tick(Frames, Lane) ->
 bury(#lane{deaths = false, orphans = []} = Lane) ->
     Lane;
 bury(#lane{deaths = Deaths, orphans = Orphans, far = Far} = Lane) ->
-    lists:foreach(fun(Entry) -> forget(Entry, Lane) end, [Entry || Id <- Orphans, Entry <- [erase(Id)], Entry =/= undefined]),
+    lists:foreach(fun(Kept) -> forget(gosocket_request:entry(Kept), Lane) end,
+                  [Kept || Id <- Orphans, Kept <- [erase(Id)], Kept =/= undefined]),
     Lane#lane{deaths = false,
               far = gosocket_far:forget_dead(Far),
-              orphans = [Id || Deaths, {Id, Entry} <- get(), is_integer(Id), Id >= 0, not gosocket_far:is_waiting(Entry, Far)]}.
+              orphans = [Id || Deaths, {Id, Entry} <- calls(), not gosocket_far:is_waiting(Entry, Far)]}.
 
 %% Whether it has set what it should set will not be heard.
 -spec forget(gosocket_lane:entry(), gosocket_lane:lane()) -> ok.
@@ -143,7 +144,7 @@ gone(Reason, #lane{hello = #{pid := Pid}}) ->
 %% @doc Answers all calls: nobody else would soon see that the lane ends.
 -spec end_calls(Reason :: term()) -> ok.
 end_calls(Reason) ->
-    lists:foreach(fun({Pid, Tag, _, _, _}) -> Pid ! {Tag, {gone, self(), Reason}} end, calls()).
+    lists:foreach(fun({_, {Pid, Tag, _, _, _}}) -> Pid ! {Tag, {gone, self(), Reason}} end, calls()).
 
 %% ---- Code
 

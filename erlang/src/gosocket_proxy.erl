@@ -143,7 +143,7 @@ call({Tag, Caller, Class, Ref, Handle}, Call, Payload, {Lane, #gosocket_lane{wor
     {Item, Finish} = item(Call, Payload, Window, Class, Handle),
     #proxy{calls = Calls} = Known = know(Lane, Proxy),
     Socket = element(2, Call),
-    Lane ! {call, {self(), {far, Caller, Tag}, Class, Ref, Socket}, Item},
+    Lane ! [{self(), {far, Caller, Tag}, Class, Ref, Socket} | Item],
     Known#proxy{calls = Calls#{Tag => {Lane, Socket, Finish}}}.
 
 -spec item(gosocket_wait:call(), binary() | none, pos_integer(), gosocket_wait:class(), gosocket_handle:handle()) ->

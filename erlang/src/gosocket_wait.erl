@@ -68,7 +68,7 @@ call(Class, Ref, Call) ->
     case gosocket_handle:find(element(2, Call)) of
         {Pid, none, Lane, Socket} ->
             Tag = make_ref(),
-            Pid ! {call, {self(), Tag, Class, Ref, Socket}, gosocket_term:item(gosocket_clock:for_lane(Lane, Socket, Call))},
+            Pid ! [gosocket_request:kept(self(), Tag, Class, Ref, Socket) | gosocket_term:item(gosocket_clock:for_lane(Lane, Socket, Call))],
             case Class =:= plain andalso spin(Lane) of
                 false -> await(Tag, Pid, shape(Call));
                 Rounds -> poll(Tag, Pid, shape(Call), Rounds)
@@ -89,7 +89,7 @@ send(Ref, Call, Payload, Iovec) ->
         {Pid, none, #gosocket_lane{words = Words} = Lane, Socket} ->
             Tag = make_ref(),
             Item = gosocket_term:item(gosocket_clock:for_lane(Lane, Socket, Call), first(Payload, atomics:get(Words, ?WINDOW_WORD))),
-            Pid ! {call, {self(), Tag, write, Ref, Socket}, Item},
+            Pid ! [gosocket_request:kept(self(), Tag, write, Ref, Socket) | Item],
             await(Tag, Pid, send_shape({Pid, Socket}, Payload, Iovec));
         {_Pid, Loading, _Lane, _Socket} ->
             gosocket_reload:hold(Loading, {?MODULE, send, [Ref, Call, Payload, Iovec]});
@@ -108,7 +108,7 @@ recv(Handle, Length) when Length =< ?INT32_MAX ->
             case persistent_term:get(Term, none) of
                 Pid ->
                     Tag = make_ref(),
-                    Pid ! {call, {self(), Tag, read, [], Socket}, gosocket_request:recv(Subject, Length)},
+                    Pid ! [{self(), Tag, Socket} | gosocket_request:recv(Subject, Length)],
                     await(Tag, Pid, recv);
                 _ ->
                     any_recv(Handle, Length)
@@ -132,7 +132,7 @@ send(Handle, Payload) when byte_size(Payload) =< ?INT32_MAX ->
                 Pid ->
                     Tag = make_ref(),
                     Item = gosocket_request:send(Subject, byte_size(Payload), first(Payload, Window)),
-                    Pid ! {call, {self(), Tag, write, [], Socket}, Item},
+                    Pid ! [{self(), Tag, write, Socket} | Item],
                     await(Tag, Pid, {send, {Pid, Socket}, Payload});
                 _ ->
                     any_send(Handle, Payload)
@@ -192,7 +192,7 @@ start({_, _, _, Number} = Request, Attempts) ->
 -spec ask(request(), non_neg_integer(), pid()) -> {ok, term()} | {error, term()}.
 ask({Class, Call, Registered, _} = Request, Attempts, Lane) ->
     Monitor = monitor(process, Lane),
-    Lane ! {call, {self(), Monitor, Class, [], Registered}, gosocket_term:item(Call)},
+    Lane ! [{self(), Monitor, Class, [], Registered} | gosocket_term:item(Call)],
     await(Monitor, Monitor, {open, Request, Attempts}).
 
 %% @doc A question that the lane answers itself.

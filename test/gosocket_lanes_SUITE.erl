@@ -79,7 +79,7 @@ a_dead_lane_leaves_immediates_behind(_) ->
         Terms = fun() -> maps:from_list([Term || {Key, _} = Term <- persistent_term:get(), is_tuple(Key), element(1, Key) =/= otp]) end,
         Before = Terms(),
         signal("KILL", helper(Name)),
-        wait_until(fun() -> maps:get(pid, gosocket_lanes:info(Name)) =:= undefined end),
+        wait_until(fun() -> maps:get(pid, gosocket_lanes:info(Name)) =:= undefined andalso Terms() =/= Before end),
         Dead = Terms(),
         close(pair_in(Name)),
         Restarted = Terms(),

@@ -226,7 +226,7 @@ func TestEverySiteFailsWithEveryErrno(t *testing.T) {
 	faults := 0
 	for _, l := range legs {
 		c, end := startClient(t, l.change)
-		before := descriptors()
+		before := keptDescriptors()
 		n := 0
 		run := func(s site, errno syscall.Errno) (*tour, map[site]bool, bool) {
 			n++

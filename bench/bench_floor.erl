@@ -69,10 +69,10 @@ lane() ->
 -spec serve(binary()) -> no_return().
 serve(Data) ->
     receive
-        {call, {Pid, Tag, write, _, _}, _Item} ->
+        [{Pid, Tag, write, _Socket} | _Item] ->
             Pid ! {Tag, ok},
             serve(Data);
-        {call, {Pid, Tag, read, _, _}, Item} ->
+        [{Pid, Tag, _Socket} | Item] ->
             <<?END_OF_RECV(Length)>> = binary_part(Item, byte_size(Item), -?END_SIZE),
             Pid ! {Tag, {ok, binary_part(Data, 0, Length)}},
             serve(Data)

@@ -21,7 +21,7 @@ func typedValues(sockets []uint64) (values []etf.Term) {
 		etf.AppendNil(nil), tuple("at", -1), tuple("select_info", atom("recv"), 7), two(atom("true"), 5), two(1, 2), quad(127, 0, 0, 1), quad(0, 0, 0, 0, 0, 0, 0, 1),
 	}
 	for _, v := range []any{
-		0, 1, 2, -1, 7, 17, 255, 65_535, 65_536, 1<<31 - 1, 1 << 31, 1 << 40, 1<<62 + 1, uint64(1<<64 - 1),
+		0, 1, 2, -1, 7, 17, 255, 65_535, 65_536, 1<<31 - 1, uint64(1 << 31), uint64(1 << 40), uint64(1<<62 + 1), uint64(1<<64 - 1),
 		atom("me"), atom("you"), atom("true"), atom("false"), atom("infinity"), atom("nowait"), atom("undefined"), atom("inet"), atom("inet6"), atom("local"),
 		atom("stream"), atom("dgram"), atom("seqpacket"), atom("raw"), atom("tcp"), atom("udp"), atom("default"), atom("read"), atom("write"), atom("read_write"),
 		atom("add"), atom("socket"), atom("otp"), atom("tcp"), atom("linger"), atom("rcvbuf"), atom("sndbuf"), atom("rcvlowat"), atom("peek_off"),

@@ -104,7 +104,7 @@ start_tells_what_is_wrong(_) ->
                       gosocket_lanes:stop(Nobody), gosocket_lanes:info(Nobody)]),
         [?assertError(badarg, gosocket_lanes:start(Nobody, Bad))
          || Bad <- [no_map, [], #{unknown => 1}, #{loops => many}, #{loops => 17}, #{spin_us => -1}, #{log_level => loud},
-                    #{capabilities => net_raw}, #{allow => nothing}, #{allow => [{no_rule, []}]}, #{landlock => maybe},
+                    #{capabilities => net_raw}, #{allow => nothing}, #{allow => [{no_rule, []}]}, #{landlock => perhaps},
                     #{helper => "/bin/true"}, #{use_registry => 1}, #{lane_spin => -1}, #{window => 1}, #{start => application}]],
         [?assertError(badarg, gosocket_lanes:start(Bad, #{})) || Bad <- ["name", <<"name">>, 1, {default, 2}, {name, 1}]],
         [?assertError(badarg, ?S:open(inet, stream, tcp, #{lane => Bad})) || Bad <- ["name", 1, {name, 1}]],

@@ -60,6 +60,9 @@
 %% Bytes of a send that go to another node with the call; nobody here knows the window there.
 -define(REMOTE_WINDOW, (64 bsl 10)).
 
+%% What goes to the lane is a call and, as the tail, its item: that saves memory.
+-dialyzer({no_improper_lists, [call/3, send/4, recv/2, send/2, ask/3]}).
+
 -include("gosocket_reload.hrl").
 
 %% @doc `Ref' is the select's for nowait calls, the cancelled one for cancel, else `[]'.

@@ -16,6 +16,9 @@
 
 -include("gosocket.hrl").
 
+%% What goes to the lane is a call and, as the tail, its item.
+-dialyzer({no_improper_lists, [call/5]}).
+
 %% Bytes under way that the other node has not confirmed.
 -define(WINDOW, (2 bsl 20)).
 %% A call has one result, or two parts of one, so that many bytes wait for that when many calls have large results. A node

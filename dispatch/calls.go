@@ -1,17 +1,25 @@
 package dispatch
 
 import (
+	"maps"
+	"slices"
+
 	"gosocket/etf"
 	"gosocket/socketcore"
 )
 
-// callRow is one call of the protocol: how many arguments it takes, what they begin with, and who
+// callSpec is one call of the protocol: how many arguments it takes, what they begin with, and who
 // serves it.
-type callRow struct {
+type callSpec struct {
 	least, most int
 	of          subject
 	serve       func(c *call)
-	number      int // among all calls, by name
+}
+
+// callRow has the number of the call, too: its place in callNames.
+type callRow struct {
+	callSpec
+	number int
 }
 
 // subject is what the arguments of a call begin with.
@@ -27,35 +35,44 @@ const (
 // calls is the table of section 1 of docs/protocol.md.
 var calls map[string]callRow
 
-func init() {
-	calls = map[string]callRow{
-		"hello":    {1, 1, ofNobody, (*call).hello, 0},
-		"open":     {5, 5, ofOwner, (*call).open, 0},
-		"openfd":   {3, 3, ofOwner, (*call).openFD, 0},
-		"bind":     {2, 3, ofSocket, (*call).bind, 0},
-		"connect":  {2, 5, ofCaller, (*call).connect, 0},
-		"listen":   {2, 2, ofSocket, (*call).listen, 0},
-		"accept":   {4, 4, ofCaller, (*call).accept, 0},
-		"recv":     {6, 6, ofCaller, (*call).recv, 0},
-		"recvfrom": {6, 6, ofCaller, (*call).recvfrom, 0},
-		"recvmsg":  {7, 7, ofCaller, (*call).recvmsg, 0},
-		"send":     {7, 7, ofCaller, (*call).send, 0},
-		"sendto":   {8, 8, ofCaller, (*call).sendto, 0},
-		"sendmsg":  {9, 9, ofCaller, (*call).sendmsg, 0},
-		"close":    {2, 2, ofCaller, (*call).close, 0},
-		"shutdown": {2, 2, ofSocket, (*call).shutdown, 0},
-		"sockname": {1, 1, ofSocket, (*call).sockname, 0},
-		"peername": {1, 1, ofSocket, (*call).peername, 0},
-		"getopt":   {3, 3, ofSocket, (*call).getopt, 0},
-		"setopt":   {5, 5, ofCaller, (*call).setopt, 0},
-		"info":     {1, 1, ofSocket, (*call).info, 0},
-		"closefd":  {2, 2, ofSocket, (*call).closeFD, 0},
-		"cancel":   {3, 3, ofCaller, (*call).cancel, 0},
+// callNames are the calls of the protocol in order.
+var callNames []string
 
-		"supports":     {0, 2, ofNobody, (*call).supports, 0},
-		"is_supported": {1, 3, ofNobody, (*call).isSupported, 0},
-		"statistics":   {0, 0, ofNobody, (*call).statistics, 0},
+func init() {
+	specs := map[string]callSpec{
+		"hello":    {1, 1, ofNobody, (*call).hello},
+		"open":     {5, 5, ofOwner, (*call).open},
+		"openfd":   {3, 3, ofOwner, (*call).openFD},
+		"bind":     {2, 3, ofSocket, (*call).bind},
+		"connect":  {2, 5, ofCaller, (*call).connect},
+		"listen":   {2, 2, ofSocket, (*call).listen},
+		"accept":   {4, 4, ofCaller, (*call).accept},
+		"recv":     {6, 6, ofCaller, (*call).recv},
+		"recvfrom": {6, 6, ofCaller, (*call).recvfrom},
+		"recvmsg":  {7, 7, ofCaller, (*call).recvmsg},
+		"send":     {7, 7, ofCaller, (*call).send},
+		"sendto":   {8, 8, ofCaller, (*call).sendto},
+		"sendmsg":  {9, 9, ofCaller, (*call).sendmsg},
+		"close":    {2, 2, ofCaller, (*call).close},
+		"shutdown": {2, 2, ofSocket, (*call).shutdown},
+		"sockname": {1, 1, ofSocket, (*call).sockname},
+		"peername": {1, 1, ofSocket, (*call).peername},
+		"getopt":   {3, 3, ofSocket, (*call).getopt},
+		"setopt":   {5, 5, ofCaller, (*call).setopt},
+		"info":     {1, 1, ofSocket, (*call).info},
+		"closefd":  {2, 2, ofSocket, (*call).closeFD},
+		"cancel":   {3, 3, ofCaller, (*call).cancel},
+
+		"supports":     {0, 2, ofNobody, (*call).supports},
+		"is_supported": {1, 3, ofNobody, (*call).isSupported},
+		"statistics":   {0, 0, ofNobody, (*call).statistics},
 	}
+	callNames = slices.Sorted(maps.Keys(specs))
+	calls = make(map[string]callRow, len(specs))
+	for i, name := range callNames {
+		calls[name] = callRow{specs[name], i}
+	}
+	recvRow, sendRow = calls["recv"], calls["send"]
 }
 
 // Calls of every day: their arguments are all read before anything is done, whatever is wrong with one of them.

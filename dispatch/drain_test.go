@@ -221,14 +221,21 @@ func TestACloseHasWhatIsLeftOfTheTime(t *testing.T) {
 	})
 }
 
-// At the end of the linger time close(2) ends, and what the kernel has is sent all the same; so is what is ahead.
-func TestWhatIsAheadIsSentBehindTheEndOfALinger(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, func(cfg *Config) { cfg.DrainTime = 20 * time.Second })
+// stuckLingering makes one that lingers for a second, of a server that gives what is ahead this time.
+func stuckLingering(t *testing.T, drain time.Duration) (*client, *stuck) {
+	t.Helper()
+	c := newClient(t, func(cfg *Config) { cfg.DrainTime = drain })
 	c.want(c.do(tuple("hello", dict{"ahead": atom("true")})), "ok")
 	s := newStuck(t, c, false)
 	linger := dict{"onoff": atom("true"), "linger": 1}
 	c.want(c.do(tuple("setopt", s.a, 1, atom("socket"), atom("linger"), linger)), "ok")
+	return c, s
+}
+
+// At the end of the linger time close(2) ends, and what the kernel has is sent all the same; so is what is ahead.
+func TestWhatIsAheadIsSentBehindTheEndOfALinger(t *testing.T) {
+	t.Parallel()
+	c, s := stuckLingering(t, 20*time.Second)
 	c.want(c.do(tuple("close", s.a, 1)), "ok")
 	if got, end := s.rest(); !bytes.Equal(got, s.data) || end != "{error,closed}" {
 		t.Errorf("the peer gets %d of %d bytes and %s", len(got), len(s.data), end)
@@ -238,11 +245,7 @@ func TestWhatIsAheadIsSentBehindTheEndOfALinger(t *testing.T) {
 // A linger that is longer than the time of what is ahead is waited for.
 func TestALongLingerEndsInAReset(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, func(cfg *Config) { cfg.DrainTime = 100 * time.Millisecond })
-	c.want(c.do(tuple("hello", dict{"ahead": atom("true")})), "ok")
-	s := newStuck(t, c, false)
-	linger := dict{"onoff": atom("true"), "linger": 1}
-	c.want(c.do(tuple("setopt", s.a, 1, atom("socket"), atom("linger"), linger)), "ok")
+	c, s := stuckLingering(t, 100*time.Millisecond)
 	peer, start := c.fd(s.b), time.Now()
 	closing := c.call(tuple("close", s.a, 1))
 	if !s.hangsUp(peer, 10*time.Second) || time.Since(start) < time.Second {

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"math"
 	"runtime/metrics"
 	"slices"
 	"sync"
@@ -15,22 +14,6 @@ import (
 type statistics struct {
 	calls                    []uint64 // by the number of the call's row
 	writes, frames, bytesOut uint64
-}
-
-// callNames are the calls of the protocol in the order of their rows' numbers.
-var callNames []string
-
-func init() {
-	for name := range calls {
-		callNames = append(callNames, name)
-	}
-	slices.Sort(callNames)
-	for i, name := range callNames {
-		row := calls[name]
-		row.number = i
-		calls[name] = row
-	}
-	recvRow, sendRow = calls["recv"], calls["send"]
 }
 
 // refusals counts what the allow-list has refused, by rule.
@@ -83,6 +66,19 @@ func (x *Dispatcher) tellStatistics(id uint32, reports []loopReport) {
 	x.write()
 }
 
+// count is one pair of a map.
+type count struct {
+	key   string
+	value uint64
+}
+
+func appendCounts(b []byte, counts ...count) []byte {
+	for _, c := range counts {
+		b = etf.AppendUint(etf.AppendAtom(b, c.key), c.value)
+	}
+	return b
+}
+
 func (s *Server) appendStatistics(b []byte, reports []loopReport) []byte {
 	var all loopReport
 	all.calls = make([]uint64, len(callNames))
@@ -94,10 +90,7 @@ func (s *Server) appendStatistics(b []byte, reports []loopReport) []byte {
 		all.Waits, all.Events = all.Waits+r.Waits, all.Events+r.Events
 	}
 	t := &s.totals
-	rows := []struct {
-		key   string
-		value uint64
-	}{
+	rows := []count{
 		{"reads", s.reads},
 		{"bytes_in", s.bytesIn},
 		{"writes", all.writes},
@@ -114,10 +107,7 @@ func (s *Server) appendStatistics(b []byte, reports []loopReport) []byte {
 		{"descriptors", uint64(socketcore.Descriptors())},
 		{"memory_bytes", memoryHeld()},
 	}
-	b = etf.AppendMap(b, len(rows)+3)
-	for _, r := range rows {
-		b = etf.AppendUint(etf.AppendAtom(b, r.key), r.value)
-	}
+	b = appendCounts(etf.AppendMap(b, len(rows)+3), rows...)
 	b = etf.AppendMap(etf.AppendAtom(b, "calls"), len(callNames))
 	for i, name := range callNames {
 		b = etf.AppendUint(etf.AppendAtom(b, name), all.calls[i])
@@ -125,19 +115,11 @@ func (s *Server) appendStatistics(b []byte, reports []loopReport) []byte {
 	b = s.refusals.append(etf.AppendAtom(b, "refusals"))
 	b = etf.AppendList(etf.AppendAtom(b, "loops"), len(reports))
 	for _, r := range reports {
-		b = etf.AppendMap(b, 5)
-		for _, row := range []struct {
-			key   string
-			value uint64
-		}{
-			{"waits", r.Waits},
-			{"events", r.Events},
-			{"lag_max_ns", uint64(r.LagMax)},
-			{"busy_ns", uint64(r.Busy)},
-			{"queue", uint64(r.Queue)},
-		} {
-			b = etf.AppendUint(etf.AppendAtom(b, row.key), row.value)
-		}
+		b = appendCounts(
+			etf.AppendMap(b, 5),
+			count{"waits", r.Waits}, count{"events", r.Events}, count{"lag_max_ns", uint64(r.LagMax)}, count{"busy_ns", uint64(r.Busy)},
+			count{"queue", uint64(r.Queue)},
+		)
 	}
 	return etf.AppendNil(b)
 }
@@ -152,7 +134,7 @@ func (r *refusals) append(b []byte) []byte {
 	return b
 }
 
-func gauge(n int64) uint64 { return uint64(min(max(n, 0), math.MaxInt64)) }
+func gauge(n int64) uint64 { return uint64(max(n, 0)) }
 
 // memoryHeld is what the runtime has of the system and did not give back.
 func memoryHeld() uint64 {

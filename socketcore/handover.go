@@ -94,14 +94,13 @@ func (l *Loop) handOver(s *Socket, data []byte, ends []int) {
 	if q.head != nil {
 		l.advance(s, q)
 	}
-	if q.head != nil {
-		l.park(q, o, waiting, false)
-		return
+	c := Again
+	if q.head == nil {
+		c = l.attempt(o)
 	}
-	switch c := l.attempt(o); c {
-	case Again:
+	if c == Again {
 		l.park(q, o, waiting, false)
-	default:
+	} else {
 		l.conclude(q, o, c)
 	}
 }

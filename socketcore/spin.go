@@ -50,19 +50,16 @@ func (p *spinner) spin(l *Loop, sleep int) int {
 			return 0
 		}
 	}
-	begin := Now()
-	l.looks(begin)
-	end := begin + p.limit
-	for {
+	now := Now()
+	l.looks(now)
+	for end := now + p.limit; now < end; now = Now() {
 		if n := l.pollNow(); n > 0 {
 			p.hits++
-			l.sees(Now())
+			l.sees(now)
 			return n
 		}
-		if Now() >= end {
-			return 0
-		}
 	}
+	return 0
 }
 
 // Processors is how many of them this program may use at once, by affinity

@@ -17,8 +17,9 @@
          missing_go_is_named_with_the_way_out/1,
          prebuilt_helper_needs_no_go/1]).
 
+-import(gosocket_test_project, [clone/2, write/3, ok/1, run/3, run/4]).
+
 -type config() :: [{atom(), term()}].
--type result() :: {ExitStatus :: non_neg_integer(), Output :: string()}.
 
 -define(BRANCH, "packaged").
 
@@ -43,24 +44,8 @@ cases() ->
      missing_go_is_named_with_the_way_out,
      prebuilt_helper_needs_no_go].
 
-%% The dependencies' source is a clone with what is committed, whatever branch or none is checked out here.
 -spec init_per_suite(config()) -> config() | {skip, string()}.
-init_per_suite(Config) ->
-    Priv = ?config(priv_dir, Config),
-    case {os:find_executable("git"), os:find_executable("go")} of
-        {Git, Go} when Git =:= false; Go =:= false ->
-            {skip, "git or go is not in the PATH"};
-        _ ->
-            case run(Priv, "git", ["rev-parse", "--show-toplevel"]) of
-                {0, Top} ->
-                    Origin = filename:join(Priv, "origin"),
-                    _ = ok(run(Priv, "git", ["clone", "-q", "file://" ++ string:trim(Top), Origin])),
-                    _ = ok(run(Origin, "git", ["branch", "-q", "-f", ?BRANCH])),
-                    [{origin, "file://" ++ Origin} | Config];
-                {_, Output} ->
-                    {skip, "not in a git repository: " ++ Output}
-            end
-    end.
+init_per_suite(Config) -> gosocket_test_project:origin(Config, ?BRANCH).
 
 -spec end_per_suite(config()) -> ok.
 end_per_suite(_Config) -> ok.
@@ -188,7 +173,7 @@ prebuilt_helper_needs_no_go(Config) ->
 %% ---- scratch projects ----
 
 %% The scratch program says what it received, and where its helper is.
--spec moves_data(result(), Below :: file:filename()) -> ok.
+-spec moves_data(gosocket_test_project:result(), Below :: file:filename()) -> ok.
 moves_data({Status, Output}, Below) ->
     ct:pal("~ts", [Output]),
     ?assertEqual(0, Status),
@@ -243,49 +228,6 @@ scratch_ex() ->
     "  end\n"
     "end\n".
 
--spec clone(config(), file:filename()) -> file:filename().
-clone(Config, Dir) ->
-    ok = filelib:ensure_dir(Dir),
-    _ = ok(run(?config(priv_dir, Config), "git", ["clone", "-q", ?config(origin, Config), Dir])),
-    Dir.
-
 -spec ebins(file:filename()) -> [file:filename()].
 ebins(Dir) ->
     filelib:wildcard(filename:join(Dir, "_build/default/{lib,checkouts}/*/ebin")).
-
--spec write(file:filename(), file:filename(), iodata()) -> ok.
-write(Dir, Name, Content) ->
-    Path = filename:join(Dir, Name),
-    ok = filelib:ensure_dir(Path),
-    ok = file:write_file(Path, Content).
-
-%% ---- commands ----
-
--spec ok(result()) -> string().
-ok({0, Output}) -> Output;
-ok({Status, Output}) -> ct:fail("exit status ~b~n~ts", [Status, Output]).
-
--spec run(file:filename(), string(), [string()]) -> result().
-run(Dir, Program, Args) -> run(Dir, Program, Args, []).
-
-%% In the environment of a user: without what rebar3 and make set for this test run.
--spec run(file:filename(), string(), [string()], [{string(), string() | false}]) -> result().
-run(Dir, Program, Args, Env) ->
-    Foreign = [{Name, false} || Name <- ["GOSOCKET_HELPER", "REBAR_PROFILE", "REBAR_CONFIG", "ERL_LIBS", "ERL_FLAGS",
-                                         "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"]],
-    %% Who builds gives way to who measures.
-    Path = case filename:pathtype(Program) of
-               absolute -> Program;
-               _ -> os:find_executable(Program)
-           end,
-    Port = open_port({spawn_executable, os:find_executable("nice")},
-                     [{cd, Dir}, {args, ["-n", "5", Path | Args]}, {env, lists:ukeymerge(1, lists:sort(Env), lists:sort(Foreign))},
-                      exit_status, stderr_to_stdout, in, hide]),
-    collect(Port, []).
-
--spec collect(port(), [string()]) -> result().
-collect(Port, Output) ->
-    receive
-        {Port, {data, More}} -> collect(Port, [More | Output]);
-        {Port, {exit_status, Status}} -> {Status, lists:append(lists:reverse(Output))}
-    end.

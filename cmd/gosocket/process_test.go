@@ -99,10 +99,15 @@ func start(t *testing.T, stdio pipes, args ...string) *helper {
 // launch runs the helper.
 func launch(t *testing.T, stdio pipes, args ...string) *helper {
 	t.Helper()
+	return launchBy(t, stdio, exec.Command(program, args...))
+}
+
+// launchBy runs a command that is the helper, or becomes it.
+func launchBy(t *testing.T, stdio pipes, cmd *exec.Cmd) *helper {
+	t.Helper()
 	inR, inW := stdio(t)
 	outR, outW := stdio(t)
 	logR, logW := plainPipe(t)
-	cmd := exec.Command(program, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = inR, outW, logW
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -345,6 +345,16 @@ func describe(table []optionCheck, level, number int, value []byte) string {
 	return fmt.Sprintf("level %d, option %d, %x", level, number, value)
 }
 
+// Carried are the names of the options that a socket may come with, and which are looked at then.
+func Carried() (names []string) {
+	for i := range optionChecks {
+		if optionChecks[i].carried {
+			names = append(names, optionChecks[i].name)
+		}
+	}
+	return names
+}
+
 // Guarded are the names of all that is checked, for those who test and describe it.
 func Guarded() (names []string) {
 	for _, call := range []guardedCall{callOpen, callOpenFD, callBind, callListen, callConnect, callSendto, callSendmsg, callSetOption, callGetOption} {

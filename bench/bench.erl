@@ -1,6 +1,6 @@
 %% @doc The benchmark: gosocket beside OTP's own socket, gen_tcp, and port programs in C that do nothing.
 %%
-%% Every case runs in rounds; a round measures each contender once, one after the other, each warmed. Printed are medians over
+%% Every case runs in rounds; a round measures each contender once, one after the other, each warmed, every second round the other way round. Printed are medians over
 %% the rounds, and the median, least and greatest of the rounds' ratios to the opponent: rounds of the same
 %% moment are comparable, absolute times of a shared machine are not. All contenders are in this one VM. CPU is what the VM and the
 %% helper together used for one unit. Opponents are OTP's socket, gen_tcp, and `C port': a program in C behind a port of the caller's
@@ -12,7 +12,8 @@
 %%
 %% Environment: CASES (name prefixes), ROUNDS, ROUND_SECONDS, LOADS (idle, busy: beside two processes of this node that never
 %% rest, threads: beside a program with two such threads; every case has its own otherwise), SHORT=1 (rows that have an aim, and fewer
-%% and shorter rounds).
+%% and shorter rounds), BESIDE (instead of all opponents gosocket in another form: `confined', with an allow-list, without
+%% capabilities and with the filter of system calls; or the path of another helper).
 -module(bench).
 
 -export([main/0, number/2]).
@@ -37,11 +38,12 @@ main() ->
 cases(Short) ->
     Names = words("CASES"),
     Loads = [list_to_existing_atom(Load) || Load <- words("LOADS")],
-    Known = case Short of true -> bench_cases:with_aims(); false -> bench_cases:all() end,
+    Own = case Short of true -> bench_cases:with_aims(); false -> bench_cases:all() end,
+    Known = case bench_setup:form() of none -> Own; _ -> bench_cases:beside(Own) end,
     Chosen = [Case || #{name := Name} = Case <- Known,
                       Names =:= [] orelse lists:any(fun(Prefix) -> lists:prefix(Prefix, Name) end, Names)],
     Chosen =/= [] orelse error({no_such_case, Names}),
-    [{Case, Load} || #{loads := Own} = Case <- Chosen, Load <- case Loads of [] -> Own; _ -> Loads end].
+    [{Case, Load} || #{loads := Usual} = Case <- Chosen, Load <- case Loads of [] -> Usual; _ -> Loads end].
 
 %% A case that breaks does not take the others with it.
 -spec measure(bench_cases:kase(), bench_machine:load(), Short :: boolean()) ->
@@ -54,8 +56,8 @@ measure(#{name := Name, entries := Entries} = Case, Load, Short) ->
     Seconds = max(number("ROUND_SECONDS", DefaultSeconds), least_seconds(Case, Short)),
     Unload = bench_machine:start_load(Load),
     try
-        Rounds = [maps:from_list([{Label, run(Entry, float(Seconds))} || #{label := Label} = Entry <- Entries])
-                  || _ <- lists:seq(1, number("ROUNDS", DefaultRounds))],
+        Rounds = [maps:from_list([{Label, run(Entry, float(Seconds))} || #{label := Label} = Entry <- in_turn(Round, Entries)])
+                  || Round <- lists:seq(1, number("ROUNDS", DefaultRounds))],
         {bench_report:rows(Case, Load, Rounds), []}
     catch
         error:Reason:Stack ->
@@ -65,6 +67,11 @@ measure(#{name := Name, entries := Entries} = Case, Load, Short) ->
     after
         Unload()
     end.
+
+%% Nobody always comes first.
+-spec in_turn(pos_integer(), [bench_cases:entry()]) -> [bench_cases:entry()].
+in_turn(Round, Entries) when Round rem 2 =:= 0 -> lists:reverse(Entries);
+in_turn(_Round, Entries) -> Entries.
 
 -spec least_seconds(bench_cases:kase(), Short :: boolean()) -> float().
 least_seconds(#{seconds := Seconds}, true) -> Seconds / 2;

@@ -1,7 +1,7 @@
 %% @doc What is measured, between whom, and what shall come out.
 -module(bench_cases).
 
--export([all/0, with_aims/0]).
+-export([all/0, with_aims/0, beside/1]).
 
 -export_type([kase/0, entry/0, row/0, metric/0, aim/0]).
 
@@ -39,6 +39,13 @@ with_aims() ->
     [Case#{entries := [Entry || #{label := Label} = Entry <- Entries, is_needed(Label, Aimed)], rows := Aimed}
      || #{entries := Entries, rows := Rows} = Case <- all(), not is_map_key(rounds, Case),
         Aimed <- [[Row || #{aim := Aim} = Row <- Rows, Aim =/= none]], Aimed =/= []].
+
+%% @doc What gosocket does in each of these, beside itself in another form: the ratios are those of the form.
+-spec beside([kase()]) -> [kase()].
+beside(Cases) ->
+    [Case#{entries := [Entry, Entry#{label := gosocket_form, contender := gosocket_form}],
+           rows := lists:usort([Row#{ours := gosocket_form, theirs := gosocket, aim := none} || #{ours := gosocket} = Row <- Rows])}
+     || #{entries := Entries, rows := Rows} = Case <- Cases, #{label := gosocket, contender := gosocket} = Entry <- Entries].
 
 -spec is_needed(atom(), [row()]) -> boolean().
 is_needed(Label, Rows) ->

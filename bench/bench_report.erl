@@ -44,6 +44,7 @@ name(pipe) -> <<"C port">>;
 name(pipe_off) -> <<"C port that sleeps">>;
 name(lane) -> <<"batched C port">>;
 name(echo) -> <<"C port, our lane">>;
+name(gosocket) -> <<"gosocket">>;
 name(gosocket_sends) -> <<"send-ahead">>;
 name(gosocket_plain) -> <<"without copies">>;
 name(gosocket_off) -> <<"without spins">>;

@@ -2,7 +2,7 @@
 %% program its lane drives.
 -module(bench_setup).
 
--export([use/1, fresh/1, helpers/0, os_pids/0, spin_us/0, program/1, contender/1]).
+-export([use/1, fresh/1, helpers/0, os_pids/0, spin_us/0, program/1, contender/1, form/0]).
 
 -export_type([contender/0, settings/0]).
 
@@ -22,6 +22,7 @@ off() -> [{spin_us, 0}, {lane_spin, 0}, {caller_spin, 0}].
 
 -spec contender(atom()) -> contender().
 contender(gosocket) -> #{api => gosocket, settings => []};
+contender(gosocket_form) -> #{api => gosocket, settings => form()};
 contender(gosocket_off) -> #{api => gosocket, settings => off()};
 contender(echo) -> #{api => gosocket, settings => [{helper, program("echo_port")}, {spin_us, ?SPIN_US}]};
 contender(echo_off) -> #{api => gosocket, settings => [{helper, program("echo_port")} | off()]};
@@ -30,6 +31,23 @@ contender(nif) -> #{api => socket, settings => none};
 contender(none) -> #{api => none, settings => none};
 contender(gen_tcp) -> #{api => gen_tcp, settings => none};
 contender(gen_tcp_active) -> #{api => gen_tcp_active, settings => none}.
+
+%% @doc The form of gosocket that is measured beside gosocket itself.
+-spec form() -> settings().
+form() ->
+    case os:getenv("BESIDE", "") of
+        "" -> none;
+        "confined" -> [{capabilities, []}, {system_call_filter, true}, {allow, allowed()}];
+        Path -> [{helper, Path}]
+    end.
+
+%% Every rule that the calls of a case are held against, and each of several elements.
+-spec allowed() -> [{atom(), [term()]}].
+allowed() ->
+    [{domains, [inet, local]}, {types, [stream, dgram]}, {protocols, [tcp, udp]}, {local_ports, [80, 443, 0, {1024, 65535}]},
+     {local_addresses, ["10.0.0.0/8", "127.0.0.0/8"]}, {remote_ports, [53, 443, {1024, 65535}]},
+     {remote_addresses, ["10.0.0.0/8", "192.168.0.0/16", "127.0.0.0/8"]}, {devices, ["lo"]}, {namespaces, []},
+     {paths, ["/run/*", "/tmp/*", "@*"]}, {descriptors, [vm, received]}].
 
 %% @doc One of the programs in C, which bench/run puts beside the modules.
 -spec program(string()) -> file:filename().
@@ -61,7 +79,7 @@ fresh(none) ->
 fresh(Settings) ->
     _ = application:stop(gosocket),
     _ = application:load(gosocket),
-    [application:unset_env(gosocket, Variable) || Variable <- [helper, spin_us, lane_spin, caller_spin]],
+    [application:unset_env(gosocket, Variable) || Variable <- [helper, spin_us, lane_spin, caller_spin, capabilities, system_call_filter, allow]],
     [application:set_env(gosocket, Variable, Value) || {Variable, Value} <- Settings],
     {ok, _} = application:ensure_all_started(gosocket),
     _ = put(?MODULE, Settings),

@@ -443,15 +443,15 @@ use_registry(Use) when is_boolean(Use) -> gosocket_registry:use(Use).
 
 %% @doc Prints a table of the sockets in the registry, the oldest first, as `inet:i/0' does: the lane where there are
 %% sockets of several, descriptor in the helper, domain, type, protocol, bytes received and sent, owner, both addresses, and the state, which
-%% is IDLE, BOUND, CONNECTED, LISTENING, ACCEPTING (listening, and processes wait in accept) or CLOSED.
+%% is IDLE, BOUND, CONNECTED, LISTENING, ACCEPTING (listening, and processes wait in accept) or CLOSED. Several lanes follow.
 -spec i() -> ok.
 i() -> gosocket_table:print().
 
-%% @doc Only these columns, in this order; or only the sockets that `which_sockets/1' gives for a filter.
+%% @doc Only these columns, in this order; or only the sockets that `which_sockets/1' gives for a filter; or the lanes that run, with some of
+%% what {@link gosocket_metrics:statistics/0} tells.
 -spec i(Fields | Filter) -> ok when
       Fields :: [table_field()],
-      Filter :: inet | inet6 | stream | dgram | seqpacket | sctp | tcp | udp | pid()
-              | fun((socket_info()) -> boolean()).
+      Filter :: inet | inet6 | stream | dgram | seqpacket | sctp | tcp | udp | pid() | fun((socket_info()) -> boolean()) | lanes.
 i(FieldsOrFilter) -> gosocket_table:print(FieldsOrFilter).
 
 %% @doc Whether calls are logged from now on, those of this process at once: the helper writes a line of

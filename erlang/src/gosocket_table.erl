@@ -1,5 +1,5 @@
 %% @private
-%% @doc A table of the sockets for people at a shell.
+%% @doc Tables of the sockets and of the lanes for people at a shell.
 -module(gosocket_table).
 
 -export([print/0,
@@ -7,14 +7,26 @@
 
 -define(FIELDS, [fd, domain, type, protocol, recv, sent, owner, local_address, foreign_address, state]).
 
+%% Of a lane what `gosocket_metrics' tells of it, whose keys these are.
+-define(LANE_COLUMNS, [{"Sockets", sockets}, {"Waiting", waiting}, {"Selects", selects}, {"FDs", descriptors}, {"Parked", parked_bytes},
+                       {"Unread", unread_bytes}, {"In", bytes_in}, {"Out", bytes_out}, {"Memory", memory_bytes}, {"Queue", queue},
+                       {"Starts", starts}]).
+
+%% The sockets, and below them the lanes, where there are several.
 -spec print() -> ok.
 print() ->
-    print_all(gosocket_registry:sockets()).
+    print_all(gosocket_registry:sockets()),
+    case gosocket_lanes:which() -- [default] of
+        [] -> ok;
+        _ -> io:put_chars([$\n | lanes()])
+    end.
 
 %% @doc Rows are in the order in which the sockets were opened.
 -spec print(Fields | Filter) -> ok when
       Fields :: [gosocket:table_field()],
-      Filter :: atom() | pid() | fun((gosocket:socket_info()) -> boolean()).
+      Filter :: lanes | atom() | pid() | fun((gosocket:socket_info()) -> boolean()).
+print(lanes) ->
+    io:put_chars(lanes());
 print(Fields) when is_list(Fields) ->
     print(Fields, gosocket_registry:sockets());
 print(Filter) ->
@@ -31,10 +43,25 @@ print_all(Sockets) ->
 -spec print([gosocket:table_field()], [gosocket:socket()]) -> ok.
 print(Fields, Sockets) ->
     Title = [title(Field) || Field <- Fields],
-    Rows = [Title | [row(Fields, Socket) || Socket <- lists:reverse(Sockets)]],
+    io:put_chars(lines([Title | [row(Fields, Socket) || Socket <- lists:reverse(Sockets)]])).
+
+%% Of those that run.
+-spec lanes() -> iolist().
+lanes() ->
+    {Titles, Keys} = lists:unzip(?LANE_COLUMNS),
+    lines([["Lane", "Helper" | Titles]
+           | [[text(Name), text(helper(Name)) | [text(maps:get(Key, Statistics)) || Key <- Keys]]
+              || {Name, Statistics} <- gosocket_metrics:statistics()]]).
+
+-spec helper(gosocket_lanes:name()) -> OsPid :: pos_integer() | undefined.
+helper(Name) ->
+    #{helper := Helper} = gosocket_lanes:info(Name),
+    Helper.
+
+-spec lines([[string()], ...]) -> iolist().
+lines([Title | _] = Rows) ->
     Widths = lists:foldl(fun(Row, Widths) -> lists:zipwith(fun erlang:max/2, Widths, lengths(Row)) end, lengths(Title), Rows),
-    Lines = [line(Row, Widths) || Row <- Rows],
-    io:put_chars(Lines).
+    [line(Row, Widths) || Row <- Rows].
 
 -spec lengths([string()]) -> [non_neg_integer()].
 lengths(Row) ->
@@ -69,7 +96,7 @@ cell(fd, Socket, _) ->
         {ok, FD} -> integer_to_list(FD);
         {error, _} -> ""
     end;
-cell(lane, Socket, _) -> lists:flatten(io_lib:format("~tw", [gosocket_names:of_socket(Socket)]));
+cell(lane, Socket, _) -> text(gosocket_names:of_socket(Socket));
 cell(recv, _, #{counters := #{read_byte := Bytes}}) -> integer_to_list(Bytes);
 cell(sent, _, #{counters := #{write_byte := Bytes}}) -> integer_to_list(Bytes);
 cell(owner, _, #{ctrl := Owner}) -> text(Owner);

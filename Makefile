@@ -76,7 +76,7 @@ test: deps helper ## every check there is; STEPS="lint ct" runs some of them
 	@.ci/check $(STEPS)
 
 .PHONY: test-matrix
-test-matrix: deps helper ## all suites with 1 and 3 event loops, with and without spinning, on 1, 2 and 4 schedulers; about an hour
+test-matrix: deps helper ## all suites with 1 and 3 event loops, with and without spinning, on 1, 2 and 4 schedulers, with 1 and 2 default lanes; about two hours
 	@.ci/check matrix_all
 
 .PHONY: test-otp
@@ -138,7 +138,7 @@ demo: deps-demo compile ## two nodes exchange data through the helper, with a re
 	@examples/run demo
 
 .PHONY: bench
-bench: deps-bench compile ## all of it, about 25 minutes; CASES="pingpong call" ROUNDS=7 ROUND_SECONDS=0.4 LOADS="idle busy threads" CHART=docs/bench.svg, all optional
+bench: deps-bench compile ## all of it, about 25 minutes; CASES="pingpong call" ROUNDS=7 ROUND_SECONDS=0.4 LOADS="idle busy threads" BESIDE=confined CHART=docs/bench.svg, all optional
 	@bench/run main
 
 .PHONY: bench-short

@@ -21,6 +21,11 @@
 -export([adopt_own_connection/0, stranger/2]).
 
 -define(OURS, []).
+-define(ONE_LANE, [
+    descriptor_of_a_stranger_is_not_taken,
+    helper_serves_no_process_but_the_one_that_started_it,
+    descriptor_is_given_to_nobody_but_the_helper
+]).
 -include("gosocket_test.hrl").
 
 -define(TCP, [binary, {active, false}]).

@@ -201,7 +201,7 @@ act({urgent}, World) ->
 act({rights}, World) ->
     _ = same(World, fun(A, _, _) ->
                  {ok, FD} = ?S:getopt(A, otp, fd),
-                 ?S:sendmsg(A, #{iov => [<<"fd">>], ctrl => [#{level => socket, type => rights, data => <<FD:32/native>>}]})
+                 ?S:sendmsg(A, #{iov => [<<"fd">>], ctrl => [#{level => socket, type => rights, data => <<FD:32/native>>, lane => A}]})
              end),
     sent(2, World);
 act({counters}, World) ->

@@ -38,6 +38,7 @@
     tos_and_ttl_are_sent_as_they_arrive
 ]).
 -import(gosocket_test_msg, [set/2, ctrl/1, delivered/3, plain/1, with_ctrl/1, stamped/2, is_now/1, helper_credentials/0]).
+-define(ONE_LANE, [rights_are_four_bytes_for_each_descriptor]).
 -include("gosocket_test.hrl").
 
 %% ---- level socket ----

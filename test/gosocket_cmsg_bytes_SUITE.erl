@@ -41,6 +41,10 @@
 ]).
 -import(gosocket_test_msg, [set/2, ctrl/1, delivered/3, plain/1, with_ctrl/1, stamped/2, helper_credentials/0]).
 -import(gosocket_test_netns, [with_hosts/1, address/2]).
+-define(ONE_LANE, [
+    what_does_not_concern_the_protocol_is_ignored,
+    what_the_kernel_refuses_is_its_errno
+]).
 -include("gosocket_test.hrl").
 
 %% ---- what has no name ----

@@ -34,6 +34,7 @@
     killed_node_leaves_no_helper_behind,
     node_stopped_for_seven_seconds_keeps_its_helper
 ]).
+-define(ONE_LANE, [calls_racing_with_the_death_of_the_helper_all_end]).
 -include("gosocket_test.hrl").
 
 %% From a stopped helper to the last answer, with something for a busy machine.

@@ -41,6 +41,7 @@
 ]).
 -import(gosocket_test_msg, [set/2]).
 -import(gosocket_test_netns, [with_hosts/1, ip/2, exec/2, address/2]).
+-define(ONE_LANE, [cmsg_cloexec_marks_received_descriptors_and_is_not_told]).
 -include("gosocket_test.hrl").
 
 -spec streams() -> [gosocket_test_net:kind()].

@@ -47,6 +47,11 @@
     table_shortens_ipv6_addresses,
     table_refuses_other_terms
 ]).
+-define(ONE_LANE, [
+    info_shows_how_a_socket_was_made,
+    table_has_a_row_for_each_socket,
+    table_of_some_fields_or_some_sockets
+]).
 -include("gosocket_test.hrl").
 
 -spec counters(socket(), [atom()]) -> [non_neg_integer()].

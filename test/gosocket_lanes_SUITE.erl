@@ -20,6 +20,14 @@
 -import(gosocket_test_lanes, [pair_in/1, echo/1, helper/1, with_lane/2]).
 
 -define(OURS, gosocket_test_lib:cases(?MODULE)).
+-define(ONE_LANE, [
+    sockets_are_spread_over_several_default_lanes,
+    start_tells_what_is_wrong,
+    descriptors_belong_to_one_helper,
+    descriptors_of_several_default_lanes_say_whose_they_are,
+    lanes_are_seen,
+    names_end_with_stop_only
+]).
 -include("gosocket_test.hrl").
 
 %% What has come so far.
@@ -226,12 +234,13 @@ accepted_sockets_stay_with_their_listener(_) ->
 
 -spec with_default_lanes(pos_integer(), fun(() -> term())) -> term().
 with_default_lanes(Count, Test) ->
+    Before = gosocket_test_lib:default_lanes(),
     ok = application:set_env(gosocket, default_lanes, Count),
     try
         Test()
     after
         [_ = gosocket_lanes:stop({default, N}) || N <- lists:seq(2, Count)],
-        ok = application:unset_env(gosocket, default_lanes)
+        ok = application:set_env(gosocket, default_lanes, Before)
     end.
 
 -spec sockets_are_spread_over_several_default_lanes(config()) -> term().
@@ -391,5 +400,26 @@ lanes_are_seen(_) ->
         Rows = [string:lexemes(Line, " ") || Line <- string:lexemes(lists:append(ct:capture_get([])), "\n")],
         ?assertMatch(["Lane", "FD" | _], hd(Rows)),
         [?assert(lists:member([integer_to_list(fd(Socket)), lists:flatten(io_lib:format("~tw", [Lane]))], Rows)) || {Socket, Lane} <- [{Ours, default}, {Theirs, Name}]],
+        [?assertEqual({true, From}, {lists:member(lane_row(Name), lane_rows(fun() -> i(From) end)), From}) || From <- [all, lanes]],
         close([Ours, Theirs])
     end).
+
+-spec i(all | lanes) -> ok.
+i(all) -> ?S:i();
+i(lanes) -> ?S:i(lanes).
+
+%% Lane, helper and sockets, as the table of lanes has them.
+-spec lane_row(gosocket_lanes:name()) -> [string()].
+lane_row(Name) ->
+    #{helper := Helper, num_sockets := Sockets} = gosocket_lanes:info(Name),
+    [lists:flatten(io_lib:format("~tw", [Name])), integer_to_list(Helper), integer_to_list(Sockets)].
+
+-spec lane_rows(fun(() -> ok)) -> [[string()]].
+lane_rows(Print) ->
+    ct:capture_start(),
+    ok = Print(),
+    ct:capture_stop(),
+    Rows = [string:lexemes(Line, " ") || Line <- string:lexemes(lists:append(ct:capture_get([])), "\n")],
+    [Titles | Lanes] = lists:dropwhile(fun(Row) -> lists:sublist(Row, 2) =/= ["Lane", "Helper"] end, Rows),
+    ?assertEqual([length(Titles)], lists:usort([length(Row) || Row <- Lanes])),
+    [lists:sublist(Row, 3) || Row <- Lanes].

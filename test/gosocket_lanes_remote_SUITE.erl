@@ -7,6 +7,7 @@
     whose_a_descriptor_is_is_told_at_home/1
 ]).
 
+-define(ONE_LANE, [whose_a_descriptor_is_is_told_at_home]).
 -include("gosocket_test.hrl").
 
 -import(gosocket_test_lib, [start/1, result/1, await_parked/3, signal/2, unique/0]).

@@ -4,6 +4,7 @@
 -export([
     lanes_of_the_configuration_start_when_they_are_used/1,
     lanes_of_the_configuration_start_with_the_application/1,
+    default_lanes_are_several_from_the_first_open_on/1,
     settings_are_those_of_the_lane/1,
     programs_are_those_of_the_configuration/1,
     configurations_that_are_not_understood_are_einval/1,
@@ -11,9 +12,13 @@
     start_takes_rights_away_only/1
 ]).
 
+%% In a fresh node.
+-export([open_in_each_lane/0]).
+
 -import(gosocket_test_lanes, [helper/1, fresh/2]).
 
 -define(OURS, gosocket_test_lib:cases(?MODULE)).
+-define(ONE_LANE, [lanes_of_the_configuration_start_when_they_are_used]).
 -include("gosocket_test.hrl").
 
 %% ---- Configuration
@@ -51,6 +56,26 @@ lanes_of_the_configuration_start_with_the_application(_) ->
         {Running, Broken, ?S:sockname(Socket)}
     end),
     ?assertEqual({[early], [{error, einval}, {error, einval}], {error, closed}}, Results).
+
+%% A node reads what it was started with when it loads the application, which an open does that nobody has started it for.
+-spec default_lanes_are_several_from_the_first_open_on(config()) -> term().
+default_lanes_are_several_from_the_first_open_on(_) ->
+    Node = gosocket_test_node:start(?MODULE, open_in_each_lane, [], [], ["-gosocket", "default_lanes", "3"]),
+    {{returned, Lanes}, _} = gosocket_test_node:wait(Node),
+    ?assertEqual([[{default, Which}, {default, Which}] || Which <- [3, 2, 1]], Lanes).
+
+%% In the fresh node: of each default lane, the last one first, the names of what a process of it opens.
+-spec open_in_each_lane() -> [[gosocket_lanes:name()]].
+open_in_each_lane() ->
+    [opened(Which - 1, 3) || Which <- [3, 2, 1]].
+
+-spec opened(non_neg_integer(), pos_integer()) -> [gosocket_lanes:name()].
+opened(Number, Count) ->
+    Open = fun() -> {ok, Socket} = ?S:open(inet, dgram), gosocket_names:of_socket(Socket) end,
+    case result(start(fun() -> erlang:phash2(self(), Count) =:= Number andalso [Open(), Open()] end)) of
+        false -> opened(Number, Count);
+        Lanes -> Lanes
+    end.
 
 %% What the helper was started with, what sockets get of it, and whether another lane has it.
 -spec settings_are_those_of_the_lane(config()) -> term().

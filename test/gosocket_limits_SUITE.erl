@@ -23,6 +23,10 @@
     more_descriptors_than_allowed_are_cut,
     more_memory_than_allowed_is_enomem
 ]).
+-define(ONE_LANE, [
+    more_descriptors_than_allowed_are_cut,
+    more_sockets_than_allowed_are_emfile
+]).
 -include("gosocket_test.hrl").
 
 -define(MIB, 1048576).

@@ -12,6 +12,13 @@
 ]).
 
 -define(OURS, []).
+-define(ONE_LANE, [
+    every_lane_has_statistics,
+    prometheus_text_has_the_numbers,
+    statistics_count_what_happens,
+    telemetry_hears_of_starts_and_ends,
+    telemetry_that_fails_or_hangs_holds_up_nobody
+]).
 -include("gosocket_test.hrl").
 
 -spec statistics_count_what_happens(config()) -> term().

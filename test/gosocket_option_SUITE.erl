@@ -42,6 +42,12 @@
     open_of_a_descriptor_shares_the_socket, % hangs the reference
     open_of_a_descriptor_without_dup_leaves_it_open
 ]).
+-define(ONE_LANE, [
+    open_of_a_descriptor_shares_the_socket,
+    open_of_a_descriptor_takes_the_systems_word,
+    open_of_a_descriptor_without_dup_leaves_it_open,
+    open_of_what_is_no_socket_is_an_error
+]).
 -include("gosocket_test.hrl").
 
 %% <asm-generic/socket.h>, <netinet/tcp.h>

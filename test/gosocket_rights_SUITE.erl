@@ -31,6 +31,8 @@
 -import(gosocket_test_fd, [helper/0, target/2, holders/2, await_holders/3, fd/1, pass/2, received/1]).
 
 -define(OURS, []).
+%% Nobody says whose the descriptors are.
+-define(ONE_LANE, gosocket_test_lib:cases(?MODULE)).
 -include("gosocket_test.hrl").
 
 %% A socket that only its message holds, and where that arrives.

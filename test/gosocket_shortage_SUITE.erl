@@ -14,6 +14,11 @@
 ]).
 
 -define(OURS, []).
+-define(ONE_LANE, [
+    descriptor_that_is_duplicated_is_emfile,
+    descriptor_that_is_shared_needs_none_until_two_wait,
+    received_descriptors_that_find_no_place_are_cut
+]).
 -include("gosocket_test.hrl").
 
 %% Enough for the helper itself, few enough to be used up at once.

@@ -12,12 +12,12 @@
 %% What is made on first use (buffers, pipes) is no leak: use it before looking.
 -spec snapshot() -> snapshot().
 snapshot() ->
-    warm_up(),
+    gosocket_test_lib:in_each_lane(fun warm_up/0),
     look().
 
 -spec check(snapshot()) -> ok.
 check(Before) ->
-    warm_up(),
+    gosocket_test_lib:in_each_lane(fun warm_up/0),
     check(Before, 100).
 
 -spec check(snapshot(), non_neg_integer()) -> ok.
@@ -88,12 +88,21 @@ monitors() ->
 -spec descriptors() -> [term()].
 descriptors() ->
     %% A loop has one more of these while it rests.
-    [Sort || Sort <- descriptors(integer_to_list(gosocket_test_lib:helper_os_pid())), Sort =/= "anon_inode:[eventpoll]"].
+    [Sort || OsPid <- helpers(), Sort <- descriptors(integer_to_list(OsPid)), Sort =/= "anon_inode:[eventpoll]"].
+
+-spec helpers() -> [pos_integer()].
+helpers() ->
+    of_each_lane(fun gosocket_test_lib:helper_os_pid/0).
+
+-spec of_each_lane(fun(() -> Told)) -> [Told].
+of_each_lane(Tell) ->
+    Self = self(),
+    gosocket_test_lib:in_each_lane(fun() -> Self ! {told, Tell()} end),
+    [receive {told, Told} -> Told end || _ <- lists:seq(1, gosocket_test_lib:default_lanes())].
 
 -spec monitors() -> [term()].
 monitors() ->
-    {monitors, Monitors} = erlang:process_info(gosocket_test_lib:lane(), monitors),
-    [monitor || _ <- Monitors].
+    [monitor || Lane <- of_each_lane(fun gosocket_test_lib:lane/0), {monitors, Monitors} <- [erlang:process_info(Lane, monitors)], _ <- Monitors].
 
 -endif.
 

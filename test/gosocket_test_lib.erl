@@ -5,13 +5,13 @@
 -include("gosocket_test.hrl").
 
 %% suites
--export([cases/1, cases/2, init_suite/2, init_case/3]).
+-export([cases/1, cases/2, init_suite/2, init_case/4]).
 %% processes
 -export([start/1, result/1, result/2, beside/2, actor/0, actor_loop/2, run/2, cast/2, answer/1, kill/1, outcome/1, elapsed/1]).
 %% waiting
 -export([wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, fetch_messages/0, no_messages/1]).
 %% lane and helper
--export([lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
+-export([default_lanes/0, in_each_lane/1, lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
 -export([killed_before_delivery/2, with_lane_suspended/1, await_frame/1]).
 %% the machine
 -export([random/1, unique/0, abstract/0, has_ipv6/0, is_short/0, skip_unless/2]).
@@ -38,13 +38,18 @@ cases(Module, Beside) -> [{group, beside} | cases(Module) -- Beside].
 init_suite("", Config) -> [{snapshot, gosocket_test_leaks:snapshot()} | Config];
 init_suite(Lacking, _) -> {skip, Lacking}.
 
-%% `Ours' are the cases in which this application differs from the reference on purpose.
--spec init_case(atom(), [atom()], config()) -> config() | {skip, string()}.
-init_case(Case, Ours, Config) ->
+%% `Ours' are the cases in which this application differs from the reference on purpose, `OneLane' those that speak of the default lane
+%% as of one.
+-spec init_case(atom(), Ours :: [atom()], OneLane :: [atom()], config()) -> config() | {skip, string()}.
+init_case(Case, Ours, OneLane, Config) ->
     case ?REFERENCE_RUN andalso lists:member(Case, Ours) of
         true -> {skip, "differs from the reference on purpose"};
-        false -> Config
+        false -> init_lanes(default_lanes() > 1 andalso lists:member(Case, OneLane), Config)
     end.
+
+-spec init_lanes(TooMany :: boolean(), config()) -> config() | {skip, string()}.
+init_lanes(true, _Config) -> {skip, "speaks of one default lane"};
+init_lanes(false, Config) -> Config.
 
 %% ---- processes ----
 
@@ -213,10 +218,29 @@ no_messages(Socket) ->
 
 %% ---- lane and helper ----
 
-%% Where every caller finds it.
+%% How many the setting of this run has (see .ci/matrix).
+-spec default_lanes() -> pos_integer().
+default_lanes() ->
+    _ = application:load(gosocket),
+    application:get_env(gosocket, default_lanes, 1).
+
+%% In processes whose sockets are of the first one, of the second one, and so on.
+-spec in_each_lane(fun(() -> term())) -> ok.
+in_each_lane(Fun) ->
+    Count = default_lanes(),
+    lists:foreach(fun(Number) -> in_lane(Number, Count, Fun) end, lists:seq(0, Count - 1)).
+
+-spec in_lane(non_neg_integer(), pos_integer(), fun(() -> term())) -> ok.
+in_lane(Number, Count, Fun) ->
+    case result(start(fun() -> erlang:phash2(self(), Count) =:= Number andalso Fun() =/= false end)) of
+        true -> ok;
+        false -> in_lane(Number, Count, Fun)
+    end.
+
+%% That of the sockets which this process opens, where every caller finds it.
 -spec lane() -> pid().
 lane() ->
-    persistent_term:get({gosocket_lane, 0}).
+    persistent_term:get({gosocket_lane, erlang:phash2(self(), default_lanes())}).
 
 -spec lane_port() -> port().
 lane_port() ->

@@ -69,13 +69,19 @@ starts() ->
         {error, _} -> []
     end.
 
-%% @doc How many default lanes there are.
+%% @doc How many default lanes there are. The first open of all may ask before the application is loaded, and what the node's
+%% configuration says is known from then on; the application itself has a value for this.
 -spec defaults() -> pos_integer() | {error, Wrong :: term()}.
 defaults() ->
-    case application:get_env(gosocket, default_lanes, 1) of
-        Count when is_integer(Count), Count >= 1, Count =< ?MOST_DEFAULTS -> Count;
-        Wrong -> {error, {default_lanes, Wrong}}
+    case application:get_env(gosocket, default_lanes) of
+        {ok, Count} when is_integer(Count), Count >= 1, Count =< ?MOST_DEFAULTS -> Count;
+        {ok, Wrong} -> {error, {default_lanes, Wrong}};
+        undefined -> defaults(application:load(gosocket))
     end.
+
+-spec defaults(ok | {error, term()}) -> pos_integer() | {error, Wrong :: term()}.
+defaults(ok) -> defaults();
+defaults({error, _}) -> 1.
 
 %% @doc The settings of a lane for which the configuration says this, and its start that. `narrow' among them is an allow-list
 %% beside the one that is configured: what is to be allowed has to be by both.

@@ -154,7 +154,7 @@ streams() ->
         ++ [(kase(text("bodies-~b", [Size]),
                   [entry(gosocket_plain, gosocket, Bodies(off, Size)), entry(gosocket, Bodies(default, Size))],
                   [row(text("4 bytes, then ~s", [Text]), rate, gosocket_plain, {at_least, 0.95})]))#{unit := mib_per_second}
-            || {Text, Size} <- [{"64 KiB", 1 bsl 16}, {"1 MiB", 1 bsl 20}]].
+            || {Text, Size} <- [{"8 KiB", 1 bsl 13}, {"16 KiB", 1 bsl 14}, {"32 KiB", 1 bsl 15}, {"64 KiB", 1 bsl 16}, {"1 MiB", 1 bsl 20}]].
 
 %% ---- Many bytes
 

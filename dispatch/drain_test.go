@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +102,11 @@ func (s *stuck) left() string {
 			return "the descriptor " + line
 		}
 	}
+	return s.pending()
+}
+
+// pending says what of sends ahead is not done with.
+func (s *stuck) pending() string {
 	for _, x := range s.c.server.dispatchers {
 		left := make(chan string)
 		x.loop.Post(func() { left <- leftIn(x.loop) })
@@ -254,5 +261,120 @@ func TestALongLingerEndsInAReset(t *testing.T) {
 	c.want(c.reply(closing), "ok")
 	if _, end := s.rest(); end != "{error,econnreset}" {
 		t.Errorf("the peer gets %s", end)
+	}
+}
+
+// eachShared runs a test with a stuck socket of each kind whose connection another one has as well: by a duplicate, or by the same
+// descriptor.
+func eachShared(t *testing.T, limit time.Duration, f func(t *testing.T, s *stuck, other uint64)) {
+	t.Helper()
+	for _, dup := range []string{"true", "false"} {
+		t.Run("dup="+dup, func(t *testing.T) {
+			t.Parallel()
+			eachStuck(t, limit, func(t *testing.T, s *stuck) {
+				f(t, s, s.c.openedFD(s.c.fd(s.a), dict{"dup": atom(dup)}))
+			})
+		})
+	}
+}
+
+// nothingIsPending waits until no closed socket's bytes wait.
+func (s *stuck) nothingIsPending(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); s.pending() != ""; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("left: %s", s.pending())
+		}
+	}
+}
+
+// What is ahead of one of several holders is sent behind its close, and the others keep the connection.
+func TestWhatIsAheadOfOneOfSeveralHoldersIsSent(t *testing.T) {
+	t.Parallel()
+	eachShared(t, 60*time.Second, func(t *testing.T, s *stuck, other uint64) {
+		c := s.c
+		c.want(c.do(tuple("close", s.a, 1)), "ok")
+		if got := c.take(s.b, len(s.data)); !bytes.Equal(got, s.data) {
+			t.Errorf("the peer gets other bytes")
+		}
+		s.nothingIsPending(t)
+		if s.isWatched() {
+			t.Error("a descriptor that is closed makes events")
+		}
+		s.goesOn(other)
+		if left := s.left(); left != "" {
+			t.Errorf("left: %s", left)
+		}
+	})
+}
+
+// isWatched tells whether the kernel has events of a's connection for any loop (proc_pid_fdinfo(5)).
+func (s *stuck) isWatched() bool {
+	var inode uint64
+	if _, err := fmt.Sscanf(filepath.Base(s.mine), "socket:[%d]", &inode); err != nil {
+		s.c.t.Fatal(err)
+	}
+	for _, x := range s.c.server.dispatchers {
+		epfd := reflect.ValueOf(x.loop).Elem().FieldByName("epfd").Int()
+		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", epfd))
+		if err != nil {
+			s.c.t.Fatal(err)
+		}
+		if strings.Contains(string(info), fmt.Sprintf("ino:%x ", inode)) {
+			return true
+		}
+	}
+	return false
+}
+
+// goesOn shows that the other one can still send, and that its close is the connection's end.
+func (s *stuck) goesOn(other uint64) {
+	c := s.c
+	c.want(c.do(send(other, 1, "x")), "ok")
+	c.want(c.do(recv(s.b, 1, 1, 5000)), `{ok,<<"x">>}`)
+	c.want(c.do(tuple("close", other, 1)), "ok")
+	c.want(c.do(recv(s.b, 1, 1, 5000)), "{error,closed}")
+}
+
+// The time of what is ahead is over: it is dropped, and the connection is the others'.
+func TestTheLimitOfOneOfSeveralHoldersResetsNothing(t *testing.T) {
+	t.Parallel()
+	eachShared(t, 100*time.Millisecond, func(t *testing.T, s *stuck, other uint64) {
+		c := s.c
+		c.want(c.do(tuple("close", s.a, 1)), "ok")
+		s.nothingIsPending(t)
+		c.want(c.do(tuple("shutdown", other, atom("write"))), "ok")
+		if got, end := s.rest(); end != "{error,closed}" || len(got) == len(s.data) || !bytes.HasPrefix(s.data, got) {
+			t.Errorf("the peer gets %d bytes and %s", len(got), end)
+		}
+		c.want(c.do(tuple("close", other, 1)), "ok")
+		if left := s.left(); left != "" {
+			t.Errorf("left: %s", left)
+		}
+	})
+}
+
+// A shutdown is the connection's, whoever else has it: it is carried out behind what is ahead, or in its place, when the socket
+// that it was asked of is closed.
+func TestAShutdownOfOneOfSeveralHoldersIsCarriedOutBehindItsClose(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]time.Duration{"in time": 60 * time.Second, "too late": 100 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachShared(t, limit, func(t *testing.T, s *stuck, other uint64) {
+				c := s.c
+				c.want(c.do(tuple("shutdown", s.a, atom("write"))), "ok")
+				c.want(c.do(tuple("close", s.a, 1)), "ok")
+				want, all := "{error,closed}", true
+				if limit < time.Second {
+					s.nothingIsPending(t)
+					want, all = s.end(), false
+				}
+				if got, end := s.rest(); end != want || all != bytes.Equal(got, s.data) || !bytes.HasPrefix(s.data, got) {
+					t.Errorf("the peer gets %d bytes and %s", len(got), end)
+				}
+				c.want(c.do(tuple("close", other, 1)), "ok")
+			})
+		})
 	}
 }

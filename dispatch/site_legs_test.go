@@ -138,18 +138,24 @@ func (v *tour) ahead(string) {
 	v.do(tuple("hello", dict{"ahead": atom("false")}))
 }
 
-// behind closes a socket in front of bytes that were handed over.
+// behind closes a socket in front of bytes that were handed over, and one that others have, too, behind a shutdown.
 func (v *tour) behind(dir string) {
 	v.do(tuple("hello", dict{"ahead": atom("true")}))
-	a, b := v.pair("local", dict{"family": atom("local"), "path": dir})
-	v.do(tuple("setopt", a, 1, atom("socket"), atom("sndbuf"), 5000))
-	v.do(tuple("setopt", a, 1, atom("otp"), atom("send_ahead"), 100_000))
-	for range 3 {
-		v.c.write(tuple("send_ahead", a, strings.Repeat("x", 30_000)))
-	}
-	v.do(tuple("close", a, 1))
-	for range 4 {
-		v.do(recv(b, 1, 30_000, soon))
+	for _, shared := range []bool{false, true} {
+		a, b := v.pair("local", dict{"family": atom("local"), "path": fmt.Sprint(dir, shared)})
+		v.do(tuple("setopt", a, 1, atom("socket"), atom("sndbuf"), 5000))
+		v.do(tuple("setopt", a, 1, atom("otp"), atom("send_ahead"), 100_000))
+		for range 3 {
+			v.c.write(tuple("send_ahead", a, strings.Repeat("x", 30_000)))
+		}
+		if shared {
+			v.do(tuple("shutdown", a, atom("write")))
+			v.socket(v.do(openFD(1, v.fd(a), dict{})))
+		}
+		v.do(tuple("close", a, 1))
+		for range 4 {
+			v.do(recv(b, 1, 30_000, soon))
+		}
 	}
 	v.do(tuple("hello", dict{"ahead": atom("false")}))
 }

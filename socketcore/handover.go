@@ -195,13 +195,17 @@ func (l *Loop) shutNow(s *Socket) {
 
 // reset ends a connection whose peer takes nothing. What the kernel says of that is for those who receive.
 func (l *Loop) reset(s *Socket) {
-	if s.tcp {
-		_ = sysConnect(s.fd, &Sockaddr{size: int(unsafe.Sizeof(unix.RawSockaddr{}))}) // AF_UNSPEC
-	} else {
-		_ = sysShutdown(s.fd, unix.SHUT_RDWR)
-	}
+	disconnect(s.fd, s.tcp)
 	s.odd()
 	l.endWriters(s)
+}
+
+func disconnect(fd int, tcp bool) {
+	if tcp {
+		_ = sysConnect(fd, &Sockaddr{size: int(unsafe.Sizeof(unix.RawSockaddr{}))}) // AF_UNSPEC
+	} else {
+		_ = sysShutdown(fd, unix.SHUT_RDWR)
+	}
 }
 
 // takeHanded takes what was handed over and not sent out of the queue of a socket that is about to be closed.
@@ -227,8 +231,12 @@ func (l *Loop) closeBehind(s *Socket, parts [][]byte, done func()) {
 	}
 	on, seconds := sysGetLinger(s.fd)
 	on = on && s.tcp
-	if on && seconds == 0 || !fds.isAlone(s.fd) { // that drops what is unsent; or others have the socket as well
+	if on && seconds == 0 { // that drops what is unsent
 		l.closeDescriptor(s, done)
+		return
+	}
+	if !fds.isAlone(s.fd) {
+		l.closeBehindShared(s, parts, limit, done)
 		return
 	}
 	fds.release(s.fd)
@@ -239,4 +247,19 @@ func (l *Loop) closeBehind(s *Socket, parts [][]byte, done func()) {
 		g.answer()
 	}
 	l.closeSlowly(g, limit)
+}
+
+// closeBehindShared does so where others have the socket as well: a duplicate stays until the parts have left, or their time is
+// over. What linger says is the others', and so is the connection, unless a shutdown waits for the parts: close(2) of one of
+// several holders waits for nothing and ends nothing.
+func (l *Loop) closeBehindShared(s *Socket, parts [][]byte, limit time.Duration, done func()) {
+	g := &closing{shared: true, tcp: s.tcp, shuts: s.handover.shutLater, parts: parts}
+	var e unix.Errno
+	if g.fd, e = sysDup(s.fd); e == 0 {
+		fds.reserve(g.fd)
+	}
+	l.closeDescriptor(s, done)
+	if e == 0 {
+		l.closeSlowly(g, limit)
+	}
 }

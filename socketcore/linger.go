@@ -16,6 +16,9 @@ type closing struct {
 	parts   [][]byte      // handed over, and not sent yet
 	rest    time.Duration // how long they may take once it does not linger any more
 	lingers bool
+	shared  bool // it is a duplicate, others have the socket as well
+	tcp     bool // of a shared one
+	shuts   bool // a shared one ends with a shutdown of the write side, or a reset
 	shut    bool // as close(2) does it before it waits
 	timer   *time.Timer
 	done    func() // of who waits for the end of close(2); nil when nobody does any more
@@ -115,14 +118,35 @@ func (l *Loop) endClosing(g *closing, reset bool) {
 	if g.timer != nil {
 		g.timer.Stop()
 	}
-	if reset {
+	switch {
+	case g.shared:
+		l.closeDuplicate(g, reset)
+	case reset:
 		sysSetLinger(g.fd, unix.Linger{Onoff: 1})
 		sysClose(g.fd)
 		fds.closed(g.fd)
-	} else {
+	default:
 		closeAtOnce(g.fd)
 	}
 	g.answer()
+}
+
+// closeDuplicate closes a descriptor that others may go on with. It may have become the last one, and linger.
+func (l *Loop) closeDuplicate(g *closing, reset bool) {
+	_ = sysEpollCtl(l.epfd, unix.EPOLL_CTL_DEL, g.fd, nil) // the others would keep its events coming
+	switch {
+	case g.shuts && reset:
+		disconnect(g.fd, g.tcp)
+	case g.shuts:
+		_ = sysShutdown(g.fd, unix.SHUT_WR)
+	}
+	fds.retire(g.fd)
+	if on, seconds := sysGetLinger(g.fd); on && seconds > 0 {
+		l.closeShared(g.fd, nil)
+		return
+	}
+	sysClose(g.fd)
+	fds.closed(g.fd)
 }
 
 // begin does what close(2) does before it waits. False means that it would not wait: unread data make it reset the

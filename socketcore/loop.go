@@ -297,10 +297,9 @@ func (l *Loop) Free() {
 			fds.closed(s.fd)
 		}
 	}
-	for fd, g := range l.closings {
-		delete(l.foreign, fd)
-		g.timer.Stop()
-		closeAtOnce(fd)
+	for _, g := range l.closings {
+		g.done = nil
+		l.endClosing(g, false)
 	}
 	for fd := range l.foreign { // closed by others
 		fds.retire(fd)

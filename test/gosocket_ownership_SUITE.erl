@@ -6,6 +6,7 @@
     owner_death_ends_every_call_of_others/1,
     owner_death_aborts_the_selects_of_others/1,
     owner_that_waits_on_its_own_socket_dies/1,
+    owner_that_dies_has_received_what_it_got/1,
     death_of_a_user_closes_nothing/1,
     death_of_the_current_reader_activates_the_next/1,
     death_of_a_queued_reader_is_forgotten/1,
@@ -251,6 +252,25 @@ death_of_an_acceptor_activates_the_next(_) ->
     ok = ?S:connect(Client, local_address(Listener)),
     ?assertMatch({ok, #{family := inet}}, result(Second)),
     close({Listener, Client}).
+
+%% The last counters of its socket say so, however late: receives may be served from copies of what the kernel has.
+-spec owner_that_dies_has_received_what_it_got(config()) -> term().
+owner_that_dies_has_received_what_it_got(_) ->
+    [begin
+         {A, B} = pair(Kind),
+         Owner = actor(),
+         ok = ?S:setopt(B, otp, controlling_process, Owner),
+         Taken = run(Owner, fun() ->
+                     ok = ?S:send(A, random(100)),
+                     [{ok, _} = ?S:recv(B, 1) || _ <- lists:seq(1, 90)],
+                     90
+                 end),
+         kill(Owner),
+         await_closed(B),
+         #{counters := #{read_byte := Counted}} = ?S:info(B),
+         ?assertEqual({Kind, Taken}, {Kind, Counted}),
+         close(A)
+     end || Kind <- stream_kinds(), _ <- lists:seq(1, 10)].
 
 -spec death_of_a_connector_leaves_the_kernel_connecting(config()) -> term().
 death_of_a_connector_leaves_the_kernel_connecting(_) ->

@@ -11,6 +11,7 @@
     death_of_the_owner_takes_nothing_back/1,
     close_answers_at_once_and_the_peer_gets_all/1,
     shutdown_answers_at_once_and_the_peer_gets_all/1,
+    close_of_one_of_several_holders_sends_what_is_ahead/1,
     close_with_linger_0_drops_what_is_ahead/1,
     close_with_linger_waits_for_what_is_ahead/1,
     first_call_behind_a_failure_hears_of_it/1,
@@ -209,6 +210,24 @@ shutdown_answers_at_once_and_the_peer_gets_all(_) ->
              close(A),
              close(B)
          end || How <- [write, read_write]]
+    end).
+
+%% Whoever has the descriptor as well, or a duplicate, keeps the connection.
+-spec close_of_one_of_several_holders_sends_what_is_ahead(config()) -> term().
+close_of_one_of_several_holders_sends_what_is_ahead(_) ->
+    each_stream(fun(Kind) ->
+        [begin
+             {A, B} = ahead(Kind),
+             Sent = filled(A),
+             {ok, FD} = ?S:getopt(A, otp, fd),
+             {ok, Other} = ?S:open(FD, #{dup => Dup}),
+             ?assertEqual(ok, ?S:close(A)),
+             ?assertEqual(Sent, received(B, byte_size(Sent))),
+             ?assertEqual(ok, ?S:send(Other, <<"x">>)),
+             close(Other),
+             gets_all_and_the_end(B, <<"x">>),
+             close(B)
+         end || Dup <- [true, false]]
     end).
 
 -spec close_with_linger_0_drops_what_is_ahead(config()) -> term().

@@ -97,7 +97,7 @@ fuzz: ## random bytes for everything that reads terms, FUZZ_SECONDS=60 each; who
 	done
 
 .PHONY: fuzz-soak
-fuzz-soak: ## the same with the race detector, FUZZ_EXECUTIONS=10000000 each, a call being one; several hours
+fuzz-soak: ## the same with the race detector, FUZZ_EXECUTIONS=10000000 each, a call being one; days of one processor
 	@for target in $(FUZZ_TARGETS); do \
 	    times=$${FUZZ_EXECUTIONS:-10000000}; \
 	    [ "$$target" != dispatch:FuzzCalls ] || times=$$((times / 48 + 1)); \

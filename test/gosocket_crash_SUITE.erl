@@ -4,6 +4,7 @@
 -export([
     killed_helper_ends_every_blocking_call/1,
     killed_lane_ends_every_blocking_call/1,
+    callers_are_told_by_a_lane_that_ends/1,
     stopped_helper_ends_every_blocking_call_within_six_seconds/1,
     killed_helper_aborts_every_select_once/1,
     killed_lane_aborts_every_select_once/1,
@@ -53,6 +54,26 @@ killed_lane_ends_every_blocking_call(_) ->
 -spec stopped_helper_ends_every_blocking_call_within_six_seconds(config()) -> term().
 stopped_helper_ends_every_blocking_call_within_six_seconds(_) ->
     gosocket_test_node:alone(fun() -> ends_every_blocking_call(fun stop_helper/0) end).
+
+%% Those that wait for less than half a second have no monitor yet: they hear of it from the lane, which no monitor does for it.
+-spec callers_are_told_by_a_lane_that_ends(config()) -> term().
+callers_are_told_by_a_lane_that_ends(_) ->
+    [begin
+         {_, B} = pair({inet, stream}),
+         {Caller, _} = Call = start(fun() -> ?S:recv(B, 0) end),
+         await_parked(B, num_readers, 1),
+         Lane = lane(),
+         1 = erlang:trace(Caller, true, ['receive']),
+         ok = Break(),
+         ?assertEqual({error, closed}, result(Call)),
+         receive {trace, Caller, 'receive', {_, {gone, Lane, _}}} -> ok after ?PATIENCE -> ct:fail(nobody_told_it) end,
+         works_eventually()
+     end || Break <- [fun kill_helper/0, fun kill_guardian/0]].
+
+-spec kill_guardian() -> ok.
+kill_guardian() ->
+    exit(whereis(gosocket_guardian), kill),
+    ok.
 
 -spec kill_helper() -> ok.
 kill_helper() ->

@@ -11,20 +11,22 @@
     killed_node_ends_its_helper_at_once/1,
     suspended_callers_hold_up_nobody/1,
     callers_that_outgrow_their_heap_hold_up_nobody/1,
+    busy_scheduler_ends_nobody/1,
     log_on_a_full_disk_holds_up_nobody/1,
     log_behind_a_dead_reader_holds_up_nobody/1,
     log_that_nobody_reads_holds_up_nobody/1
 ]).
 
 %% In a node of its own.
--export([crowd/0]).
+-export([crowd/0, starve/0]).
 
 -define(OURS, []).
 -define(BESIDE, [
     killed_helper_answers_all,
     stopped_helper_answers_all,
     killed_lane_answers_all,
-    stopped_application_answers_all
+    stopped_application_answers_all,
+    busy_scheduler_ends_nobody
 ]).
 -include("gosocket_test.hrl").
 
@@ -185,6 +187,39 @@ busy(A, B) ->
     busy(A, B).
 
 %% ---- callers ----
+
+%% The lane runs on the only scheduler of its node, which others of a higher priority have for longer than a helper may say nothing. That
+%% is no silence of the helper: who waits goes on to wait, and is answered.
+-spec busy_scheduler_ends_nobody(config()) -> term().
+busy_scheduler_ends_nobody(_) ->
+    Node = gosocket_test_node:start(?MODULE, starve, [], [], ["+S", "1:1"]),
+    ?assertMatch({{returned, ok}, _}, gosocket_test_node:wait(Node, 4 * ?PATIENCE)).
+
+-spec starve() -> ok.
+starve() ->
+    {A, B} = pair({inet, stream}),
+    {_, Other} = pair({inet, stream}),
+    Helper = helper_os_pid(),
+    Reader = start(fun() -> ?S:recv(B, 4) end),
+    %% the helper has been asked for a sign of life
+    ?assertEqual({error, timeout}, ?S:recv(Other, 4, 1500)),
+    Timed = start(fun() -> ?S:recv(Other, 4, 1000) end),
+    [await_parked(Socket, num_readers, 1) || Socket <- [B, Other]],
+    {Greedy, Monitor} = spawn_opt(fun() -> spin(erlang:monotonic_time(millisecond) + 7000) end, [monitor, {priority, high}]),
+    receive {'DOWN', Monitor, process, Greedy, normal} -> ok end,
+    ?assertEqual({error, timeout}, result(Timed)),
+    ok = ?S:send(A, <<"data">>),
+    ?assertEqual({ok, <<"data">>}, result(Reader)),
+    ?assertEqual({error, timeout}, ?S:recv(B, 1, 3000)),
+    ?assertEqual(Helper, helper_os_pid()),
+    close([A, B]).
+
+-spec spin(Until :: integer()) -> ok.
+spin(Until) ->
+    case erlang:monotonic_time(millisecond) < Until of
+        true -> spin(Until);
+        false -> ok
+    end.
 
 -spec suspended_callers_hold_up_nobody(config()) -> term().
 suspended_callers_hold_up_nobody(_) ->

@@ -21,7 +21,7 @@ try_protected() ->
     #{protections := Protections} = ?S:info(),
     {Outcomes, Effective, Protections}.
 
-%% What a node of an ordinary user wants of its helper: an answer to a ping, and port 80.
+%% What a node of an ordinary user wants of its helper: an answer to a ping, and port 80; and what it has of a lane without rights.
 -spec try_as_nobody() -> #{atom() => term()}.
 try_as_nobody() ->
     {Outcomes, Effective, Protections} = try_protected(),
@@ -30,6 +30,10 @@ try_as_nobody() ->
       ping => ping(),
       port_80 => ?S:bind(Socket, #{family => inet, addr => loopback, port => 80}),
       raw => maps:get(raw_inet, Outcomes),
+      raw_of_another_lane => begin
+                                 {ok, _} = gosocket_lanes:start(bare, #{capabilities => []}),
+                                 ?S:open(inet, raw, icmp, #{lane => bare})
+                             end,
       effective => Effective,
       capabilities => maps:get(capabilities, Protections)}.
 

@@ -171,15 +171,17 @@ func (l *Loop) given(o *Op, size int, part bool) {
 	if s == nil || !l.gating || !o.consumes() || size == 0 && s.stream {
 		return
 	}
-	p := piece{lease: lease{o.ID, l.handler.Mark(), o.Far, true}, part: part, place: o.place, size: size}
+	p := piece{lease: lease{l.handler.Mark(), o.ID, o.Far, true}, part: part, place: o.place, size: size}
 	if o.Kind == Recv && !s.stream && o.From != nil {
 		p.source = makeSource(o.From)
 	}
 	s.input.add(&p)
-	if s.lastReader == nil {
-		s.lastReader = s.readerRoom[:0]
+	if p := s.owner; p != nil && string(p.keyBytes) == string(o.Process) {
+		s.lastReader = p.keyBytes
+	} else {
+		s.readerRoom = append(s.readerRoom[:0], o.Process...)
+		s.lastReader = s.readerRoom
 	}
-	s.lastReader = append(s.lastReader[:0], o.Process...)
 	o.place = s.input.end
 }
 

@@ -4,8 +4,8 @@ import "slices"
 
 // A lease is what an answer gave to somebody until it is known that it has arrived.
 type lease struct {
-	id   uint32 // the request that was answered
 	mark uint64 // the frame of the answer
+	id   uint32 // the request that was answered
 	far  bool   // Arrived ends it, Delivered does not
 	out  bool   // false when it has arrived or has come back
 }
@@ -27,7 +27,7 @@ type piece struct {
 // A source is an address that is kept for each message: those of the internet lie in place.
 type source struct {
 	raw  [sizeInet6]byte
-	size int
+	size uint8
 	long *Sockaddr // what does not fit
 }
 
@@ -36,7 +36,7 @@ func makeSource(from *Sockaddr) (s source) {
 		long := *from
 		return source{long: &long}
 	}
-	s.size = copy(s.raw[:], from.Bytes())
+	s.size = uint8(copy(s.raw[:], from.Bytes()))
 	return s
 }
 
@@ -68,7 +68,11 @@ func (g *ledger) add(p *piece) {
 	for i > 0 && g.pieces[i-1].place > p.place {
 		i--
 	}
-	g.pieces = slices.Insert(g.pieces, i, *p)
+	if i == len(g.pieces) {
+		g.pieces = append(g.pieces, *p)
+	} else {
+		g.pieces = slices.Insert(g.pieces, i, *p)
+	}
 	g.end = max(g.end, p.place+uint64(p.size)+1)
 	g.count(p, 1)
 }

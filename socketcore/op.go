@@ -70,65 +70,67 @@ const (
 )
 
 // An Op is one operation: what was asked, how far it is, and how it ended.
-// The caller fills the first group and hands it to Loop.Submit; the loop gives
-// it back in Handler.Done and recycles it after that.
+// The caller fills the fields of the question and hands it to Loop.Submit; the loop gives
+// it back in Handler.Done and recycles it after that. What each receive that waits is looked at for stands
+// together, as in [Socket].
 type Op struct {
-	Kind     Kind
-	Mode     Mode
-	Flags    int
-	Length   int    // bytes wanted (0: what there is); the buffer size of recvfrom and recvmsg
-	CtrlSize int    // size of the control buffer of recvmsg
-	Deadline int64  // nanoseconds on CLOCK_MONOTONIC, or Forever
-	Process  []byte // who asks; copied when the operation has to wait
-	Ref      []byte // given back with select and abort; copied when the operation has to wait
-	ID       uint32 // the caller's number for the request
-	To       *Sockaddr
-	Ctrl     []byte // control messages to send
-	Data     []byte // the first bytes to send
-	Total    int    // bytes to send in all
-	Far      bool   // what it takes is delivered only when Loop.Arrived says so
+	sock       *Socket
+	queue      *queue
+	prev, next *Op
+	proc       *process
+	ID         uint32 // the caller's number for the request
+	Kind       Kind
+	Mode       Mode
+	state      state
+	Far        bool // what it takes is delivered only when Loop.Arrived says so
+	gaveMor    bool
+	hungry     bool // waits for bytes that were asked for, not for the kernel
+	listed     bool // in Loop.asking
+	kept       bool // Data lies in got and counts as parked
+	ownTo      bool // To is a copy of its own
+	nobody     bool // nobody waits for its end: see handover
+	waited     bool
+	goesOn     bool // a nowait receive in parts that keeps its turn
+
+	elder, younger *Op           // of the same process
+	counted        *atomic.Int64 // where it counts while it is parked
+	Flags          int
+	Length         int    // bytes wanted (0: what there is); the buffer size of recvfrom and recvmsg
+	CtrlSize       int    // size of the control buffer of recvmsg
+	Deadline       int64  // nanoseconds on CLOCK_MONOTONIC, or Forever
+	Process        []byte // who asks; copied when the operation has to wait
+	timer          int    // place in the timer heap, -1 when not there
+	got            []byte
+	unread         int    // bytes of got that count as unread
+	place          uint64 // of what was gathered, see ledger
 
 	// The result.
-	Code    Code
-	Result  []byte // received bytes; valid until Done returns
-	Pipe    int    // where the last Poured bytes of the result are instead, for a large receive
-	Poured  int
+	Code   Code
+	Result []byte  // received bytes; valid until Done returns
+	Taken  int     // bytes the kernel took
+	Poured int     // bytes of the result that are in Pipe instead, behind the others, for a large receive
+	New    *Socket // accepted socket
+
+	// What sends, messages and other kinds need.
+	Data    []byte // the first bytes to send
+	Total   int    // bytes to send in all
+	Ref     []byte // given back with select and abort; copied when the operation has to wait
+	To      *Sockaddr
+	Ctrl    []byte    // control messages to send
 	From    *Sockaddr // source, nil when there is none
 	InCtrl  []byte    // received control messages
 	InFlags int       // msg_flags of recvmsg(2)
 	Extra   []byte    // see Returned
-	New     *Socket   // accepted socket
-	Taken   int       // bytes the kernel took
-
-	sock    *Socket
-	state   state
-	queue   *queue
-	prev    *Op
-	next    *Op
-	proc    *process
-	procIdx int   // place in proc.ops
+	Pipe    int
 	wake    int64 // next time of interest: deadline or retry
-	timer   int   // place in the timer heap, -1 when not there
 	backoff int64 // retry interval of operations the kernel cannot announce
-	got     []byte
-	seen    int // bytes that a peek has shown
-	parts   int // reads that a {N, Size} receive may still do
-	gaveMor bool
-	ahead   int           // parts that went through Handler.More and have not arrived
-	asked   int           // how far bytes have been asked for
-	hungry  bool          // waits for bytes that were asked for, not for the kernel
-	listed  bool          // in Loop.asking
-	kept    bool          // Data lies in got and counts as parked
-	unread  int           // bytes of got that count as unread
-	counted *atomic.Int64 // where it counts while it is parked
-	ownTo   bool          // To is a copy of its own
-	nobody  bool          // nobody waits for its end: see handover
-	ends    []int         // of the sends that were joined in it: see gathering
-	whole   int           // those that the kernel has taken
-	waited  bool
-	goesOn  bool   // a nowait receive in parts that keeps its turn
-	place   uint64 // of what was gathered, see ledger
-	fate    Code   // how it ends when nothing is left to be read
+	seen    int   // bytes that a peek has shown
+	parts   int   // reads that a {N, Size} receive may still do
+	ahead   int   // parts that went through Handler.More and have not arrived
+	asked   int   // how far bytes have been asked for
+	ends    []int // of the sends that were joined in it: see gathering
+	whole   int   // those that the kernel has taken
+	fate    Code  // how it ends when nothing is left to be read
 	assoc   association
 }
 

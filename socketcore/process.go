@@ -3,10 +3,11 @@ package socketcore
 // process is somebody who owns sockets or has operations waiting. The loop asks
 // to be told of its death from the first of these until the last.
 type process struct {
-	key      string
 	keyBytes []byte
-	ops      []*Op
-	owned    *Socket // list by Socket.ownedNext
+	room     [24]byte // for most keys
+	ops      *Op      // the youngest, list by Op.elder
+	owned    *Socket  // list by Socket.ownedNext
+	key      string
 }
 
 // lookup finds a process that the loop knows; nil for the many that it need not know.
@@ -18,7 +19,7 @@ func (l *Loop) intern(key []byte) *process {
 		return p
 	}
 	p := &process{key: string(key)}
-	p.keyBytes = []byte(p.key)
+	p.keyBytes = append(p.room[:0], key...)
 	l.processes[p.key] = p
 	l.handler.Watch(p.keyBytes)
 	return p
@@ -26,7 +27,7 @@ func (l *Loop) intern(key []byte) *process {
 
 // internFor is intern for a process that has something to do with s: it owns it, as a rule, and is found there.
 func (l *Loop) internFor(s *Socket, key []byte) *process {
-	if p := s.owner; p != nil && p.key == string(key) {
+	if p := s.owner; p != nil && string(p.keyBytes) == string(key) {
 		return p
 	}
 	return l.intern(key)
@@ -35,7 +36,7 @@ func (l *Loop) internFor(s *Socket, key []byte) *process {
 // release forgets a process that has nothing here any more. It is called when a
 // socket goes, not when an operation ends: the next operation is likely to come.
 func (l *Loop) release(p *process) {
-	if p == nil || p.owned != nil || len(p.ops) > 0 || l.processes[p.key] != p {
+	if p == nil || p.owned != nil || p.ops != nil || l.processes[p.key] != p {
 		return
 	}
 	delete(l.processes, p.key)
@@ -43,16 +44,23 @@ func (l *Loop) release(p *process) {
 }
 
 func (p *process) add(o *Op) {
-	o.proc, o.procIdx = p, len(p.ops)
-	p.ops = append(p.ops, o)
+	o.proc, o.elder = p, p.ops
+	if p.ops != nil {
+		p.ops.younger = o
+	}
+	p.ops = o
 }
 
 func (p *process) drop(o *Op) {
-	last := len(p.ops) - 1
-	moved := p.ops[last]
-	p.ops[o.procIdx], moved.procIdx = moved, o.procIdx
-	p.ops[last] = nil
-	p.ops = p.ops[:last]
+	if o.younger == nil {
+		p.ops = o.elder
+	} else {
+		o.younger.elder = o.elder
+	}
+	if o.elder != nil {
+		o.elder.younger = o.younger
+	}
+	o.proc, o.elder, o.younger = nil, nil, nil
 }
 
 // own makes p the owner of s.
@@ -89,8 +97,8 @@ func (l *Loop) Died(key []byte) {
 		q *queue
 	}
 	var turns []turn
-	for len(p.ops) > 0 {
-		o := p.ops[len(p.ops)-1]
+	for p.ops != nil {
+		o := p.ops
 		l.putBack(o)
 		turns = append(turns, turn{o.sock, o.queue})
 		l.discard(o)

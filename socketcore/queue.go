@@ -225,7 +225,6 @@ func (l *Loop) unpark(o *Op) {
 	}
 	if o.proc != nil {
 		o.proc.drop(o)
-		o.proc = nil
 	}
 	o.state = idle
 	if o.Mode != Wait {
@@ -264,7 +263,7 @@ func (l *Loop) answer(o *Op) {
 		l.given(o, size, false)
 	}
 	if o.New != nil {
-		o.New.lease = lease{o.ID, l.handler.Mark(), o.Far, l.gating}
+		o.New.lease = lease{l.handler.Mark(), o.ID, o.Far, l.gating}
 	}
 }
 

@@ -62,8 +62,9 @@ var DefaultSettings = Settings{RcvBuf: 8192, RcvCtrlBuf: 1024, SndCtrlBuf: 1024,
 // sockets it is the memory that a call waits for.
 type Socket struct {
 	ID                  uint64
-	slot, gen           uint32
 	fd                  int
+	slot, gen           uint32
+	events              uint32
 	stream, tcp         bool
 	whole               bool // takes messages, which must not be sent in parts
 	many                bool // one SCTP socket with many associations
@@ -73,20 +74,19 @@ type Socket struct {
 	held, late          bool
 	plain, drained      bool // see emptied
 	shutRead, shutWrite bool
-	events              uint32
+	connector           *Op
 	readers, writers    queue
 	owner               *process
+	loop                *Loop
 	input               ledger
+	acceptors           queue
 	ahead               lookahead
-	handover            handover
 	lastReader          []byte
-	readerRoom          [80]byte // for most of them
 	Counters            [NumCounters]uint64
 	Settings
+	handover handover
 
-	acceptors            queue
-	connector            *Op
-	loop                 *Loop
+	readerRoom           []byte // for the last reader when it is not the owner
 	domain, typ, proto   int
 	private              int  // duplicate for epoll, -1 for none
 	received             bool // it has got descriptors with messages

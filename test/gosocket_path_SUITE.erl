@@ -117,9 +117,7 @@ a_process_is_who_it_is_whatever_its_dictionary_says(_) ->
 a_request_for_a_recv_is_small_whatever_the_name_of_the_node(_) ->
     Pid = term_to_binary(self()),
     <<Process:64>> = binary_part(Pid, byte_size(Pid) - 12, 8),
-    {'$socket', Handle} = Socket = bound({inet, dgram}),
-    Integer = element(2, gosocket_near:find(Handle)),
-    close(Socket),
+    Integer = gosocket_near:process(self()),
     lists:foreach(fun(Number) -> requests_are_small(Number, Process, Integer) end, [16#1ffffff, 1 bsl 31, 1 bsl 53]).
 
 -spec requests_are_small(Socket :: pos_integer(), Process :: pos_integer(), Integer :: binary()) -> ok.

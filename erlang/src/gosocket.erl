@@ -41,11 +41,10 @@
 -export([supports/0, supports/1, supports/2,
          is_supported/1, is_supported/2, is_supported/3]).
 
+-include("gosocket.hrl").
 -include("gosocket_types.hrl").
 
--define(IS_TIMEOUT(T), (T =:= infinity orelse T =:= nowait orelse is_integer(T) andalso T >= 0)).
 -define(IS_INT32(I), (is_integer(I) andalso I >= -16#80000000 andalso I =< 16#7fffffff)).
--define(IS_LENGTH(N), (is_integer(N) andalso N >= 0 andalso N < 1 bsl 64)).
 -define(IS_BUFFER_SIZE(N), (is_integer(N) andalso N >= 0 andalso N < 1 bsl 32)).
 
 -define(DEFAULT_BACKLOG, 5).
@@ -176,15 +175,13 @@ send(Socket, Data, Timeout) -> send(Socket, Data, [], Timeout).
 %% that could send only a part says what is left: send that after the select message.
 -spec send(socket(), iodata(), send_flags(), timeout()) -> sent(timed_reason());
           (socket(), iodata(), send_flags(), nowait) -> sent(reason()) | sent_part() | select().
-send({'$socket', S}, Data, [], infinity) when is_reference(S) ->
-    gosocket_wait:send(S, iolist_to_binary(Data));
-send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
-    Payload = iolist_to_binary(Data),
-    Ref = gosocket_arg:select_ref(Timeout),
-    gosocket_wait:send(Ref, {send, S, self(), Flags, Timeout, Ref, byte_size(Payload)},
-                       Payload, undefined);
+send(Socket, Data, [], infinity) ->
+    case gosocket_near:find(Socket) of
+        none -> gosocket_arg:send(Socket, Data, [], infinity);
+        Near -> gosocket_near:send(Near, iolist_to_binary(Data))
+    end;
 send(Socket, Data, Flags, Timeout) ->
-    erlang:error(badarg, [Socket, Data, Flags, Timeout]).
+    gosocket_arg:send(Socket, Data, Flags, Timeout).
 
 %% @equiv sendto(Socket, Data, Dest, [], infinity)
 -spec sendto(socket(), iodata(), Dest :: sockaddr()) -> sent(reason()).
@@ -264,15 +261,13 @@ recv(Socket, Length, Timeout) -> recv(Socket, Length, [], Timeout).
 -spec recv(socket(), Length :: non_neg_integer(), recv_flags(), timeout()) -> received(timed_reason());
           (socket(), Length :: non_neg_integer(), recv_flags(), nowait) ->
           received(reason()) | received_part() | select().
-recv({'$socket', S}, Length, [], infinity) when is_reference(S), ?IS_LENGTH(Length) ->
-    gosocket_wait:recv(S, Length);
-recv({'$socket', S}, Length, Flags, Timeout)
-  when is_reference(S), ?IS_LENGTH(Length), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
-    Ref = gosocket_arg:select_ref(Timeout),
-    gosocket_wait:call(gosocket_arg:read_class(Flags), Ref,
-                       {recv, S, self(), Length, Flags, Timeout, Ref});
+recv(Socket, Length, [], infinity) when ?IS_LENGTH(Length) ->
+    case gosocket_near:find(Socket) of
+        none -> gosocket_arg:recv(Socket, Length, [], infinity);
+        Near -> gosocket_near:recv(Near, Length)
+    end;
 recv(Socket, Length, Flags, Timeout) ->
-    erlang:error(badarg, [Socket, Length, Flags, Timeout]).
+    gosocket_arg:recv(Socket, Length, Flags, Timeout).
 
 %% @equiv recvfrom(Socket, 0, [], infinity)
 -spec recvfrom(socket()) -> received_from(reason()).

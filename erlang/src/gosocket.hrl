@@ -4,6 +4,8 @@
 %% The lane's pid while it runs, `{loading, Lane, Loading}' while nobody is to enter gosocket_wait, and `none'.
 -define(LANE(Number), {gosocket_lane, Number}).
 
+%% The pid again, or `none': gosocket_door:key/1.
+
 %% This record, of all runs of the lane: words that the lane sets before its pid is there, and copies of options.
 -define(KNOWN(Number), {gosocket_lane_known, Number}).
 -record(gosocket_lane,
@@ -22,6 +24,10 @@
 %% 1 when os:perf_counter/1 is not the helper's clock
 -define(APART_WORD, 6).
 -define(LANE_WORDS, 6).
+
+%% The time-outs and lengths that calls may have.
+-define(IS_TIMEOUT(T), (T =:= infinity orelse T =:= nowait orelse is_integer(T) andalso T >= 0)).
+-define(IS_LENGTH(N), (is_integer(N) andalso N >= 0 andalso N < 1 bsl 64)).
 
 %% Of the messages between two nodes: docs/architecture.md.
 -define(SESSION_VERSION, 2).

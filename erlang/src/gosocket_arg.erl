@@ -2,14 +2,33 @@
 %% @doc Arguments of the API's functions as the protocol's calls carry them.
 -module(gosocket_arg).
 
--export([select_ref/1,
+-export([send/4,
+         recv/4,
+         select_ref/1,
          reference/1,
          read_class/1,
          sendmsg/5,
          give_to_dead/1]).
 
+-include("gosocket.hrl").
+
 %% A size that is `emsgsize' on every socket.
 -define(TOO_LARGE, (1 bsl 63)).
+
+-spec send(Socket, iodata(), gosocket:send_flags(), timeout() | nowait) -> term() when Socket :: term().
+send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
+    Payload = iolist_to_binary(Data),
+    Ref = select_ref(Timeout),
+    gosocket_wait:send(Ref, {send, S, self(), Flags, Timeout, Ref, byte_size(Payload)}, Payload, undefined);
+send(Socket, Data, Flags, Timeout) ->
+    erlang:error(badarg, [Socket, Data, Flags, Timeout]).
+
+-spec recv(Socket, Length :: non_neg_integer(), gosocket:recv_flags(), timeout() | nowait) -> term() when Socket :: term().
+recv({'$socket', S}, Length, Flags, Timeout) when is_reference(S), ?IS_LENGTH(Length), is_list(Flags), ?IS_TIMEOUT(Timeout) ->
+    Ref = select_ref(Timeout),
+    gosocket_wait:call(read_class(Flags), Ref, {recv, S, self(), Length, Flags, Timeout, Ref});
+recv(Socket, Length, Flags, Timeout) ->
+    erlang:error(badarg, [Socket, Length, Flags, Timeout]).
 
 %% Names a select; made here because the process may hear of it before the call returns.
 -spec select_ref(timeout() | nowait) -> reference() | [].

@@ -3,7 +3,8 @@
 %% a lane sets its words before it shows its pid, so that nobody takes one run of a lane for another.
 -module(gosocket_door).
 
--export([make/2,
+-export([key/1,
+         make/2,
          known/1,
          look/1,
          is_running/1,
@@ -14,6 +15,12 @@
 -include("gosocket.hrl").
 
 -include("gosocket_reload.hrl").
+
+%% @doc The persistent term in which who calls often looks for the pid of a lane, which is found sooner by an atom. There are
+%% as many as lanes.
+-spec key(Number :: non_neg_integer()) -> atom().
+key(Number) ->
+    binary_to_atom(<<"gosocket_door_", (integer_to_binary(Number))/binary>>).
 
 %% @doc For a lane of this number, of which there may have been runs. The table of an earlier time may be gone with its owner.
 -spec make(Number :: non_neg_integer(), gosocket_setting:table()) -> #gosocket_lane{}.
@@ -53,18 +60,24 @@ open(Number, #gosocket_lane{words = Words, settings = Settings}, Values) ->
     Incarnation = atomics:add_get(Words, ?INCARNATION_WORD, 1),
     lists:foreach(fun({Word, Value}) -> atomics:put(Words, Word, Value) end, [{?QUIET_WORD, 0}, {?NO_COPIES_WORD, 0} | Values]),
     true = ets:delete_all_objects(Settings),
-    persistent_term:put(?LANE(Number), self()),
+    load(Number, self(), none),
     Incarnation.
 
 %% @doc It has ended. A new run may show itself already.
 -spec close(Number :: non_neg_integer(), Lane :: pid()) -> ok.
 close(Number, Lane) ->
     case look(Number) of
-        {Lane, _} -> persistent_term:put(?LANE(Number), none);
+        {Lane, _} -> show(Number, none, none);
         _ -> ok
     end.
 
 %% @doc Called by the lane.
 -spec load(Number :: non_neg_integer(), Lane :: pid(), none | gosocket_reload:loading()) -> ok.
-load(Number, Lane, none) -> persistent_term:put(?LANE(Number), Lane);
-load(Number, Lane, Loading) -> persistent_term:put(?LANE(Number), {loading, Lane, Loading}).
+load(Number, Lane, none) -> show(Number, Lane, Lane);
+load(Number, Lane, Loading) -> show(Number, none, {loading, Lane, Loading}).
+
+%% Who has read the first calls, and who waits there has read the second.
+-spec show(Number :: non_neg_integer(), pid() | none, term()) -> ok.
+show(Number, Door, Shown) ->
+    persistent_term:put(key(Number), Door),
+    persistent_term:put(?LANE(Number), Shown).

@@ -1,54 +1,81 @@
 %% @private
 %% @doc What a process has noted down of itself, in its dictionary: the integer that stands for its pid in requests
-%% (`process' in docs/protocol.md), and the socket that it called last, which the words of a handle would tell, each of them
-%% from memory that nobody else looks at.
+%% (`process' in docs/protocol.md), and the socket that it called last, with the requests that it made of it, which are mostly the
+%% same again. The words of the handle would tell the rest, each of them from memory that nobody else looks at.
+%%
+%% The receives and sends of every day begin here; their waiting is gosocket_wait's.
 -module(gosocket_near).
 
--export([find/1]).
+-export([find/1,
+         find_handle/1,
+         recv/2,
+         send/2,
+         process/1]).
 
 -include("gosocket.hrl").
+-include("gosocket_near.hrl").
 
 -define(KEY, '$gosocket_process').
 
-%% Everything but the process is about the handle: its lane, the persistent term that has this pid as long as the lane runs, how
-%% much of a send goes with its first frame, the helper's number, and what requests begin with, that number and the process.
--type near() :: {pid(), Process :: binary(), gosocket_handle:handle(), gosocket_handle:place(), Term :: term(), Lane :: pid(),
-                 Window :: pos_integer(), Socket :: non_neg_integer(), Subject :: binary(), #gosocket_lane{}}.
+%% What the requests of every day have room for.
+-define(INT32_MAX, 16#7fffffff).
+
+-type near() :: #near{}.
 
 -export_type([near/0]).
 
 %% On the way of each call.
--compile({inline, [another/2, put_near/1, subject/2]}).
+-compile({inline, [another/2, put_near/1, recv_item/2, send_item/2]}).
+
+%% What goes to the lane is a call and, as the tail, its item: that saves memory.
+-dialyzer({no_improper_lists, [recv/2, send/2, send_item/2]}).
 
 -include("gosocket_reload.hrl").
 
-%% @doc Nothing for handles of other nodes and of lanes that are gone or that nobody is to call just now. Whether the lane still runs is
-%% another question. What somebody copied from the dictionary of another process is not taken.
--spec find(gosocket_handle:handle()) -> near() | none.
-find(Handle) ->
+%% @doc Nothing for handles of other nodes and of lanes that are gone or that nobody is to call just now, nor for what is no socket. Whether
+%% the lane still runs is another question. What somebody copied from the dictionary of another process is not taken.
+-spec find(Socket :: term()) -> near() | none.
+find(Socket) ->
     Self = self(),
     case get(?KEY) of
-        {Self, _, Handle, _, _, _, _, _, _, _} = Near -> Near;
-        {Self, _, _, _, _, _, _, _, _, _} = Near -> another(Handle, Near);
-        _ -> note(Self, process(Self), Handle)
+        #near{self = Self, socket = Socket} = Near -> Near;
+        Near -> look(Socket, Self, Near)
+    end.
+
+-spec look(Socket :: term(), pid(), near() | term()) -> near() | none.
+look({'$socket', Handle} = Socket, Self, #near{self = Self} = Near) when is_reference(Handle) -> another(Socket, Near);
+look({'$socket', Handle} = Socket, Self, _) when is_reference(Handle) -> note(Socket, Self, process(Self));
+look(_, _, _) -> none.
+
+%% @doc The same by the reference in a socket.
+-spec find_handle(gosocket_handle:handle()) -> near() | none.
+find_handle(Handle) ->
+    Self = self(),
+    case get(?KEY) of
+        #near{self = Self, socket = {_, Handle}} = Near -> Near;
+        _ -> find({'$socket', Handle})
     end.
 
 %% Most are of the same lane.
--spec another(gosocket_handle:handle(), near()) -> near() | none.
-another(Handle, {Self, Process, _, Place, Term, Lane, Window, _, _, Known}) ->
+-spec another(gosocket:socket(), near()) -> near() | none.
+another({_, Handle} = Socket, #near{self = Self, lane = Lane, process = Process, place = Place} = Near) ->
     case gosocket_handle:place(Handle) of
-        {Place, Socket} -> put_near({Self, Process, Handle, Place, Term, Lane, Window, Socket, subject(Socket, Process), Known});
-        {remote, _} -> none;
-        _ -> note(Self, Process, Handle)
+        {Place, Number} ->
+            put_near(Near#near{socket = Socket, target = {Lane, Number}, length = none, recv = none, size = none, send = none});
+        {remote, _} ->
+            none;
+        _ ->
+            note(Socket, Self, Process)
     end.
 
--spec note(pid(), binary(), gosocket_handle:handle()) -> near() | none.
-note(Self, Process, Handle) ->
+-spec note(gosocket:socket(), pid(), Process :: binary()) -> near() | none.
+note({_, Handle} = Socket, Self, Process) ->
     case gosocket_handle:find(Handle) of
-        {Lane, none, #gosocket_lane{words = Words} = Known, Socket} ->
+        {Lane, none, #gosocket_lane{words = Words} = Known, Number} ->
             {Place, _} = gosocket_handle:place(Handle),
-            Term = ?LANE(gosocket_handle:number(Place)),
-            put_near({Self, Process, Handle, Place, Term, Lane, atomics:get(Words, ?WINDOW_WORD), Socket, subject(Socket, Process), Known});
+            put_near(#near{self = Self, socket = Socket, door = gosocket_door:key(gosocket_handle:number(Place)), lane = Lane,
+                           target = {Lane, Number}, window = atomics:get(Words, ?WINDOW_WORD),
+                           process = Process, place = Place, known = Known});
         _ ->
             none
     end.
@@ -58,10 +85,68 @@ put_near(Near) ->
     put(?KEY, Near),
     Near.
 
--spec subject(Socket :: non_neg_integer(), Process :: binary()) -> binary().
-subject(Socket, Process) ->
-    <<(gosocket_term:item(Socket))/binary, Process/binary>>.
+%% @doc A receive without flags and time-out.
+-spec recv(near(), Length :: non_neg_integer()) -> term().
+recv(#near{door = Door, lane = Lane, target = {_, Number}} = Near, Length) when Length =< ?INT32_MAX ->
+    case persistent_term:get(Door, none) of
+        Lane ->
+            Tag = make_ref(),
+            Lane ! [{self(), Tag, Number} | recv_item(Near, Length)],
+            gosocket_wait:await(Tag, Lane, recv);
+        _ ->
+            any_recv(Near, Length)
+    end;
+recv(Near, Length) ->
+    any_recv(Near, Length).
 
+%% The first one after another socket is what the next are like.
+-spec recv_item(near(), Length :: non_neg_integer()) -> gosocket_term:item().
+recv_item(#near{length = Length, recv = Item}, Length) ->
+    Item;
+recv_item(#near{length = none} = Near, Length) ->
+    Item = gosocket_request:recv(subject(Near), Length),
+    put_near(Near#near{length = Length, recv = Item}),
+    Item;
+recv_item(Near, Length) ->
+    gosocket_request:recv(subject(Near), Length).
+
+-spec any_recv(near(), Length :: non_neg_integer()) -> term().
+any_recv(#near{socket = {_, Handle}}, Length) ->
+    gosocket_wait:call(read, [], {recv, Handle, self(), Length, [], infinity, []}).
+
+%% @doc A send without flags and time-out.
+-spec send(near(), Payload :: binary()) -> term().
+send(#near{door = Door, lane = Lane, target = {_, Number} = Target} = Near, Payload) when byte_size(Payload) =< ?INT32_MAX ->
+    case persistent_term:get(Door, none) of
+        Lane ->
+            Tag = make_ref(),
+            Lane ! [{self(), Tag, write, Number} | send_item(Near, Payload)],
+            gosocket_wait:await(Tag, Lane, {send, Target, Payload});
+        _ ->
+            any_send(Near, Payload)
+    end;
+send(Near, Payload) ->
+    any_send(Near, Payload).
+
+-spec send_item(near(), Payload :: binary()) -> gosocket_term:item().
+send_item(#near{size = Size, send = Head}, Payload) when byte_size(Payload) =:= Size ->
+    [Head | Payload];
+send_item(#near{size = none, window = Window} = Near, Payload) when byte_size(Payload) =< Window ->
+    [Head | _] = Item = gosocket_request:send(subject(Near), byte_size(Payload), Payload),
+    put_near(Near#near{size = byte_size(Payload), send = Head}),
+    Item;
+send_item(#near{window = Window} = Near, Payload) ->
+    gosocket_request:send(subject(Near), byte_size(Payload), gosocket_wait:first(Payload, Window)).
+
+-spec any_send(near(), Payload :: binary()) -> term().
+any_send(#near{socket = {_, Handle}}, Payload) ->
+    gosocket_wait:send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined).
+
+-spec subject(near()) -> binary().
+subject(#near{target = {_, Number}, process = Process}) ->
+    <<(gosocket_term:item(Number))/binary, Process/binary>>.
+
+%% @doc The integer that stands for a pid, as requests have it.
 -spec process(pid()) -> binary().
 process(Self) ->
     Pid = term_to_binary(Self),

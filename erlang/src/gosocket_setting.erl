@@ -16,6 +16,7 @@
          no_copies/1]).
 
 -include("gosocket.hrl").
+-include("gosocket_near.hrl").
 
 -export_type([table/0, position/0]).
 
@@ -75,19 +76,19 @@ position(_) -> none.
 %% is looked at last whose copy that was.
 -spec copy(gosocket_handle:handle(), position()) -> {ok, term()} | none.
 copy(Handle, Position) ->
-    case gosocket_near:find(Handle) of
-        {_, _, _, _, Term, Pid, _, Socket, _, #gosocket_lane{words = Words, settings = Table}} ->
+    case gosocket_near:find_handle(Handle) of
+        #near{door = Door, target = {Pid, Socket}, known = #gosocket_lane{words = Words, settings = Table}} ->
             case atomics:get(Words, ?NO_COPIES_WORD) of
-                0 -> current(look(Table, Socket, Position), Term, Pid);
+                0 -> current(look(Table, Socket, Position), Door, Pid);
                 _ -> none
             end;
         none ->
             none
     end.
 
--spec current(Copy, Term :: term(), Lane :: pid()) -> Copy | none when Copy :: {ok, term()} | none.
-current(Copy, Term, Lane) ->
-    case persistent_term:get(Term, none) of
+-spec current(Copy, Door :: atom(), Lane :: pid()) -> Copy | none when Copy :: {ok, term()} | none.
+current(Copy, Door, Lane) ->
+    case persistent_term:get(Door, none) of
         Lane -> Copy;
         _ -> none
     end.

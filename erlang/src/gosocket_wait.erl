@@ -6,12 +6,11 @@
 
 -export([call/3,
          send/4,
-         recv/2,
-         send/2,
+         first/2,
          open/4,
          ask_lane/2]).
 
-%% For gosocket_reload.
+%% Also for gosocket_reload.
 -export([await/3]).
 
 -include("gosocket.hrl").
@@ -54,14 +53,11 @@
 %% Bytes that a result may keep besides twice its own.
 -define(KEPT, 1024).
 
-%% What the requests of every day have room for.
--define(INT32_MAX, 16#7fffffff).
-
 %% Bytes of a send that go to another node with the call; nobody here knows the window there.
 -define(REMOTE_WINDOW, (64 bsl 10)).
 
 %% What goes to the lane is a call and, as the tail, its item: that saves memory.
--dialyzer({no_improper_lists, [call/3, send/4, recv/2, send/2, ask/3]}).
+-dialyzer({no_improper_lists, [call/3, send/4, ask/3]}).
 
 -include("gosocket_reload.hrl").
 
@@ -103,53 +99,6 @@ send(Ref, Call, Payload, Iovec) ->
             failed(send_shape(undefined, Payload, Iovec), closed)
     end.
 
-%% @doc A receive without flags and time-out. (A handle is opaque, and the caller knows that it is a reference.)
--spec recv(Handle :: term(), Length :: non_neg_integer()) -> term().
-recv(Handle, Length) when Length =< ?INT32_MAX ->
-    case gosocket_near:find(Handle) of
-        {_, _, _, _, Term, Pid, _, Socket, Subject, _} ->
-            case persistent_term:get(Term, none) of
-                Pid ->
-                    Tag = make_ref(),
-                    Pid ! [{self(), Tag, Socket} | gosocket_request:recv(Subject, Length)],
-                    await(Tag, Pid, recv);
-                _ ->
-                    any_recv(Handle, Length)
-            end;
-        none ->
-            any_recv(Handle, Length)
-    end;
-recv(Handle, Length) ->
-    any_recv(Handle, Length).
-
--spec any_recv(Handle :: term(), Length :: non_neg_integer()) -> term().
-any_recv(Handle, Length) ->
-    call(read, [], {recv, Handle, self(), Length, [], infinity, []}).
-
-%% @doc A send without flags and time-out.
--spec send(Handle :: term(), Payload :: binary()) -> term().
-send(Handle, Payload) when byte_size(Payload) =< ?INT32_MAX ->
-    case gosocket_near:find(Handle) of
-        {_, _, _, _, Term, Pid, Window, Socket, Subject, _} ->
-            case persistent_term:get(Term, none) of
-                Pid ->
-                    Tag = make_ref(),
-                    Item = gosocket_request:send(Subject, byte_size(Payload), first(Payload, Window)),
-                    Pid ! [{self(), Tag, write, Socket} | Item],
-                    await(Tag, Pid, {send, {Pid, Socket}, Payload});
-                _ ->
-                    any_send(Handle, Payload)
-            end;
-        none ->
-            any_send(Handle, Payload)
-    end;
-send(Handle, Payload) ->
-    any_send(Handle, Payload).
-
--spec any_send(Handle :: term(), Payload :: binary()) -> term().
-any_send(Handle, Payload) ->
-    send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined).
-
 %% A socket of another node's: the call goes to who is the lane of all of that node's sockets here.
 -spec remote(node(), class(), reference() | [], call(), Payload, Shape) -> term() when
       Payload :: binary() | none,
@@ -164,7 +113,8 @@ remote(Node, Class, Ref, Call, Payload, Shape) ->
             failed(Shape(undefined), Reason)
     end.
 
--spec first(binary(), pos_integer()) -> binary().
+%% @doc What of a payload goes with the call.
+-spec first(binary(), Window :: pos_integer()) -> binary().
 first(Payload, Window) when byte_size(Payload) =< Window -> Payload;
 first(Payload, Window) -> binary_part(Payload, 0, Window).
 

@@ -5,12 +5,14 @@
     callers_of_a_killed_lane_are_answered_within_a_second/1,
     no_result_keeps_more_than_twice_its_size/1,
     a_process_is_who_it_is_whatever_its_dictionary_says/1,
+    a_call_does_not_look_through_a_long_mailbox/1,
     a_request_for_a_recv_is_small_whatever_the_name_of_the_node/1
 ]).
 
 -define(OURS, [
     callers_of_a_killed_lane_are_answered_within_a_second,
     a_process_is_who_it_is_whatever_its_dictionary_says,
+    a_call_does_not_look_through_a_long_mailbox,
     a_request_for_a_recv_is_small_whatever_the_name_of_the_node
 ]).
 -include("gosocket_test.hrl").
@@ -112,6 +114,46 @@ a_process_is_who_it_is_whatever_its_dictionary_says(_) ->
     kill(Other),
     close(A),
     close(B).
+
+%% Each message that a receive passes over costs a reduction, and so does each that comes into the mailbox, in the first call. What
+%% a call costs besides is mostly its polling. (With messages on the heap a garbage collection looks at all of them.)
+-spec a_call_does_not_look_through_a_long_mailbox(config()) -> term().
+a_call_does_not_look_through_a_long_mailbox(_) ->
+    Messages = 500000,
+    Actor = actor(),
+    Costs = run(Actor, fun() ->
+                {A, B} = pair({inet, stream}),
+                {C, D} = pair({inet, dgram}),
+                Calls = [{send, fun() -> ok = ?S:send(A, <<"1234">>) end},
+                         {recv, fun() -> {ok, <<"1">>} = ?S:recv(B, 1) end},
+                         {recv_ahead, fun() -> {ok, <<"2">>} = ?S:recv(B, 1) end},
+                         {recv_timeout, fun() -> {ok, <<"3">>} = ?S:recv(B, 1, 1000) end},
+                         {recv_nowait, fun() -> {ok, <<"4">>} = ?S:recv(B, 0, nowait) end},
+                         {send_nowait, fun() -> ok = ?S:send(C, <<"1">>, [], nowait) end},
+                         {recvfrom, fun() -> {ok, _} = ?S:recvfrom(D) end},
+                         {sendmsg, fun() -> ok = ?S:sendmsg(C, #{iov => [<<"2">>]}) end},
+                         {recvmsg, fun() -> {ok, _} = ?S:recvmsg(D) end},
+                         {sockname, fun() -> {ok, _} = ?S:sockname(A) end},
+                         {getopt, fun() -> {ok, _} = ?S:getopt(A, otp, meta) end},
+                         {setopt, fun() -> ok = ?S:setopt(A, otp, meta, x) end},
+                         {info, fun() -> #{} = ?S:info(A) end},
+                         {open, fun() -> {ok, S} = ?S:open(inet, stream, tcp), ok = ?S:close(S) end}],
+                %% the first time loads modules, which waits for answers, too
+                [Call() || {_, Call} <- Calls],
+                process_flag(message_queue_data, off_heap),
+                [self() ! N || N <- lists:seq(1, Messages)],
+                {ok, _} = ?S:sockname(C),
+                [{Name, reductions(Call)} || {Name, Call} <- Calls]
+            end),
+    ?assertEqual([], [Cost || {_, Reductions} = Cost <- Costs, Reductions > Messages div 2]),
+    kill(Actor).
+
+-spec reductions(fun(() -> term())) -> non_neg_integer().
+reductions(Call) ->
+    {reductions, Before} = process_info(self(), reductions),
+    Call(),
+    {reductions, After} = process_info(self(), reductions),
+    After - Before.
 
 -spec a_request_for_a_recv_is_small_whatever_the_name_of_the_node(config()) -> term().
 a_request_for_a_recv_is_small_whatever_the_name_of_the_node(_) ->

@@ -178,7 +178,7 @@ send(Socket, Data, Timeout) -> send(Socket, Data, [], Timeout).
 send(Socket, Data, [], infinity) ->
     case gosocket_near:find(Socket) of
         none -> gosocket_arg:send(Socket, Data, [], infinity);
-        Near -> gosocket_near:send(Near, iolist_to_binary(Data))
+        Near -> gosocket_wait:send(Near, iolist_to_binary(Data))
     end;
 send(Socket, Data, Flags, Timeout) ->
     gosocket_arg:send(Socket, Data, Flags, Timeout).
@@ -264,7 +264,7 @@ recv(Socket, Length, Timeout) -> recv(Socket, Length, [], Timeout).
 recv(Socket, Length, [], infinity) when ?IS_LENGTH(Length) ->
     case gosocket_near:find(Socket) of
         none -> gosocket_arg:recv(Socket, Length, [], infinity);
-        Near -> gosocket_near:recv(Near, Length)
+        Near -> gosocket_wait:recv(Near, Length)
     end;
 recv(Socket, Length, Flags, Timeout) ->
     gosocket_arg:recv(Socket, Length, Flags, Timeout).

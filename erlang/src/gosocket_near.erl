@@ -2,14 +2,12 @@
 %% @doc What a process has noted down of itself, in its dictionary: the integer that stands for its pid in requests
 %% (`process' in docs/protocol.md), and the socket that it called last, with the requests that it made of it, which are mostly the
 %% same again. The words of the handle would tell the rest, each of them from memory that nobody else looks at.
-%%
-%% The receives and sends of every day begin here; their waiting is gosocket_wait's.
 -module(gosocket_near).
 
 -export([find/1,
          find_handle/1,
-         recv/2,
-         send/2,
+         recv_item/2,
+         send_item/2,
          process/1]).
 
 -include("gosocket.hrl").
@@ -17,18 +15,15 @@
 
 -define(KEY, '$gosocket_process').
 
-%% What the requests of every day have room for.
--define(INT32_MAX, 16#7fffffff).
-
 -type near() :: #near{}.
 
 -export_type([near/0]).
 
 %% On the way of each call.
--compile({inline, [another/2, put_near/1, recv_item/2, send_item/2]}).
+-compile({inline, [another/2, put_near/1]}).
 
-%% What goes to the lane is a call and, as the tail, its item: that saves memory.
--dialyzer({no_improper_lists, [recv/2, send/2, send_item/2]}).
+%% Improper on purpose, as the items of gosocket_request.
+-dialyzer({no_improper_lists, [send_item/2]}).
 
 -include("gosocket_reload.hrl").
 
@@ -85,21 +80,7 @@ put_near(Near) ->
     put(?KEY, Near),
     Near.
 
-%% @doc A receive without flags and time-out.
--spec recv(near(), Length :: non_neg_integer()) -> term().
-recv(#near{door = Door, lane = Lane, target = {_, Number}} = Near, Length) when Length =< ?INT32_MAX ->
-    case persistent_term:get(Door, none) of
-        Lane ->
-            Tag = make_ref(),
-            Lane ! [{self(), Tag, Number} | recv_item(Near, Length)],
-            gosocket_wait:await(Tag, Lane, recv);
-        _ ->
-            any_recv(Near, Length)
-    end;
-recv(Near, Length) ->
-    any_recv(Near, Length).
-
-%% The first one after another socket is what the next are like.
+%% @doc A receive without flags and time-out. The first one after another socket is what the next are like.
 -spec recv_item(near(), Length :: non_neg_integer()) -> gosocket_term:item().
 recv_item(#near{length = Length, recv = Item}, Length) ->
     Item;
@@ -110,24 +91,7 @@ recv_item(#near{length = none} = Near, Length) ->
 recv_item(Near, Length) ->
     gosocket_request:recv(subject(Near), Length).
 
--spec any_recv(near(), Length :: non_neg_integer()) -> term().
-any_recv(#near{socket = {_, Handle}}, Length) ->
-    gosocket_wait:call(read, [], {recv, Handle, self(), Length, [], infinity, []}).
-
 %% @doc A send without flags and time-out.
--spec send(near(), Payload :: binary()) -> term().
-send(#near{door = Door, lane = Lane, target = {_, Number} = Target} = Near, Payload) when byte_size(Payload) =< ?INT32_MAX ->
-    case persistent_term:get(Door, none) of
-        Lane ->
-            Tag = make_ref(),
-            Lane ! [{self(), Tag, write, Number} | send_item(Near, Payload)],
-            gosocket_wait:await(Tag, Lane, {send, Target, Payload});
-        _ ->
-            any_send(Near, Payload)
-    end;
-send(Near, Payload) ->
-    any_send(Near, Payload).
-
 -spec send_item(near(), Payload :: binary()) -> gosocket_term:item().
 send_item(#near{size = Size, send = Head}, Payload) when byte_size(Payload) =:= Size ->
     [Head | Payload];
@@ -137,10 +101,6 @@ send_item(#near{size = none, window = Window} = Near, Payload) when byte_size(Pa
     Item;
 send_item(#near{window = Window} = Near, Payload) ->
     gosocket_request:send(subject(Near), byte_size(Payload), gosocket_wait:first(Payload, Window)).
-
--spec any_send(near(), Payload :: binary()) -> term().
-any_send(#near{socket = {_, Handle}}, Payload) ->
-    gosocket_wait:send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined).
 
 -spec subject(near()) -> binary().
 subject(#near{target = {_, Number}, process = Process}) ->

@@ -12,7 +12,7 @@
 
 -compile({no_auto_import, [size/1]}).
 
--export_type([item/0]).
+-export_type([item/0, batch/0]).
 
 -include("gosocket.hrl").
 
@@ -21,6 +21,9 @@
 
 %% A term without its version byte, in parts: a payload is not copied.
 -type item() :: binary() | nonempty_improper_list(binary(), item()).
+
+%% Items, each behind those before it.
+-type batch() :: [] | nonempty_improper_list(batch(), item()).
 
 -define(VERSION, 131).
 -define(SMALL_TUPLE, 104).
@@ -56,12 +59,12 @@ size(Item) -> byte_size(Item).
 request(Id, Item) ->
     [<<?SMALL_TUPLE, 2, ?INTEGER, Id:32>> | Item].
 
-%% @doc One frame: the item alone, or a list; the items are given last first.
--spec frame(Count :: pos_integer(), [item()]) -> iolist().
-frame(1, [Item]) ->
+%% @doc One frame: the item alone, or a list.
+-spec frame(Count :: pos_integer(), batch()) -> iolist().
+frame(1, [[] | Item]) ->
     [?VERSION | Item];
-frame(Count, Items) ->
-    [<<?VERSION, ?LIST, Count:32>>, lists:reverse(Items, [?NIL])].
+frame(Count, Batch) ->
+    [<<?VERSION, ?LIST, Count:32>>, Batch, ?NIL].
 
 %% @doc Whether an answer to a call is its last: a result of the helper's, or anything that is no frame.
 -spec is_final(Answer :: term()) -> boolean().

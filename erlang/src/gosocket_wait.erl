@@ -7,10 +7,12 @@
 -export([call/3,
          send/4,
          first/2,
+         recv/2,
+         send/2,
          open/4,
          ask_lane/2]).
 
-%% Also for gosocket_reload.
+%% For gosocket_reload.
 -export([await/3]).
 
 -include("gosocket.hrl").
@@ -50,6 +52,9 @@
 %% Milliseconds for which a caller waits without a monitor.
 -define(UNWATCHED, 500).
 
+%% What the requests of every day have room for.
+-define(INT32_MAX, 16#7fffffff).
+
 %% Bytes that a result may keep besides twice its own.
 -define(KEPT, 1024).
 
@@ -57,8 +62,9 @@
 -define(REMOTE_WINDOW, (64 bsl 10)).
 
 %% What goes to the lane is a call and, as the tail, its item: that saves memory.
--dialyzer({no_improper_lists, [call/3, send/4, ask/3]}).
+-dialyzer({no_improper_lists, [call/3, send/4, recv/2, send/2, ask/3]}).
 
+-include("gosocket_near.hrl").
 -include("gosocket_reload.hrl").
 
 %% @doc `Ref' is the select's for nowait calls, the cancelled one for cancel, else `[]'.
@@ -98,6 +104,42 @@ send(Ref, Call, Payload, Iovec) ->
         closed ->
             failed(send_shape(undefined, Payload, Iovec), closed)
     end.
+
+%% @doc A receive without flags and time-out.
+-spec recv(gosocket_near:near(), Length :: non_neg_integer()) -> term().
+recv(#near{door = Door, lane = Lane, target = {_, Number}} = Near, Length) when Length =< ?INT32_MAX ->
+    case persistent_term:get(Door, none) of
+        Lane ->
+            Tag = make_ref(),
+            Lane ! [{self(), Tag, Number} | gosocket_near:recv_item(Near, Length)],
+            await(Tag, Lane, recv);
+        _ ->
+            any_recv(Near, Length)
+    end;
+recv(Near, Length) ->
+    any_recv(Near, Length).
+
+-spec any_recv(gosocket_near:near(), Length :: non_neg_integer()) -> term().
+any_recv(#near{socket = {_, Handle}}, Length) ->
+    call(read, [], {recv, Handle, self(), Length, [], infinity, []}).
+
+%% @doc A send without flags and time-out.
+-spec send(gosocket_near:near(), Payload :: binary()) -> term().
+send(#near{door = Door, lane = Lane, target = {_, Number} = Target} = Near, Payload) when byte_size(Payload) =< ?INT32_MAX ->
+    case persistent_term:get(Door, none) of
+        Lane ->
+            Tag = make_ref(),
+            Lane ! [{self(), Tag, write, Number} | gosocket_near:send_item(Near, Payload)],
+            await(Tag, Lane, {send, Target, Payload});
+        _ ->
+            any_send(Near, Payload)
+    end;
+send(Near, Payload) ->
+    any_send(Near, Payload).
+
+-spec any_send(gosocket_near:near(), Payload :: binary()) -> term().
+any_send(#near{socket = {_, Handle}}, Payload) ->
+    send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined).
 
 %% A socket of another node's: the call goes to who is the lane of all of that node's sockets here.
 -spec remote(node(), class(), reference() | [], call(), Payload, Shape) -> term() when
@@ -190,6 +232,12 @@ await(Tag, Lane, Shape) when is_pid(Lane) ->
         {Tag, Answer} -> answer(Answer, Tag, Lane, Shape)
     after ?UNWATCHED ->
         await(Tag, monitor(process, Lane), Shape)
+    end;
+await(Monitor, Monitor, Shape) ->
+    %% with one reference to wait for the VM passes over what was in the mailbox before it
+    receive
+        {Monitor, Answer} -> answer(Answer, Monitor, Monitor, Shape);
+        {'DOWN', Monitor, process, Lane, Reason} -> down(Shape, Lane, Reason)
     end;
 await(Tag, Monitor, Shape) ->
     receive

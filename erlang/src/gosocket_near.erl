@@ -52,7 +52,7 @@ find_handle(Handle) ->
     end.
 
 %% Most are of the same lane.
--spec another(gosocket:socket(), near()) -> near() | none.
+-spec another({'$socket', gosocket_handle:handle()}, near()) -> near() | none.
 another({_, Handle} = Socket, #near{self = Self, lane = Lane, process = Process, place = Place} = Near) ->
     case gosocket_handle:place(Handle) of
         {Place, Number} ->
@@ -63,7 +63,7 @@ another({_, Handle} = Socket, #near{self = Self, lane = Lane, process = Process,
             note(Socket, Self, Process)
     end.
 
--spec note(gosocket:socket(), pid(), Process :: binary()) -> near() | none.
+-spec note({'$socket', gosocket_handle:handle()}, pid(), Process :: binary()) -> near() | none.
 note({_, Handle} = Socket, Self, Process) ->
     case gosocket_handle:find(Handle) of
         {Lane, none, #gosocket_lane{words = Words} = Known, Number} ->
@@ -86,7 +86,7 @@ recv_item(#near{length = Length, recv = Item}, Length) ->
     Item;
 recv_item(#near{length = none} = Near, Length) ->
     Item = gosocket_request:recv(subject(Near), Length),
-    put_near(Near#near{length = Length, recv = Item}),
+    _ = put_near(Near#near{length = Length, recv = Item}),
     Item;
 recv_item(Near, Length) ->
     gosocket_request:recv(subject(Near), Length).
@@ -97,7 +97,7 @@ send_item(#near{size = Size, send = Head}, Payload) when byte_size(Payload) =:= 
     [Head | Payload];
 send_item(#near{size = none, window = Window} = Near, Payload) when byte_size(Payload) =< Window ->
     [Head | _] = Item = gosocket_request:send(subject(Near), byte_size(Payload), Payload),
-    put_near(Near#near{size = byte_size(Payload), send = Head}),
+    _ = put_near(Near#near{size = byte_size(Payload), send = Head}),
     Item;
 send_item(#near{window = Window} = Near, Payload) ->
     gosocket_request:send(subject(Near), byte_size(Payload), gosocket_wait:first(Payload, Window)).

@@ -1,7 +1,7 @@
 %% What is about the socket that a process called last. What a call looks at stands first.
 -record(near,
         {self :: pid(),
-         socket :: gosocket:socket(),
+         socket :: {'$socket', gosocket_handle:handle()},
          %% the persistent term that has the lane's pid while callers may call it
          door :: atom(),
          lane :: pid(),

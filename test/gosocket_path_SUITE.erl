@@ -23,6 +23,7 @@
 -spec callers_of_a_killed_lane_are_answered_within_a_second(config()) -> term().
 callers_of_a_killed_lane_are_answered_within_a_second(_) ->
     Kills = list_to_integer(os:getenv("GOSOCKET_LANE_KILLS", "5")),
+    ct:timetrap({seconds, 60 + 2 * Kills}),
     Actors = [actor() || _ <- lists:seq(1, 100)],
     [begin
          Test = self(),

@@ -16,6 +16,7 @@
     only_the_owner_gives_a_socket_away/1,
     accepted_socket_belongs_to_the_remote_acceptor/1,
     connections_of_acceptors_that_end_at_once_come_once/1,
+    connection_of_an_acceptor_whose_node_has_to_load_modules_comes_once/1,
     readers_of_two_nodes_take_turns/1,
     sixty_four_mib_go_out/1,
     sixteen_mib_come_in/1,
@@ -315,6 +316,24 @@ connections_of_acceptors_that_end_at_once_come_once(Config) ->
          ?assertEqual({error, closed}, ?S:recv(Client, 0, ?PATIENCE)),
          ?assertEqual({error, timeout}, run(Keeper, fun() -> ?S:accept(Listener, 0) end))
      end || N <- lists:seq(1, 100)].
+
+%% The answer and what confirms it must not have the loading of a module between them: the acceptor ends as soon as it has its answer.
+-spec connection_of_an_acceptor_whose_node_has_to_load_modules_comes_once(config()) -> term().
+connection_of_an_acceptor_whose_node_has_to_load_modules_comes_once(_) ->
+    Listener = listener({inet, stream}),
+    Address = local_address(Listener),
+    [begin
+         Node = gosocket_test_cluster:start_node(),
+         Client = unconnected({inet, stream}),
+         ok = ?S:connect(Client, Address),
+         {ok, Accepted} = erpc:call(Node, ?S, accept, [Listener]),
+         ?assertEqual({error, closed}, ?S:recv(Client, 0, ?PATIENCE)),
+         ?assertEqual({error, timeout}, ?S:accept(Listener, 0)),
+         ?assertEqual({error, closed}, ?S:sockname(Accepted)),
+         ok = ?S:close(Client),
+         gosocket_test_cluster:stop_node(Node)
+     end || _ <- lists:seq(1, 3)],
+    ok = ?S:close(Listener).
 
 %% ---- data ----
 

@@ -196,13 +196,12 @@ answered(Calls, Tag, Answer, Remote) ->
         #{Tag := {Pid, Class, _, _} = Call} ->
             case is_process_alive(Pid) of
                 true ->
-                    #remote{selects = Selects} = Settled = settle(Call, Answer, Remote),
-                    Settled#remote{selects = gosocket_selects:send(Pid, {Tag, Answer}, Selects),
-                                   calls = case gosocket_term:is_final(Answer) of
-                                               true -> maps:remove(Tag, Calls);
-                                               false -> Calls
-                                           end,
-                                   urgent = Settled#remote.urgent orelse is_awaited(Class)};
+                    #remote{selects = Selects} = Told = tell_arrived(Class, settle(Call, Answer, Remote)),
+                    Told#remote{selects = gosocket_selects:send(Pid, {Tag, Answer}, Selects),
+                                calls = case gosocket_term:is_final(Answer) of
+                                            true -> maps:remove(Tag, Calls);
+                                            false -> Calls
+                                        end};
                 false ->
                     lost(Remote)
             end;
@@ -214,10 +213,11 @@ answered(Calls, Tag, Answer, Remote) ->
 lost(#remote{received = Received, lost = Lost} = Remote) ->
     Remote#remote{lost = [Received | Lost], urgent = true}.
 
-%% The next reader may wait for it.
--spec is_awaited(gosocket_wait:class()) -> boolean().
-is_awaited(Class) ->
-    Class =:= read orelse Class =:= accept.
+%% The next reader may wait to hear of it. It leaves before the receiver can have the result, and end: of that its socket's node would
+%% hear first otherwise, and give what it took to another.
+-spec tell_arrived(gosocket_wait:class(), state()) -> state().
+tell_arrived(Class, Remote) when Class =:= read; Class =:= accept -> confirm(Remote);
+tell_arrived(_Class, Remote) -> Remote.
 
 -spec settle(call(), Answer :: term(), state()) -> state().
 settle({_, plain, _, _}, _Answer, Remote) ->

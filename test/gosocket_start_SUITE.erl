@@ -141,7 +141,8 @@ settings_that_are_not_understood_are_einval(_) ->
                               {send_ahead, -1}, {socket_limit, -1}, {waiting_limit, many}, {memory_limit, -5}, {lane_spin, -1}, {caller_spin, often},
                               {capabilities, [net_rwa]}, {capabilities, net_raw}, {capabilities, ["net_raw"]},
                               {capabilities, [net_raw | net_admin]}, {capabilities, ['net_raw,net_admin']},
-                              {system_call_filter, 1}, {landlock, yes}]].
+                              {system_call_filter, 1}, {landlock, yes},
+                              {alow, [{domains, [local]}]}, {capabilites, []}, {landlok, true}, {lane, #{}}]].
 
 %% A helper that is repaired works at once, without a restart of anything.
 -spec failed_start_does_not_stop_the_next(config()) -> term().

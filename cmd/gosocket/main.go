@@ -61,9 +61,14 @@ func main() {
 	flag.CommandLine.Init(os.Args[0], flag.ContinueOnError)
 	var said bytes.Buffer
 	flag.CommandLine.SetOutput(&said)
+	flag.Usage = func() {} // what is wrong would drown in it
 	if err := flag.CommandLine.Parse(os.Args[1:]); err != nil {
+		help := errors.Is(err, flag.ErrHelp)
+		if help {
+			flag.PrintDefaults()
+		}
 		within(func() { _, _ = said.WriteTo(os.Stderr) })
-		if errors.Is(err, flag.ErrHelp) {
+		if help {
 			return
 		}
 		os.Exit(badSettings)

@@ -6,6 +6,7 @@
 -export([lanes/0,
          lane/1,
          defaults/0,
+         unknown/0,
          settings/2,
          own/2,
          is_good/1,
@@ -61,6 +62,11 @@ checked(Name, Settings) ->
         Wrong -> {error, {lanes, Name, Wrong}}
     end.
 
+%% @doc Variables of the application that mean nothing. (One of them is OTP's.)
+-spec unknown() -> [atom()].
+unknown() ->
+    [Name || {Name, _} <- application:get_all_env(gosocket)] -- [included_applications, lanes, default_lanes | gosocket_helper:settings()].
+
 %% @doc Those that start with the application.
 -spec starts() -> [gosocket_lanes:name()].
 starts() ->
@@ -74,14 +80,16 @@ starts() ->
 -spec defaults() -> pos_integer() | {error, Wrong :: term()}.
 defaults() ->
     case application:get_env(gosocket, default_lanes) of
-        {ok, Count} when is_integer(Count), Count >= 1, Count =< ?MOST_DEFAULTS -> Count;
-        {ok, Wrong} -> {error, {default_lanes, Wrong}};
-        undefined -> defaults(application:load(gosocket))
+        {ok, Count} ->
+            defaults(Count);
+        undefined ->
+            _ = gosocket_start:load(),
+            defaults(application:get_env(gosocket, default_lanes, 1))
     end.
 
--spec defaults(ok | {error, term()}) -> pos_integer() | {error, Wrong :: term()}.
-defaults(ok) -> defaults();
-defaults({error, _}) -> 1.
+-spec defaults(term()) -> pos_integer() | {error, Wrong :: term()}.
+defaults(Count) when is_integer(Count), Count >= 1, Count =< ?MOST_DEFAULTS -> Count;
+defaults(Wrong) -> {error, {default_lanes, Wrong}}.
 
 %% @doc The settings of a lane for which the configuration says this, and its start that. `narrow' among them is an allow-list
 %% beside the one that is configured: what is to be allowed has to be by both.

@@ -49,13 +49,17 @@ settings() ->
 -spec start(gosocket_configuration:settings()) -> {ok, port()} | {error, atom()}.
 start(Settings) ->
     Rounds = [Round || {_, Value} = Round <- maps:to_list(maps:with(?ROUNDS, Settings)), not (is_integer(Value) andalso Value >= 0)],
-    case {Rounds, gosocket_rules:flags(Settings)} of
-        {[], {ok, Rules}} ->
+    case {gosocket_configuration:unknown(), Rounds, gosocket_rules:flags(Settings)} of
+        {[], [], {ok, Rules}} ->
             launch(Settings, Rules);
-        {[_ | _] = Wrong, _} ->
+        {[_ | _] = Unknown, _, _} ->
+            %% a rule whose name is misspelt would be none
+            logger:error("gosocket: application variables that are unknown: ~tp", [Unknown]),
+            {error, einval};
+        {[], [_ | _] = Wrong, _} ->
             logger:error("gosocket: application variables that have to be integers from 0 up: ~tp", [Wrong]),
             {error, einval};
-        {[], {error, Wrong}} ->
+        {[], [], {error, Wrong}} ->
             logger:error("gosocket: application variables that are no rules for a helper: ~tp", [Wrong]),
             {error, einval}
     end.

@@ -33,7 +33,8 @@
 %% @doc Starts a lane under this name, with the variables of the application and these in place of some. Rights can only be taken away
 %% here: of the capabilities those stay that are in both lists, the allow-list counts beside the one that is configured, and what the
 %% kernel keeps it keeps. The same goes for a lane of the configuration, which is started with that. Until it is stopped it has the
-%% name, whether its helper lives or not. Fails with `system_limit' when there are 192, and otherwise as `gosocket:open/4' does.
+%% name, whether its helper lives or not. Settings that are not understood are a
+%% badarg. Fails with `system_limit' when there are 192, and otherwise as `gosocket:open/4' does.
 -spec start(name(), settings()) -> {ok, pid()} | {error, {already_started, pid()} | system_limit | atom()}.
 start(Name, Settings) when is_atom(Name); tuple_size(Name) =:= 2, element(1, Name) =:= default ->
     case gosocket_configuration:is_good(Settings) of

@@ -3,7 +3,8 @@
 %% application and what it needs there, from any process, in bounded time.
 -module(gosocket_start).
 
--export([lane/1,
+-export([load/0,
+         lane/1,
          find_lane/1,
          new_lane/2,
          end_lane/1,
@@ -17,6 +18,13 @@
 %% While the node stops, or from another application's prep_stop/1, the application controller never
 %% answers.
 -define(PATIENCE, 5000).
+-define(LOADING, 2000).
+
+%% @doc Loads the application, so that its variables are known. Who asks while the node stops waits for less than for a lane.
+-spec load() -> ok | {error, term()}.
+load() ->
+    bounded(load, ?LOADING).
+
 
 %% @doc The lane of this number; its helper may still have its hello to say.
 -spec lane(Number :: non_neg_integer()) -> {ok, pid()} | {error, atom()}.
@@ -49,7 +57,8 @@ end_lane(Number) ->
 remote(Node) ->
     bounded({remote, Node}).
 
--type what() :: {lane, non_neg_integer()}
+-type what() :: load
+              | {lane, non_neg_integer()}
               | {find_lane, atom()}
               | {new_lane, gosocket_lanes:name(), gosocket_lanes:settings()}
               | {end_lane, non_neg_integer()}
@@ -59,11 +68,15 @@ remote(Node) ->
 
 -spec bounded(what()) -> term() | {error, closed}.
 bounded(What) ->
+    bounded(What, ?PATIENCE).
+
+-spec bounded(what(), timeout()) -> term() | {error, closed}.
+bounded(What, Patience) ->
     {Starter, Monitor} = spawn_monitor(?MODULE, run, [What]),
     receive
         {'DOWN', Monitor, process, Starter, {?MODULE, Result}} -> Result;
         {'DOWN', Monitor, process, Starter, _} -> {error, closed}
-    after ?PATIENCE ->
+    after Patience ->
         demonitor(Monitor, [flush]),
         exit(Starter, kill),
         {error, closed}
@@ -71,6 +84,8 @@ bounded(What) ->
 
 %% Who is asked may be killed, or be about to end with somebody who was: the next one is asked.
 -spec run(what()) -> no_return().
+run(load) ->
+    exit({?MODULE, application:load(gosocket)});
 run(What) ->
     exit({?MODULE, case application:ensure_all_started(gosocket) of
                        {ok, _} ->

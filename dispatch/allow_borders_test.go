@@ -107,6 +107,26 @@ var addressBorders = []border{
 		calls: on("inet6", "dgram", func(_ *client, s uint64) []byte { return tuple("connect", s, 1, one, atom("infinity"), none) }),
 	},
 	{
+		// The kernel makes it one of the machine, of IPv4 as well when the socket is bound to one of those.
+		name: "connect to the unspecified address of IPv6", refuse: []string{"remote_addresses=::/0"}, rule: "remote_addresses",
+		allow: []string{"remote_addresses=::/0", "remote_addresses=0.0.0.0/0"},
+		calls: on("inet6", "dgram", func(_ *client, s uint64) []byte { return tuple("connect", s, 1, unspecified, atom("infinity"), none) }),
+	},
+	{
+		name: "send to the unspecified address of IPv6", refuse: []string{"remote_addresses=::/128", "remote_addresses=0.0.0.0/0"}, rule: "remote_addresses",
+		allow: []string{"remote_addresses=::/0", "remote_addresses=0.0.0.0/0"},
+		calls: on("inet6", "dgram", func(_ *client, s uint64) []byte {
+			return tuple("sendto", s, 1, unspecified, none, 1000, none, 1, "x")
+		}),
+	},
+	{
+		name: "connect to the unspecified address of IPv4", refuse: []string{"remote_addresses=0.0.0.0/32"}, rule: "remote_addresses",
+		allow: []string{"remote_addresses=0.0.0.0/0"},
+		calls: on("inet", "stream", func(_ *client, s uint64) []byte {
+			return tuple("connect", s, 1, inet4([4]byte{}, 4711), atom("infinity"), none)
+		}),
+	},
+	{
 		name: "connect by a device", refuse: nowhere, rule: "devices", allow: []string{"devices=lo"},
 		calls: on("inet6", "dgram", func(_ *client, s uint64) []byte {
 			there := dict{"family": atom("inet6"), "addr": words(0xff01, 0, 0, 0, 0, 0, 0, 1), "port": 4711, "scope_id": 1}

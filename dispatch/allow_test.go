@@ -199,6 +199,7 @@ var (
 		return dict{"family": atom("inet"), "addr": octets(addr), "port": port}
 	}
 	mapped      = dict{"family": atom("inet6"), "addr": words(0, 0, 0, 0, 0, 0xffff, 0x7f00, 1), "port": 4711}
+	unspecified = dict{"family": atom("inet6"), "addr": words(0, 0, 0, 0, 0, 0, 0, 0), "port": 4711}
 	one6        = dict{"family": atom("inet6"), "addr": atom("loopback"), "port": 4711}
 	one         = inet4([4]byte{127, 0, 0, 1}, 4711)
 	nowhere     = []string{"devices=nowhere9"}

@@ -290,3 +290,29 @@ func (a *Allow) allPorts(r Rule) (all []uint16) {
 	}
 	return all
 }
+
+func (a *Allow) host(r Rule, addr netip.Addr) Rule {
+	if !a.given[r] {
+		return noRule
+	}
+	if r == ruleRemoteAddresses && addr.IsUnspecified() {
+		return a.everywhere(r, addr)
+	}
+	for _, p := range a.addresses[r] {
+		if p.Contains(addr) {
+			return noRule
+		}
+	}
+	return r
+}
+
+// everywhere lets pass what is sent to no address in particular, which the kernel takes for one of the machine: that of the
+// socket, or the loopback address, in the form of IPv6 those of IPv4 as well. So all of them have to be allowed.
+func (a *Allow) everywhere(r Rule, addr netip.Addr) Rule {
+	for _, all := range []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(addr, 0)} {
+		if !slices.Contains(a.addresses[r], all) {
+			return r
+		}
+	}
+	return noRule
+}

@@ -249,18 +249,6 @@ func (a *Allow) portRange(r Rule, first, last uint16) bool {
 	return false
 }
 
-func (a *Allow) host(r Rule, addr netip.Addr) Rule {
-	if !a.given[r] {
-		return noRule
-	}
-	for _, p := range a.addresses[r] {
-		if p.Contains(addr) {
-			return noRule
-		}
-	}
-	return r
-}
-
 // path checks the path of a local socket. One without a name has nothing to check.
 func (a *Allow) path(path []byte) bool {
 	if !a.given[rulePaths] || len(path) == 0 {

@@ -20,7 +20,7 @@ origin(Config, Branch) ->
         _ ->
             case run(Priv, "git", ["rev-parse", "--show-toplevel"]) of
                 {0, Top} ->
-                    Origin = filename:join(Priv, "origin"),
+                    Origin = filename:join(Priv, "origin-" ++ Branch),
                     _ = ok(run(Priv, "git", ["clone", "-q", "file://" ++ string:trim(Top), Origin])),
                     _ = ok(run(Origin, "git", ["branch", "-q", "-f", Branch])),
                     [{origin, "file://" ++ Origin} | Config];

@@ -25,7 +25,6 @@
 load() ->
     bounded(load, ?LOADING).
 
-
 %% @doc The lane of this number; its helper may still have its hello to say.
 -spec lane(Number :: non_neg_integer()) -> {ok, pid()} | {error, atom()}.
 lane(Number) ->

@@ -176,8 +176,8 @@ func (l *Loop) given(o *Op, size int, part bool) {
 		p.source = makeSource(o.From)
 	}
 	s.input.add(&p)
-	if p := s.owner; p != nil && string(p.keyBytes) == string(o.Process) {
-		s.lastReader = p.keyBytes
+	if s.isOf(o.Process) {
+		s.lastReader = s.owner.keyBytes
 	} else {
 		s.readerRoom = append(s.readerRoom[:0], o.Process...)
 		s.lastReader = s.readerRoom

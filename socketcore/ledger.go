@@ -68,11 +68,7 @@ func (g *ledger) add(p *piece) {
 	for i > 0 && g.pieces[i-1].place > p.place {
 		i--
 	}
-	if i == len(g.pieces) {
-		g.pieces = append(g.pieces, *p)
-	} else {
-		g.pieces = slices.Insert(g.pieces, i, *p)
-	}
+	g.pieces = slices.Insert(g.pieces, i, *p)
 	g.end = max(g.end, p.place+uint64(p.size)+1)
 	g.count(p, 1)
 }

@@ -1,5 +1,7 @@
 package socketcore
 
+import "bytes"
+
 // process is somebody who owns sockets or has operations waiting. The loop asks
 // to be told of its death from the first of these until the last.
 type process struct {
@@ -7,7 +9,6 @@ type process struct {
 	room     [24]byte // for most keys
 	ops      *Op      // the youngest, list by Op.elder
 	owned    *Socket  // list by Socket.ownedNext
-	key      string
 }
 
 // lookup finds a process that the loop knows; nil for the many that it need not know.
@@ -18,28 +19,31 @@ func (l *Loop) intern(key []byte) *process {
 	if p := l.processes[string(key)]; p != nil {
 		return p
 	}
-	p := &process{key: string(key)}
+	p := new(process)
 	p.keyBytes = append(p.room[:0], key...)
-	l.processes[p.key] = p
+	l.processes[string(key)] = p
 	l.handler.Watch(p.keyBytes)
 	return p
 }
 
 // internFor is intern for a process that has something to do with s: it owns it, as a rule, and is found there.
 func (l *Loop) internFor(s *Socket, key []byte) *process {
-	if p := s.owner; p != nil && string(p.keyBytes) == string(key) {
-		return p
+	if s.isOf(key) {
+		return s.owner
 	}
 	return l.intern(key)
 }
 
+// isOf tells whether the process with this key owns s.
+func (s *Socket) isOf(key []byte) bool { return s.owner != nil && bytes.Equal(s.owner.keyBytes, key) }
+
 // release forgets a process that has nothing here any more. It is called when a
 // socket goes, not when an operation ends: the next operation is likely to come.
 func (l *Loop) release(p *process) {
-	if p == nil || p.owned != nil || p.ops != nil || l.processes[p.key] != p {
+	if p == nil || p.owned != nil || p.ops != nil || l.processes[string(p.keyBytes)] != p {
 		return
 	}
-	delete(l.processes, p.key)
+	delete(l.processes, string(p.keyBytes))
 	l.handler.Unwatch(p.keyBytes)
 }
 
@@ -112,7 +116,7 @@ func (l *Loop) Died(key []byte) {
 		}
 		l.closeSocket(s, p.keyBytes, nil)
 	}
-	delete(l.processes, p.key)
+	delete(l.processes, string(p.keyBytes))
 	for _, t := range turns {
 		l.advance(t.s, t.q)
 	}

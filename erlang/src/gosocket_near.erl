@@ -53,7 +53,7 @@ find_handle(Handle) ->
 
 %% Most are of the same lane.
 -spec another({'$socket', gosocket_handle:handle()}, near()) -> near() | none.
-another({_, Handle} = Socket, #near{self = Self, lane = Lane, process = Process, place = Place} = Near) ->
+another({_, Handle} = Socket, #near{self = Self, target = {Lane, _}, process = Process, place = Place} = Near) ->
     case gosocket_handle:place(Handle) of
         {Place, Number} ->
             put_near(Near#near{socket = Socket, target = {Lane, Number}, length = none, recv = none, size = none, send = none});
@@ -68,7 +68,7 @@ note({_, Handle} = Socket, Self, Process) ->
     case gosocket_handle:find(Handle) of
         {Lane, none, #gosocket_lane{words = Words} = Known, Number} ->
             {Place, _} = gosocket_handle:place(Handle),
-            put_near(#near{self = Self, socket = Socket, door = gosocket_door:key(gosocket_handle:number(Place)), lane = Lane,
+            put_near(#near{self = Self, socket = Socket, door = gosocket_door:key(gosocket_handle:number(Place)),
                            target = {Lane, Number}, window = atomics:get(Words, ?WINDOW_WORD),
                            process = Process, place = Place, known = Known});
         _ ->

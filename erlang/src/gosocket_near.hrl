@@ -4,7 +4,6 @@
          socket :: {'$socket', gosocket_handle:handle()},
          %% the persistent term that has the lane's pid while callers may call it
          door :: atom(),
-         lane :: pid(),
          target :: {Lane :: pid(), Number :: non_neg_integer()},
          %% how much of a send goes with its first frame
          window :: pos_integer(),

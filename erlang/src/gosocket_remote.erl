@@ -38,7 +38,7 @@
          received = 0 :: non_neg_integer(),
          owed = 0 :: non_neg_integer(),
          owed_bytes = 0 :: non_neg_integer(),
-         urgent = false :: boolean(),
+         %% which of them reached nobody, last first: another may wait for what they were to have
          lost = [] :: [pos_integer()],
          active = true :: boolean(),
          loading = none :: gosocket_reload:loading() | none}).
@@ -123,7 +123,7 @@ handle_info(_Other, Remote) ->
 -spec next(state()) -> next().
 next(#remote{owed = Owed, owed_bytes = Bytes} = Remote) when Owed >= ?LAZY_COUNT; Bytes >= ?LAZY_BYTES ->
     {noreply, confirm(Remote)};
-next(#remote{urgent = true} = Remote) ->
+next(#remote{lost = [_ | _]} = Remote) ->
     {noreply, Remote, 0};
 next(Remote) ->
     {noreply, Remote}.
@@ -211,7 +211,7 @@ answered(Calls, Tag, Answer, Remote) ->
 
 -spec lost(state()) -> state().
 lost(#remote{received = Received, lost = Lost} = Remote) ->
-    Remote#remote{lost = [Received | Lost], urgent = true}.
+    Remote#remote{lost = [Received | Lost]}.
 
 %% The next reader may wait to hear of it. It leaves before the receiver can have the result, and end: of that its socket's node would
 %% hear first otherwise, and give what it took to another.
@@ -257,7 +257,7 @@ died(Pid, #remote{calls = Calls, callers = Callers, selects = Selects} = Remote)
 -spec confirm(state()) -> state().
 confirm(#remote{received = Received, lost = Lost} = Remote) ->
     tell({arrived, Received, lists:reverse(Lost)}, Remote),
-    Remote#remote{owed = 0, owed_bytes = 0, lost = [], urgent = false}.
+    Remote#remote{owed = 0, owed_bytes = 0, lost = []}.
 
 %% ---- Idle, reload
 

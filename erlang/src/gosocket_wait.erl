@@ -107,39 +107,27 @@ send(Ref, Call, Payload, Iovec) ->
 
 %% @doc A receive without flags and time-out.
 -spec recv(gosocket_near:near(), Length :: non_neg_integer()) -> term().
-recv(#near{door = Door, lane = Lane, target = {_, Number}} = Near, Length) when Length =< ?INT32_MAX ->
-    case persistent_term:get(Door, none) of
+recv(#near{socket = {_, Handle}, door = Door, target = {Lane, Number}} = Near, Length) ->
+    case Length =< ?INT32_MAX andalso persistent_term:get(Door, none) of
         Lane ->
             Tag = make_ref(),
             Lane ! [{self(), Tag, Number} | gosocket_near:recv_item(Near, Length)],
             await(Tag, Lane, recv);
         _ ->
-            any_recv(Near, Length)
-    end;
-recv(Near, Length) ->
-    any_recv(Near, Length).
-
--spec any_recv(gosocket_near:near(), Length :: non_neg_integer()) -> term().
-any_recv(#near{socket = {_, Handle}}, Length) ->
-    call(read, [], {recv, Handle, self(), Length, [], infinity, []}).
+            call(read, [], {recv, Handle, self(), Length, [], infinity, []})
+    end.
 
 %% @doc A send without flags and time-out.
 -spec send(gosocket_near:near(), Payload :: binary()) -> term().
-send(#near{door = Door, lane = Lane, target = {_, Number} = Target} = Near, Payload) when byte_size(Payload) =< ?INT32_MAX ->
-    case persistent_term:get(Door, none) of
+send(#near{socket = {_, Handle}, door = Door, target = {Lane, Number} = Target} = Near, Payload) ->
+    case byte_size(Payload) =< ?INT32_MAX andalso persistent_term:get(Door, none) of
         Lane ->
             Tag = make_ref(),
             Lane ! [{self(), Tag, write, Number} | gosocket_near:send_item(Near, Payload)],
             await(Tag, Lane, {send, Target, Payload});
         _ ->
-            any_send(Near, Payload)
-    end;
-send(Near, Payload) ->
-    any_send(Near, Payload).
-
--spec any_send(gosocket_near:near(), Payload :: binary()) -> term().
-any_send(#near{socket = {_, Handle}}, Payload) ->
-    send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined).
+            send([], {send, Handle, self(), [], infinity, [], byte_size(Payload)}, Payload, undefined)
+    end.
 
 %% A socket of another node's: the call goes to who is the lane of all of that node's sockets here.
 -spec remote(node(), class(), reference() | [], call(), Payload, Shape) -> term() when

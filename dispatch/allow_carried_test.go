@@ -28,17 +28,10 @@ func carrying(domain, typ, proto, level, number int, value []byte) func(*testing
 // connectHere connects with a listener that is gone.
 func connectHere(t *testing.T, fd int) {
 	t.Helper()
-	l, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(l)
-	must(t, unix.Bind(l, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-	must(t, unix.Listen(l, 1))
-	there, err := unix.Getsockname(l)
-	must(t, err)
+	l, there := listener(t, unix.AF_INET)
 	must(t, unix.Connect(fd, there))
-	a, _, err := unix.Accept(l)
-	must(t, err)
-	t.Cleanup(func() { unix.Close(a) })
+	nextOf(t, l)
+	hangUp(l)
 }
 
 var carriedBorders = []border{

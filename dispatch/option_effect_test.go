@@ -199,18 +199,11 @@ func provePktoptionsAreControlMessages(t *testing.T) {
 		{unix.AF_INET, "ip", "pktinfo", "spec_dst=>{127,0,0,1}},level=>ip,type=>pktinfo}"},
 		{unix.AF_INET6, "ipv6", "recvpktinfo", "#{data=>#{addr=>{0,0,0,0,0,0,0,1},ifindex=>1},level=>ipv6,type=>pktinfo}"},
 	} {
-		listener, client := testSocket(t, c.family, unix.SOCK_STREAM, 0), testSocket(t, c.family, unix.SOCK_STREAM, 0)
-		sets(t, &fakeSocket{fd: listener}, c.level+" "+c.option+" true")
-		must(t, unix.Listen(listener, 1))
-		name, err := unix.Getsockname(listener)
-		must(t, err)
-		must(t, unix.Connect(client, name))
-		fd, _, err := unix.Accept(listener)
-		must(t, err)
-		if got := get(t, &fakeSocket{fd: fd}, c.level, "pktoptions"); !strings.HasPrefix(got, "{ok,[#{") || !strings.Contains(got, c.want) {
+		l, name := listener(t, c.family, c.level+" "+c.option+" true")
+		connected(t, c.family, name)
+		if got := get(t, nextOf(t, l), c.level, "pktoptions"); !strings.HasPrefix(got, "{ok,[#{") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s", c.level, got)
 		}
-		unix.Close(fd)
 	}
 }
 

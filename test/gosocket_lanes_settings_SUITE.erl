@@ -67,15 +67,8 @@ default_lanes_are_several_from_the_first_open_on(_) ->
 %% In the fresh node: of each default lane, the last one first, the names of what a process of it opens.
 -spec open_in_each_lane() -> [[gosocket_lanes:name()]].
 open_in_each_lane() ->
-    [opened(Which - 1, 3) || Which <- [3, 2, 1]].
-
--spec opened(non_neg_integer(), pos_integer()) -> [gosocket_lanes:name()].
-opened(Number, Count) ->
     Open = fun() -> {ok, Socket} = ?S:open(inet, dgram), gosocket_names:of_socket(Socket) end,
-    case result(start(fun() -> erlang:phash2(self(), Count) =:= Number andalso [Open(), Open()] end)) of
-        false -> opened(Number, Count);
-        Lanes -> Lanes
-    end.
+    [gosocket_test_lib:in_lane(Which - 1, 3, fun() -> [Open(), Open()] end) || Which <- [3, 2, 1]].
 
 %% What the helper was started with, what sockets get of it, and whether another lane has it.
 -spec settings_are_those_of_the_lane(config()) -> term().

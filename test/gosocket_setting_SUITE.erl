@@ -67,7 +67,7 @@ flags(Loops, Spin, Schedulers, Lanes) ->
 -spec setting() -> setting().
 setting() ->
     {ok, Socket} = ?S:open(inet, stream),
-    ok = in_each_lane(fun() -> {ok, _} = ?S:open(inet, stream) end),
+    _ = in_each_lane(fun() -> {ok, _} = ?S:open(inet, stream) end),
     {ok, CommandLine} = file:read_file("/proc/" ++ integer_to_list(helper_os_pid()) ++ "/cmdline"),
     ok = ?S:close(Socket),
     Lanes = [Lane || Lane <- gosocket_lanes:which(), Lane =:= default orelse is_tuple(Lane)],

@@ -12,12 +12,12 @@
 %% What is made on first use (buffers, pipes) is no leak: use it before looking.
 -spec snapshot() -> snapshot().
 snapshot() ->
-    gosocket_test_lib:in_each_lane(fun warm_up/0),
+    _ = gosocket_test_lib:in_each_lane(fun warm_up/0),
     look().
 
 -spec check(snapshot()) -> ok.
 check(Before) ->
-    gosocket_test_lib:in_each_lane(fun warm_up/0),
+    _ = gosocket_test_lib:in_each_lane(fun warm_up/0),
     check(Before, 100).
 
 -spec check(snapshot(), non_neg_integer()) -> ok.
@@ -92,17 +92,11 @@ descriptors() ->
 
 -spec helpers() -> [pos_integer()].
 helpers() ->
-    of_each_lane(fun gosocket_test_lib:helper_os_pid/0).
-
--spec of_each_lane(fun(() -> Told)) -> [Told].
-of_each_lane(Tell) ->
-    Self = self(),
-    gosocket_test_lib:in_each_lane(fun() -> Self ! {told, Tell()} end),
-    [receive {told, Told} -> Told end || _ <- lists:seq(1, gosocket_test_lib:default_lanes())].
+    gosocket_test_lib:in_each_lane(fun gosocket_test_lib:helper_os_pid/0).
 
 -spec monitors() -> [term()].
 monitors() ->
-    [monitor || Lane <- of_each_lane(fun gosocket_test_lib:lane/0), {monitors, Monitors} <- [erlang:process_info(Lane, monitors)], _ <- Monitors].
+    [monitor || Lane <- gosocket_test_lib:in_each_lane(fun gosocket_test_lib:lane/0), {monitors, Monitors} <- [erlang:process_info(Lane, monitors)], _ <- Monitors].
 
 -endif.
 

@@ -11,7 +11,7 @@
 %% waiting
 -export([wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, fetch_messages/0, no_messages/1]).
 %% lane and helper
--export([default_lanes/0, in_each_lane/1, lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
+-export([default_lanes/0, in_each_lane/1, in_lane/3, lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
 -export([killed_before_delivery/2, with_lane_suspended/1, await_frame/1]).
 %% the machine
 -export([random/1, unique/0, abstract/0, has_ipv6/0, is_short/0, skip_unless/2]).
@@ -225,15 +225,16 @@ default_lanes() ->
     application:get_env(gosocket, default_lanes, 1).
 
 %% In processes whose sockets are of the first one, of the second one, and so on.
--spec in_each_lane(fun(() -> term())) -> ok.
+-spec in_each_lane(fun(() -> Result)) -> [Result].
 in_each_lane(Fun) ->
     Count = default_lanes(),
-    lists:foreach(fun(Number) -> in_lane(Number, Count, Fun) end, lists:seq(0, Count - 1)).
+    [in_lane(Number, Count, Fun) || Number <- lists:seq(0, Count - 1)].
 
--spec in_lane(non_neg_integer(), pos_integer(), fun(() -> term())) -> ok.
+%% In a process whose sockets are of this one of so many.
+-spec in_lane(non_neg_integer(), pos_integer(), fun(() -> Result)) -> Result.
 in_lane(Number, Count, Fun) ->
-    case result(start(fun() -> erlang:phash2(self(), Count) =:= Number andalso Fun() =/= false end)) of
-        true -> ok;
+    case result(start(fun() -> erlang:phash2(self(), Count) =:= Number andalso {ran, Fun()} end)) of
+        {ran, Result} -> Result;
         false -> in_lane(Number, Count, Fun)
     end.
 

@@ -91,17 +91,15 @@ test-model: deps helper ## the random calls against the model of the selects, 10
 FUZZ_TARGETS := etf:FuzzDecode etf:FuzzCursor dispatch:FuzzArguments dispatch:FuzzCalls dispatch:FuzzFrames
 
 .PHONY: fuzz
-fuzz: ## random bytes for everything that reads terms, FUZZ_SECONDS=60 each; whole frames only with CAP_SYS_ADMIN
+fuzz: ## random bytes for everything that reads terms, FUZZ_SECONDS=60 each; calls and whole frames in a network of their own, with CAP_SYS_ADMIN
 	@for target in $(FUZZ_TARGETS); do \
 	    $(GO) test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime "$${FUZZ_SECONDS:-60}s" "./$${target%:*}"; \
 	done
 
 .PHONY: fuzz-soak
-fuzz-soak: ## the same with the race detector, FUZZ_EXECUTIONS=10000000 each, a call being one; days of one processor
+fuzz-soak: ## the same with the race detector, FUZZ_EXECUTIONS=10000000 each: SOAK_HOURS
 	@for target in $(FUZZ_TARGETS); do \
-	    times=$${FUZZ_EXECUTIONS:-10000000}; \
-	    [ "$$target" != dispatch:FuzzCalls ] || times=$$((times / 48 + 1)); \
-	    $(GO) test -race -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime "$${times}x" -fuzzminimizetime 1x "./$${target%:*}"; \
+	    .ci/fuzz "$${target%:*}" "$${target#*:}" "$${FUZZ_EXECUTIONS:-10000000}"; \
 	done
 
 .PHONY: soak

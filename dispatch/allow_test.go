@@ -36,16 +36,18 @@ func inWorld(t *testing.T, rules []string) (c *client, end func()) {
 	must(t, err)
 	defer here.Close()
 	entered := make(chan error)
-	c, end = startClientOn(t, func(run func()) {
+	c, end = startClientOn(t, func(s *Server) <-chan error {
+		ended := make(chan error, 1)
 		go func() {
 			runtime.LockOSThread() // and never unlocked: the thread ends with the server
 			err := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET)
 			entered <- err
-			run()
+			ended <- s.Run()
 		}()
 		if err := <-entered; err != nil {
 			t.Logf("the server is not in the test's namespace: %v", err)
 		}
+		return ended
 	}, func(cfg *Config) { cfg.Allow = allowList(t, rules) })
 	return c, end
 }

@@ -1,23 +1,24 @@
 package dispatch
 
 import (
-	"maps"
-	"slices"
 	"testing"
 
 	"gosocket/etf"
+	"gosocket/etf/etftest"
 )
 
 // A program of FuzzCalls is a list of steps of four bytes: which example, which of its arguments is another, and which value
 // that gets. Where the fourth byte is odd, a second argument gets a value, too.
 const (
 	stepSize = 4
-	maxSteps = 48
+	maxSteps = 48  // of the fuzzer
+	steps    = 192 // with those that follow from these
+	together = 8   // calls in a frame
 )
 
 // typedValues are arguments of every type that the protocol has, some of them right where others are wrong.
-func typedValues(sockets []uint64) (values []etf.Term) {
-	terms := [][]byte{
+func typedValues() (values [][]byte) {
+	values = [][]byte{
 		etf.AppendNil(nil), tuple("at", -1), tuple("select_info", atom("recv"), 7), two(atom("true"), 5), two(1, 2), quad(127, 0, 0, 1), quad(0, 0, 0, 0, 0, 0, 0, 1),
 	}
 	for _, v := range []any{
@@ -38,114 +39,136 @@ func typedValues(sockets []uint64) (values []etf.Term) {
 		dict{"dup": atom("false")},
 		dict{"ahead": atom("true"), "batch": atom("false")},
 		dict{"delivered": atom("true"), "ahead": atom("false")},
+		rawTerm(addressOf(portMark)),
 	} {
-		terms = append(terms, encode(nil, v))
+		values = append(values, encode(nil, v))
 	}
-	for _, s := range sockets {
-		terms = append(terms, encode(nil, s), encode(nil, s+1<<4))
-	}
-	for _, b := range terms {
-		v, err := etf.Decode(append(etf.AppendVersion(nil), b...))
-		if err != nil {
-			panic(err)
-		}
-		values = append(values, v)
+	for n := range 9 { // the last one is no socket of the program
+		values = append(values, etf.AppendInt32(nil, int32(socketMark+n)))
 	}
 	return values
 }
 
-// FuzzCalls has one server of three loops serve programs of calls and items with arguments of the right and of wrong types. Each call
+// FuzzCalls has a server of three loops serve programs of calls and items with arguments of the right and of wrong types. Each call
 // has one answer, or none when it waits and its caller dies; when all are dead nothing is left of any of it.
 func FuzzCalls(f *testing.F) {
-	var c *client
-	var end func()
-	f.Cleanup(func() {
-		if end != nil {
-			end()
-		}
-	})
-	for i := range 200 {
+	s := newFuzzServer(f)
+	for i := range 20 {
 		program := make([]byte, 0, maxSteps*stepSize)
 		for k := range byte(maxSteps) {
-			program = append(program, byte(7*i)+k, byte(i)>>2+k, byte(13*i)+5*k, byte(i)+3*k)
+			program = append(program, byte(71*i)+k, byte(i)>>2+k, byte(137*i)+5*k, byte(i)+3*k)
 		}
-		f.Add(program[:stepSize*(1+i%maxSteps)])
+		f.Add(program[:stepSize*(1+7*i%maxSteps)])
 	}
+	p := newPrograms()
+	var m etftest.Mutator
+	count := etftest.NewCounter(f)
 	f.Fuzz(func(t *testing.T, program []byte) {
-		if c == nil {
-			c, end = startClient(t, func(cfg *Config) { cfg.Loops = 3 })
-		}
-		c.t = t
-		runProgram(c, program)
+		program = program[:min(len(program)/stepSize, maxSteps)*stepSize]
+		m.Seed(program)
+		count.Add(t, steps*s.serve(t, func() { s.serveSteps(p, &m, program) }))
 	})
 }
 
-func runProgram(c *client, program []byte) {
-	c.t.Helper()
-	me := atom("me")
-	var opening [][]byte
-	var ids []int
-	request := func(call []byte) []byte {
-		c.next++
-		ids = append(ids, c.next)
-		return encodeCall(c.next, call)
-	}
-	for _, kind := range [][2]string{{"inet", "dgram"}, {"local", "dgram"}, {"inet", "stream"}, {"local", "stream"}} {
-		opening = append(opening, request(tuple("open", me, atom(kind[0]), atom(kind[1]), atom("default"), dict{})))
-	}
-	c.write(opening...)
-	var sockets []uint64
-	for _, id := range ids {
-		sockets = append(sockets, c.socketOf(c.replyTerm(id)))
-	}
-	values := typedValues(sockets)
-	for n := 0; len(program) >= stepSize && n < maxSteps; n++ {
-		c.write(fuzzStep(program[:stepSize], sockets, values, request))
-		program = program[stepSize:]
-	}
-	items := [][]byte{request(tuple("hello", dict{"delivered": atom("false"), "watch": atom("false")})), tuple("debug", atom("false"), atom("false"))}
-	for _, v := range values { // any of them may own something by now
-		items = append(items, etf.Append(etf.AppendAtom(etf.AppendTuple(nil, 2), "died"), v))
-	}
-	c.write(items...)
-	for range 2 { // what loops hand to each other has arrived when they have told this twice
-		c.statistics()
-	}
-	left := c.statistics()
-	c.kept = nil
-	for _, what := range []string{"sockets", "waiting", "selects", "parked_bytes", "unread_bytes", "received_fds"} {
-		if left[what] != 0 {
-			c.t.Fatalf("%s when all are dead: %d", what, left[what])
+// serveSteps sends a program, and as many steps more as there may be.
+func (s *fuzzServer) serveSteps(p *programs, m *etftest.Mutator, program []byte) {
+	gentle := m.Intn(2)
+	var calls [][]byte
+	for i := range steps {
+		if i == steps/2 {
+			s.pause(m, gentle == 1)
 		}
+		step := []byte{byte(m.Intn(256)), byte(m.Intn(256)), byte(m.Intn(256)), byte(m.Intn(256))}
+		if len(program) > 0 {
+			step, program = program[:stepSize], program[stepSize:]
+		}
+		term, isCall := p.step(step, gentle)
+		if isCall && len(calls) < together {
+			calls = append(calls, term)
+			continue
+		}
+		if len(calls) > 0 {
+			s.send(batchOf(calls))
+			calls = calls[:0]
+		}
+		s.send(batchOf([][]byte{term})) // alone: a bad item is the end of its frame
+	}
+	if len(calls) > 0 {
+		s.send(batchOf(calls))
 	}
 }
 
-// fuzzStep makes a call or an item of four bytes.
-func fuzzStep(b []byte, sockets []uint64, values []etf.Term, request func([]byte) []byte) []byte {
-	s := sockets[int(b[1])%len(sockets)]
-	all := examples(s)
-	calls, others := len(all), itemExamples()
-	for _, name := range slices.Sorted(maps.Keys(others)) {
-		all = append(all, others[name])
+// programs are what the steps of a program choose from.
+type programs struct {
+	examples []example
+	lost     int // examples behind which a call may have no answer: the last ones
+	values   [][]byte
+}
+
+// An example is a good call, or item, in its parts.
+type example struct {
+	isCall bool
+	whole  []byte
+	name   []byte
+	args   [][]byte
+}
+
+func newPrograms() *programs {
+	p := &programs{values: typedValues()}
+	for _, call := range goodCalls() {
+		p.examples = append(p.examples, exampleOf(call, true))
 	}
-	which := int(b[0]) % len(all)
-	isCall, example := which < calls, all[which]
-	term, err := etf.Decode(append(etf.AppendVersion(nil), example...))
-	if err != nil {
-		panic(err)
+	items, lost := goodItems()
+	for _, item := range items {
+		p.examples = append(p.examples, exampleOf(item, false))
 	}
-	parts, ok := term.(etf.Tuple)
-	if !ok || len(parts) < 2 {
-		return request(example)
+	p.lost = lost
+	return p
+}
+
+func exampleOf(whole []byte, isCall bool) example {
+	e := example{isCall: isCall, whole: whole}
+	var d etf.Decoder
+	d.Reset(whole)
+	n := d.Tuple()
+	e.name = d.Raw()
+	for range n - 1 {
+		e.args = append(e.args, d.Raw())
 	}
-	parts = append(etf.Tuple(nil), parts...)
-	parts[1+int(b[1]>>2)%(len(parts)-1)] = values[int(b[2])%len(values)]
+	return e
+}
+
+// batchOf is a frame of a list.
+func batchOf(items [][]byte) []byte {
+	b := etf.AppendList(etf.AppendVersion(nil), len(items))
+	for _, item := range items {
+		b = append(b, item...)
+	}
+	return etf.AppendNil(b)
+}
+
+// step makes the call or item of four bytes. Where all calls have to have an answer, who is gentle leaves out what would keep them from it.
+func (p *programs) step(b []byte, gentle int) (term []byte, isCall bool) {
+	e := &p.examples[int(b[0])%(len(p.examples)-gentle*p.lost)]
+	if e.isCall {
+		term = etf.AppendInt32(etf.AppendTuple(nil, 2), 0)
+	}
+	if len(e.args) == 0 {
+		return append(term, e.whole...), e.isCall
+	}
+	one, other := int(b[1])%(len(e.args)+1), -1 // none of them for the last
 	if b[3]&1 == 1 {
-		parts[1+int(b[3]>>1)%(len(parts)-1)] = values[int(b[2]^b[3])%len(values)]
+		other = int(b[3]>>1) % len(e.args)
 	}
-	changed := etf.Append(nil, parts)
-	if isCall {
-		return request(changed)
+	term = append(etf.AppendTuple(term, len(e.args)+1), e.name...)
+	for i, arg := range e.args {
+		switch i {
+		case other:
+			arg = p.values[int(b[2]^b[3])%len(p.values)]
+		case one:
+			arg = p.values[int(b[2])%len(p.values)]
+		}
+		term = append(term, arg...)
 	}
-	return changed
+	return term, e.isCall
 }

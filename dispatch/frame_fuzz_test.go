@@ -1,102 +1,80 @@
 package dispatch
 
 import (
-	"bytes"
-	"errors"
-	"flag"
-	"runtime"
-	"sync"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"gosocket/etf"
+	"gosocket/etf/etftest"
 )
 
-// quarantine is a thread that runs functions one after the other, in a network that has nothing but a loopback device: who
-// knows what a call of random bytes sends, and to whom.
-var quarantine = sync.OnceValues(func() (chan<- func(), error) {
-	work, ready := make(chan func()), make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			runtime.UnlockOSThread()
-			ready <- err
-			return
-		}
-		ready <- loopbackUp()
-		for f := range work {
-			f()
-		}
-	}()
-	return work, <-ready
-})
+// frames are how many a program of FuzzFrames has.
+const frames = 192
 
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
-}
-
-// FuzzFrames has a server, which has some sockets, serve a frame of any bytes. It lives on, and all that it says are terms.
+// FuzzFrames has a server of three loops serve programs of frames: one of any bytes, and what random changes make of it and of good
+// frames; some of these stay good, so that there is something to meet. Each call has its answer, each frame that is none is told to be
+// bad, all that is said are terms, and when all are dead nothing is left of any of it.
 func FuzzFrames(f *testing.F) {
-	work, err := quarantine()
-	fuzzing := flag.Lookup("test.fuzz").Value.String() != ""
-	if err != nil && fuzzing {
-		f.Skipf("what is tried needs a network of its own, and that CAP_SYS_ADMIN: %v", err)
+	s := newFuzzServer(f)
+	all, lost := goodFrames()
+	for i, frame := range all {
+		if i%12 == 0 || !isFuzzing() {
+			f.Add(frame)
+		}
 	}
-	start := func(run func()) { work <- run }
-	if err != nil {
-		start = func(run func()) { go run() } // what is written down here does no harm
-	}
-	const number = 1 << 24 // of the first socket
-	all := etf.AppendList(etf.AppendVersion(nil), len(examples(number)))
-	for i, call := range examples(number) {
-		request := encodeCall(i, call)
-		all = append(all, request...)
-		f.Add(append(etf.AppendVersion(nil), request...))
-		f.Add(append(etf.AppendVersion(nil), encodeCall(i, tuple("far", rawTerm(call)))...))
-	}
-	f.Add(etf.AppendNil(all))
-	for _, item := range itemExamples() {
-		f.Add(append(etf.AppendVersion(nil), item...))
-	}
+	var m etftest.Mutator
+	count := etftest.NewCounter(f)
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		if len(frame) > 1<<16 {
+		if len(frame) > 1<<12 {
 			t.Skip("size is for other tests")
 		}
-		c, end := startClientOn(t, start)
-		defer end()
-		c.open("inet", "dgram")
-		a, _ := c.pair()
-		c.want(c.do(send(a, 1, "something to read")), "ok")
-		c.raw(append(make([]byte, 4), frame...))
-		c.write(tuple("ping", atom("alive")))
-		pong := append(etf.AppendVersion(nil), tuple("pong", atom("alive"))...)
-		for {
-			select {
-			case body, more := <-c.out:
-				if !more {
-					t.Fatal("the server has ended")
-				}
-				if bytes.Equal(body, pong) {
-					return
-				}
-				if _, err := etf.Decode(body); err != nil && !errors.Is(err, etf.ErrDepth) {
-					t.Fatalf("%v in % x", err, body)
-				}
-			case <-time.After(patience):
-				t.Fatal("no answer to a ping")
+		m.Seed(frame)
+		count.Add(t, frames*s.serve(t, func() {
+			goods, gentle := all, m.Intn(2) == 0
+			if gentle {
+				goods = all[:len(all)-lost] // each call has to have an answer then
 			}
-		}
+			s.send(append([]byte(nil), frame...))
+			for i := range frames - 1 {
+				if i == frames/2 {
+					s.pause(&m, gentle)
+				}
+				s.send(randomFrame(&m, frame, goods))
+			}
+		}))
 	})
+}
+
+// goodFrames have an item each. Those behind which a call may have no answer are the last ones.
+func goodFrames() (all [][]byte, lost int) {
+	for _, call := range goodCalls() {
+		all = append(all, requestFrame(call), requestFrame(tuple("far", rawTerm(call))))
+	}
+	items, lost := goodItems()
+	for _, item := range items {
+		all = append(all, append(etf.AppendVersion(nil), item...))
+	}
+	return all, lost
+}
+
+// randomFrame makes a frame of one of any bytes and of good ones.
+func randomFrame(m *etftest.Mutator, frame []byte, goods [][]byte) []byte {
+	good := func() []byte { return goods[m.Intn(len(goods))] }
+	switch m.Intn(8) {
+	case 0, 1:
+		return m.Mutate(nil, frame, good())
+	case 2, 3:
+		return append([]byte(nil), good()...)
+	case 4:
+		n := 1 + m.Intn(5)
+		list := etf.AppendList(etf.AppendVersion(nil), n)
+		for range n {
+			list = append(list, good()[1:]...)
+		}
+		list = etf.AppendNil(list)
+		if m.Intn(2) == 0 {
+			return list
+		}
+		return m.Mutate(nil, list, frame)
+	}
+	return m.Mutate(nil, good(), good())
 }

@@ -226,17 +226,18 @@ func decoded(t *testing.T, b []byte) etf.Term {
 	return term
 }
 
-func itemExamples() map[string][]byte {
+// itemExamples are good items, one of each name, about the socket with this number.
+func itemExamples(s uint64) map[string][]byte {
 	return map[string][]byte{
-		"chunk":      tuple("chunk", 1, 1, 0, "x"),
+		"chunk":      tuple("chunk", s, 1, 0, "x"),
 		"debug":      tuple("debug", atom("false"), atom("false")),
 		"died":       tuple("died", atom("nobody")),
 		"delivered":  tuple("delivered", 1),
-		"handback":   tuple("handback", 1, "x"),
-		"send_ahead": tuple("send_ahead", 1, "x"),
-		"took":       tuple("took", 1, 1, 1, 1, 0),
-		"arrived":    tuple("arrived", 1, 1),
-		"drop":       tuple("drop", 1, 1),
+		"handback":   tuple("handback", s, "x"),
+		"send_ahead": tuple("send_ahead", s, "x"),
+		"took":       tuple("took", s, 1, 1, 1, 0),
+		"arrived":    tuple("arrived", s, 1),
+		"drop":       tuple("drop", s, 1),
 		"ping":       tuple("ping", 1),
 		"clock":      tuple("clock", 1),
 	}
@@ -244,7 +245,7 @@ func itemExamples() map[string][]byte {
 
 // TestWhateverAnItemCarriesIsSurvived does the same with what is no call: it is obeyed, or its frame is bad.
 func TestWhateverAnItemCarriesIsSurvived(t *testing.T) {
-	good := itemExamples()
+	good := itemExamples(1)
 	for name := range items {
 		if good[name] == nil {
 			t.Errorf("%s has no example", name)

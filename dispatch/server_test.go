@@ -1,10 +1,13 @@
 package dispatch
 
 import (
+	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,11 +53,15 @@ func newClient(t *testing.T, change ...func(*Config)) *client {
 // startClient is newClient for those who end the server themselves.
 func startClient(t *testing.T, change ...func(*Config)) (c *client, end func()) {
 	t.Helper()
-	return startClientOn(t, func(run func()) { go run() }, change...)
+	return startClientOn(t, func(s *Server) <-chan error {
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run() }()
+		return ended
+	}, change...)
 }
 
-// startClientOn is startClient for those who say where the server's first loop runs.
-func startClientOn(t *testing.T, start func(run func()), change ...func(*Config)) (c *client, end func()) {
+// startClientOn is startClient for those who say where the server runs, and tell of its end.
+func startClientOn(t *testing.T, run func(*Server) (ended <-chan error), change ...func(*Config)) (c *client, end func()) {
 	t.Helper()
 	cfg := Config{
 		Version: "test", Loops: 1, Window: 64 << 10, ParkedLimit: 1 << 20,
@@ -72,8 +79,7 @@ func startClientOn(t *testing.T, start func(run func()), change ...func(*Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	start(func() { ended <- s.Run() })
+	ended := run(s)
 	c = &client{t: t, log: lines, in: inW, server: s, out: make(chan []byte, 1<<16)}
 	go c.read(outR)
 	end = func() {
@@ -129,6 +135,7 @@ func (c *client) raw(b []byte) {
 // read takes frames off the pipe: a client that only writes would stall the server.
 func (c *client) read(r io.Reader) {
 	defer close(c.out)
+	r = bufio.NewReaderSize(r, 64<<10)
 	for {
 		var head [4]byte
 		if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -303,8 +310,8 @@ func encode(b []byte, v any) []byte {
 		return append(b, v...)
 	case dict:
 		b = etf.AppendMap(b, len(v))
-		for key, value := range v {
-			b = encode(etf.AppendAtom(b, key), value)
+		for _, key := range slices.Sorted(maps.Keys(v)) { // the same bytes each time
+			b = encode(etf.AppendAtom(b, key), v[key])
 		}
 		return b
 	case []any:

@@ -91,13 +91,13 @@ test-model: deps helper ## the random calls against the model of the selects, 10
 FUZZ_TARGETS := etf:FuzzDecode etf:FuzzCursor dispatch:FuzzArguments dispatch:FuzzCalls dispatch:FuzzFrames
 
 .PHONY: fuzz
-fuzz: ## random bytes for everything that reads terms, FUZZ_SECONDS=60 each; calls and whole frames in a network of their own, with CAP_SYS_ADMIN
+fuzz: ## random bytes for everything that reads terms, FUZZ_SECONDS=60 each; calls and frames with CAP_SYS_ADMIN only
 	@for target in $(FUZZ_TARGETS); do \
 	    $(GO) test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime "$${FUZZ_SECONDS:-60}s" "./$${target%:*}"; \
 	done
 
 .PHONY: fuzz-soak
-fuzz-soak: ## the same with the race detector, FUZZ_EXECUTIONS=10000000 each: SOAK_HOURS
+fuzz-soak: ## the same with the race detector, FUZZ_EXECUTIONS=10000000 each: an hour and a quarter of one processor
 	@for target in $(FUZZ_TARGETS); do \
 	    .ci/fuzz "$${target%:*}" "$${target#*:}" "$${FUZZ_EXECUTIONS:-10000000}"; \
 	done

@@ -17,7 +17,7 @@ func FuzzFrames(f *testing.F) {
 	s := newFuzzServer(f)
 	all, lost := goodFrames()
 	for i, frame := range all {
-		if i%12 == 0 || !isFuzzing() {
+		if i%12 == 0 || !etftest.Fuzzing() {
 			f.Add(frame)
 		}
 	}

@@ -81,15 +81,12 @@ const limit = 6 * time.Second
 
 // programsVariable says how many programs are made of an input. Without it that is one, but more in fuzzing when the inputs that were
 // known before are behind: what the look at the code that was reached costs an input is then that of many.
-const (
-	programsVariable = "GOSOCKET_FUZZ_PROGRAMS"
-	known            = 64
-)
+const programsVariable = "GOSOCKET_FUZZ_PROGRAMS"
 
 // serve serves the programs that run gives, and tells how many these were.
 func (s *fuzzServer) serve(t *testing.T, run func()) (n int) {
 	start := time.Now()
-	if s.inputs++; s.inputs == known && isFuzzing() && s.together == 1 {
+	if s.inputs++; s.inputs == etftest.Known && etftest.Fuzzing() && s.together == 1 {
 		s.together = 16
 	}
 	defer func() {

@@ -39,7 +39,7 @@ func FuzzArguments(f *testing.F) {
 	var m etftest.Mutator
 	types := valueTypes()
 	n := 64
-	if isFuzzing() {
+	if etftest.Fuzzing() {
 		n = 512
 	}
 	count := etftest.NewCounter(f)

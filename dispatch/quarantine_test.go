@@ -1,13 +1,14 @@
 package dispatch
 
 import (
-	"flag"
 	"os"
 	"runtime"
 	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"gosocket/etf/etftest"
 )
 
 // A quarantine is a thread for each loop of a server. They are in a network that has nothing but a loopback device, and in an empty
@@ -18,9 +19,6 @@ type quarantine struct {
 	network int    // a descriptor of it
 	suffix  string // of names that others in the same network may have as well
 }
-
-// isFuzzing tells whether this is more than a test of the corpus.
-func isFuzzing() bool { return flag.Lookup("test.fuzz").Value.String() != "" }
 
 // newQuarantine returns one that ends with f. Where the system does not let it, a fuzzing ends here, and a test of the corpus goes on in the
 // network of all, though in the directory.
@@ -47,7 +45,7 @@ func newQuarantine(f *testing.F, threads int) *quarantine {
 		}()
 		q.threads = append(q.threads, work)
 		switch err := <-ready; {
-		case err != nil && isFuzzing():
+		case err != nil && etftest.Fuzzing():
 			f.Skipf("what is tried needs a network and a root of its own, and these CAP_SYS_ADMIN and CAP_SYS_CHROOT: %v", err)
 		case err != nil && q.suffix == "":
 			f.Logf("without a network of its own, which needs CAP_SYS_ADMIN and CAP_SYS_CHROOT: %v", err)

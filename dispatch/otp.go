@@ -30,7 +30,7 @@ func init() {
 		"rcvctrlbuf":          {get: getSize(rcvCtrlOf), set: setSize(rcvCtrlOf, false)},
 		"sndctrlbuf":          {get: getSize(sndCtrlOf), set: setSize(sndCtrlOf, false)},
 		"max_received_fds":    {get: getSize(receivedOf), set: setSize(receivedOf, true)},
-		"receive_ahead":       {get: getSize(aheadOf), set: setSize(aheadOf, true)},
+		"receive_ahead":       {get: getSize(aheadOf), set: upTo(socketcore.DefaultSettings.ReceiveAhead, setSize(aheadOf, true))},
 		"send_ahead":          {get: getSize(sendAheadOf), set: setSizeBy(sendAheadAtFirst, true, setSendAhead)},
 		"rcvbuf":              {get: getRcvBuf, set: setRcvBuf},
 		"controlling_process": {get: getOwner, set: setOwner, owner: true},
@@ -81,6 +81,16 @@ var defaultSettings = socketcore.Socket{Settings: socketcore.DefaultSettings}
 // setSize sets a size. None (0) may be one; otherwise it stands for the default, as that word does.
 func setSize(of func(*socketcore.Socket) *int, none bool) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
 	return setSizeBy(func(*call) int { return *of(&defaultSettings) }, none, func(_ *call, s *socketcore.Socket, n int) { *of(s) = n })
+}
+
+// upTo refuses sizes above one that are of the right type.
+func upTo(most int, set func(*call, *socketcore.Socket, []byte) (bool, verdict)) func(*call, *socketcore.Socket, []byte) (bool, verdict) {
+	return func(c *call, s *socketcore.Socket, value []byte) (bool, verdict) {
+		if n, ok, v := sizeOf(value); ok && v.ok() && n > most {
+			return true, refuse(socketcore.EINVAL)
+		}
+		return set(c, s, value)
+	}
 }
 
 func setSizeBy(initial func(*call) int, none bool, set func(*call, *socketcore.Socket, int)) func(*call, *socketcore.Socket, []byte) (bool, verdict) {

@@ -380,6 +380,7 @@ copies_are_off_by_option_and_accepted_sockets_inherit_it(_) ->
     ?assert(served(A, B, 10) =< 4),
     ok = ?S:setopt(B, otp, debug, false),
     ?assertError({invalid, _}, ?S:setopt(B, otp, receive_ahead, -1)),
+    ?assertEqual([ok, {error, einval}, {error, einval}], [?S:setopt(B, otp, receive_ahead, Size) || Size <- [65536, 65537, 1 bsl 31]]),
     lists:foreach(fun gosocket_test_net:close/1, [A, B, Listener]).
 
 %% The helper's numbers grow with each socket that a place had before.

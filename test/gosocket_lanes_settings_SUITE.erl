@@ -8,6 +8,8 @@
     settings_are_those_of_the_lane/1,
     programs_are_those_of_the_configuration/1,
     configurations_that_are_not_understood_are_einval/1,
+    start_of_a_bad_configuration_has_one_answer/1,
+    start_narrows_what_a_use_has_started_before/1,
     rights_are_those_of_the_lane/1,
     start_takes_rights_away_only/1
 ]).
@@ -128,6 +130,49 @@ configurations_that_are_not_understood_are_einval(_) ->
                                             {default_lanes, 0, default}, {default_lanes, 65, default}, {default_lanes, two, default}]]
     end),
     ?assertEqual([], [Result || Result <- Results, element(3, Result) =/= {error, einval}]).
+
+%% Whatever was before: nothing, uses that failed, other starts, or several of these at a time.
+-spec start_of_a_bad_configuration_has_one_answer(config()) -> term().
+start_of_a_bad_configuration_has_one_answer(_) ->
+    Bad = [{unknown, #{unknown => 1}}, {loops, #{loops => 17}}, {rule, #{allow => [{tcp}]}}, {helper, #{helper => "/nowhere/helper"}}],
+    {Results, _} = fresh([{lanes, Bad}], fun() ->
+        Open = fun(Name) -> ?S:open(inet, dgram, udp, #{lane => Name}) end,
+        Start = fun(Name, Given) -> try gosocket_lanes:start(Name, Given) catch error:Reason -> Reason end end,
+        Beside = fun(Call) -> gosocket_test_lib:start(fun() -> Call() end) end,
+        [begin
+             First = Start(Name, #{}),
+             _ = Open(Name),
+             Behind = [Start(Name, #{}), Start(Name, #{})],
+             Uses = [Beside(fun() -> Open(Name) end) || _ <- lists:seq(1, 5)],
+             Starts = [Beside(fun() -> Start(Name, #{}) end) || _ <- lists:seq(1, 5)],
+             [gosocket_test_lib:result(Use) || Use <- Uses],
+             Among = [gosocket_test_lib:result(Starting) || Starting <- Starts],
+             _ = Open(Name),
+             {Name, lists:usort([First | Behind ++ Among]), Start(Name, #{spin_us => 0})}
+         end || {Name, _} <- Bad]
+    end),
+    ?assertEqual([{unknown, [{error, einval}], {error, einval}}, {loops, [{error, einval}], badarg}, {rule, [{error, einval}], {error, einval}},
+                  {helper, [{error, enoent}], {error, enoent}}], Results).
+
+%% It is not the one that runs already which has these rights, nor does a use before bring others back.
+-spec start_narrows_what_a_use_has_started_before(config()) -> term().
+start_narrows_what_a_use_has_started_before(_) ->
+    {Results, _} = fresh([{lanes, [{own, #{}}]}], fun() ->
+        Open = fun(Domain) -> element(1, ?S:open(Domain, dgram, default, #{lane => own})) end,
+        Narrow = #{allow => [{domains, [inet]}]},
+        Before = Open(local),
+        {error, {already_started, Lane}} = gosocket_lanes:start(own, Narrow),
+        Wide = Open(local),
+        exit(Lane, kill),
+        ok = gosocket_test_lib:wait_until(fun() -> not is_process_alive(Lane) end),
+        {ok, Narrowed} = gosocket_lanes:start(own, Narrow),
+        Refused = Open(local),
+        exit(Narrowed, kill),
+        ok = gosocket_test_lib:wait_until(fun() -> not is_process_alive(Narrowed) end),
+        Again = gosocket_lanes:start(own, #{}),
+        {Before, Wide, Refused, element(1, element(2, Again)), Open(local), Open(inet)}
+    end),
+    ?assertEqual({ok, ok, error, already_started, error, ok}, Results).
 
 %% ---- Rights
 

@@ -5,6 +5,7 @@
     statistics_count_what_happens/1,
     lane_that_does_not_run_is_not_started/1,
     every_lane_has_statistics/1,
+    default_lanes_have_statistics_together/1,
     prometheus_text_is_what_promtool_takes/1,
     prometheus_text_has_the_numbers/1,
     telemetry_hears_of_starts_and_ends/1,
@@ -13,6 +14,7 @@
 
 -define(OURS, []).
 -define(ONE_LANE, [
+    default_lanes_have_statistics_together,
     every_lane_has_statistics,
     prometheus_text_has_the_numbers,
     statistics_count_what_happens,
@@ -71,6 +73,27 @@ every_lane_has_statistics(_) ->
         ?assertEqual([default, other], lists:sort([Name || {Name, _} <- gosocket_metrics:statistics()])),
         ?assertMatch(#{refusals := #{domains := 1}, sockets := 0}, gosocket_metrics:statistics(other)),
         ?assertMatch(#{refusals := None, sockets := 1} when map_size(None) =:= 0, gosocket_metrics:statistics(default))
+    end).
+
+-spec default_lanes_have_statistics_together(config()) -> term().
+default_lanes_have_statistics_together(_) ->
+    gosocket_test_node:alone(fun() ->
+        ok = application:load(gosocket),
+        [ok = application:set_env(gosocket, Variable, Value) || {Variable, Value} <- [{default_lanes, 3}, {loops, 2}, {allow, [{domains, [inet]}]}]],
+        ?assertEqual({error, closed}, gosocket_metrics:statistics(default)),
+        In = fun(Lane, Call) -> gosocket_test_lib:in_lane(Lane, 3, Call) end,
+        Here = self(),
+        [In(Lane, fun() ->
+             {ok, Socket} = ?S:open(inet, dgram),
+             ok = ?S:setopt(Socket, otp, controlling_process, Here)
+         end) || Lane <- [0, 0, 2]],
+        {error, eacces} = In(2, fun() -> ?S:open(inet6, dgram) end),
+        Each = gosocket_metrics:statistics(),
+        ?assertEqual([{default, 1}, {default, 3}], [Name || {Name, _} <- Each]),
+        All = gosocket_metrics:statistics(default),
+        Sum = fun(Key) -> lists:sum([maps:get(Key, Statistics) || {_, Statistics} <- Each]) end,
+        ?assertEqual([{Key, Sum(Key)} || Key <- [sockets, starts, selects]], [{Key, maps:get(Key, All)} || Key <- [sockets, starts, selects]]),
+        ?assertMatch(#{sockets := 3, calls := #{open := 4}, refusals := #{domains := 1}, loops := [_, _, _, _]}, All)
     end).
 
 -spec prometheus_text_is_what_promtool_takes(config()) -> term().

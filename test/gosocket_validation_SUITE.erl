@@ -7,6 +7,7 @@
     a_reference_that_is_no_socket_is_badarg_in_every_call/1,
     open_names_what_is_invalid/1,
     open_ignores_unknown_options/1,
+    open_refuses_misspelt_options/1,
     open_reports_what_the_kernel_lacks/1,
     protocol_defaults_are_read_back/1,
     bind_refuses_what_is_no_address/1,
@@ -33,7 +34,7 @@
     sctp_seqpacket_without_kernel_support_is_an_error/1
 ]).
 
--define(OURS, [a_reference_that_is_no_socket_is_badarg_in_every_call]).
+-define(OURS, [a_reference_that_is_no_socket_is_badarg_in_every_call, open_refuses_misspelt_options]).
 -include("gosocket_test.hrl").
 
 -define(INVALID_FLAG, {raise, {invalid, {flag, foo}}}).
@@ -86,9 +87,17 @@ open_names_what_is_invalid(_) ->
 
 -spec open_ignores_unknown_options(config()) -> term().
 open_ignores_unknown_options(_) ->
-    {ok, Socket} = ?S:open(inet, dgram, udp, #{colour => blue, debug => 17}),
+    {ok, Socket} = ?S:open(inet, dgram, udp, #{colour => blue, debug => 17, name => 1, 17 => 18, [a | b] => 1, {} => 2, '' => 3, <<255>> => 4}),
     ?assertEqual({ok, false}, ?S:getopt(Socket, otp, debug)),
-    close(Socket).
+    {ok, Twin} = ?S:open(gosocket_test_fd:fd(Socket), #{colour => blue, lane => Socket}),
+    close([Socket, Twin]).
+
+%% Whoever means one of ours has less around the socket than was asked for.
+-spec open_refuses_misspelt_options(config()) -> term().
+open_refuses_misspelt_options(_) ->
+    Both = [lanes, lan, lnae, 'Lane', "lane", <<"lane">>, la_ne, line, debugs, use_registri, useregistry, "use_registry"],
+    check([{open, [inet, stream, tcp, #{Key => default}], {raise, badarg}} || Key <- [netnss, netn, net_ns, 'NETNS', "netns" | Both]]
+          ++ [{open, [0, #{Key => default}], {raise, badarg}} || Key <- [dupe, holders, holder_, domian, <<"dup">> | Both]]).
 
 -spec open_reports_what_the_kernel_lacks(config()) -> term().
 open_reports_what_the_kernel_lacks(_) ->

@@ -64,10 +64,11 @@ open(FD) -> erlang:error(badarg, [FD]).
 %% says whose it is, by a lane's name or a socket of it. With several default lanes that has to be said, it is `einval' otherwise.
 -spec open(FD :: integer(), openfd_opts()) -> opened(timed_reason() | {no_lane, gosocket_lanes:name()});
           (domain(), type()) -> opened(reason()).
-open(FD, Opts) when ?IS_INT32(FD), is_map(Opts) ->
-    gosocket_fd:open(FD, maps:with([domain, type, protocol, dup, holder, lane, debug, use_registry], Opts));
 open(FD, Opts) when is_integer(FD), is_map(Opts) ->
-    erlang:error(badarg, [FD, Opts]);
+    case gosocket_arg:options(Opts, [domain, type, protocol, dup, holder, lane, debug, use_registry]) of
+        {ok, Ours} when ?IS_INT32(FD) -> gosocket_fd:open(FD, Ours);
+        _ -> erlang:error(badarg, [FD, Opts])
+    end;
 open(Domain, Type) ->
     open(Domain, Type, default, #{}).
 
@@ -81,10 +82,14 @@ open(Domain, Type, Protocol) ->
 %% its path or its name in `/var/run/netns': `enoent' when it is not there, `einval' when it is none,
 %% `eperm' when the helper may not (CAP_SYS_ADMIN).
 %% `lane' opens it in the lane with that name ({@link gosocket_lanes}), or in that of another socket; `{no_lane, Name}' when there is none.
+%% Other keys are ignored, as OTP does. One that differs from those above by no more than a letter, the case, underscores or its type is
+%% `badarg': whoever writes `lanes' for `lane' would have a socket with less around it than was asked for.
 -spec open(domain(), type(), default | protocol(), open_opts()) -> opened(reason() | {no_lane, gosocket_lanes:name()}).
 open(Domain, Type, Protocol, Opts) when is_map(Opts) ->
-    gosocket_registry:open({open, self(), Domain, Type, Protocol},
-                           maps:with([netns, lane, debug, use_registry], Opts));
+    case gosocket_arg:options(Opts, [netns, lane, debug, use_registry]) of
+        {ok, Ours} -> gosocket_registry:open({open, self(), Domain, Type, Protocol}, Ours);
+        misspelt -> erlang:error(badarg, [Domain, Type, Protocol, Opts])
+    end;
 open(Domain, Type, Protocol, Opts) ->
     erlang:error(badarg, [Domain, Type, Protocol, Opts]).
 
@@ -426,7 +431,7 @@ number_of() -> length(gosocket_registry:sockets()).
 -spec which_sockets() -> [socket()].
 which_sockets() -> gosocket_registry:sockets().
 
-%% @doc Those of a domain, type or protocol, of a controlling process, or by their info.
+%% @doc Those of a domain, type or protocol, of a controlling process, or by their info. Any other term is a `function_clause', as with OTP.
 -spec which_sockets(Filter) -> [socket()] when
       Filter :: inet | inet6 | stream | dgram | seqpacket | sctp | tcp | udp | pid()
               | fun((socket_info()) -> boolean()).
@@ -443,7 +448,7 @@ use_registry(Use) when is_boolean(Use) -> gosocket_registry:use(Use).
 i() -> gosocket_table:print().
 
 %% @doc Only these columns, in this order; or only the sockets that `which_sockets/1' gives for a filter; or the lanes that run, with some of
-%% what {@link gosocket_metrics:statistics/0} tells.
+%% what {@link gosocket_metrics:statistics/0} tells. Any other term is a `function_clause', as with OTP.
 -spec i(Fields | Filter) -> ok when
       Fields :: [table_field()],
       Filter :: inet | inet6 | stream | dgram | seqpacket | sctp | tcp | udp | pid() | fun((socket_info()) -> boolean()) | lanes.

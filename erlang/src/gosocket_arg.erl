@@ -2,7 +2,8 @@
 %% @doc Arguments of the API's functions as the protocol's calls carry them.
 -module(gosocket_arg).
 
--export([send/4,
+-export([options/2,
+         send/4,
          recv/4,
          select_ref/1,
          reference/1,
@@ -14,6 +15,44 @@
 
 %% A size that is `emsgsize' on every socket.
 -define(TOO_LARGE, (1 bsl 63)).
+
+%% @doc Those of the options of an open that are known. Others are ignored, but not what was meant to be one of these: a socket that is
+%% opened without it would be less shut off than was asked for.
+-spec options(map(), [atom()]) -> {ok, map()} | misspelt.
+options(Opts, Known) ->
+    Ours = maps:with(Known, Opts),
+    case map_size(Ours) =:= map_size(Opts) orelse not lists:any(fun(Key) -> is_misspelt(Key, Known) end, maps:keys(maps:without(Known, Opts))) of
+        true -> {ok, Ours};
+        false -> misspelt
+    end.
+
+-spec is_misspelt(term(), [atom()]) -> boolean().
+is_misspelt(Key, Known) ->
+    Letters = letters(Key),
+    Letters =/= [] andalso lists:any(fun(Right) -> is_near(Letters, letters(Right)) end, Known).
+
+%% Without what people leave out or put in.
+-spec letters(term()) -> string().
+letters(Key) when is_atom(Key) ->
+    letters(atom_to_list(Key));
+letters(Key) when is_list(Key); is_binary(Key) ->
+    try
+        [Char || Char <- string:lowercase(unicode:characters_to_list(Key)), Char =/= $_]
+    catch
+        error:_ -> []
+    end;
+letters(_) ->
+    [].
+
+%% One letter too many, too few or another one, or two that have changed places.
+-spec is_near(string(), string()) -> boolean().
+is_near([Char | A], [Char | B]) -> is_near(A, B);
+is_near([X, Y | Rest], [Y, X | Rest]) -> true;
+is_near(A, B) -> A =:= B orelse rest(A) =:= B orelse A =:= rest(B) orelse rest(A) =:= rest(B).
+
+-spec rest(string()) -> string().
+rest([_ | Rest]) -> Rest;
+rest([]) -> [].
 
 -spec send(Socket, iodata(), gosocket:send_flags(), timeout() | nowait) -> term() when Socket :: term().
 send({'$socket', S}, Data, Flags, Timeout) when is_reference(S), is_list(Flags), ?IS_TIMEOUT(Timeout) ->

@@ -21,6 +21,9 @@
 
 -export_type([name/0, settings/0, info/0]).
 
+%% Somebody else's lane that does not start is gone when it is asked for again.
+-define(ATTEMPTS, 2).
+
 -type name() :: atom() | {default, pos_integer()}.
 %% The settings of the README, by the names of the variables, without `helper'.
 -type settings() :: gosocket_configuration:settings().
@@ -33,28 +36,51 @@
 %% @doc Starts a lane under this name, with the variables of the application and these in place of some. Rights can only be taken away
 %% here: of the capabilities those stay that are in both lists, the allow-list counts beside the one that is configured, and what the
 %% kernel keeps it keeps. The same goes for a lane of the configuration, which is started with that. Until it is stopped it has the
-%% name, whether its helper lives or not. Settings that are not understood are a
+%% name, whether its helper lives or not; one that only somebody's use has started, as long as it runs. Settings that are not understood are a
 %% badarg. Fails with `system_limit' when there are 192, and otherwise as `gosocket:open/4' does.
 -spec start(name(), settings()) -> {ok, pid()} | {error, {already_started, pid()} | system_limit | atom()}.
 start(Name, Settings) when is_atom(Name); tuple_size(Name) =:= 2, element(1, Name) =:= default ->
     case gosocket_configuration:is_good(Settings) of
-        true -> started(gosocket_start:new_lane(Name, Settings), Name, Settings);
+        true -> start(Name, Settings, ?ATTEMPTS);
         false -> erlang:error(badarg, [Name, Settings])
     end;
 start(Name, Settings) ->
     erlang:error(badarg, [Name, Settings]).
 
-%% Its helper has its hello still to say, or what it does not like of the settings. It answers any question after that.
--spec started(gosocket_start:new_lane(), name(), settings()) -> {ok, pid()} | {error, {already_started, pid()} | atom()}.
-started({ok, Lane, Number}, Name, Settings) ->
+%% Its helper has its hello still to say, or what it does not like of the settings.
+-spec start(name(), settings(), Attempts :: pos_integer()) -> {ok, pid()} | {error, {already_started, pid()} | atom()}.
+start(Name, Settings, Attempts) ->
+    case gosocket_start:new_lane(Name, Settings) of
+        {ok, Lane, Number} ->
+            case says_hello(Number) of
+                ok -> {ok, Lane};
+                {error, Reason} -> refused(Reason, Name, Settings)
+            end;
+        {error, {already_started, _}} = Already ->
+            case says_hello(Name) of
+                ok -> Already;
+                {error, _} when Attempts > 1 -> start(Name, Settings, Attempts - 1);
+                {error, Reason} -> {error, Reason}
+            end;
+        {error, no_lane} ->
+            erlang:error(badarg, [Name, Settings]);
+        {error, Reason} ->
+            {error, Reason}
+    end.
+
+%% It answers any question after that.
+-spec says_hello(Number :: non_neg_integer() | name()) -> ok | {error, atom()}.
+says_hello(Number) when is_integer(Number) ->
     case gosocket_wait:open(plain, {supports, started}, false, Number) of
-        {ok, _} -> {ok, Lane};
-        {error, Reason} -> refused(Reason, Name, Settings)
+        {ok, _} -> ok;
+        {error, Reason} -> {error, Reason}
     end;
-started({error, no_lane}, Name, Settings) ->
-    erlang:error(badarg, [Name, Settings]);
-started({error, Reason}, _Name, _Settings) ->
-    {error, Reason}.
+says_hello(Name) ->
+    case gosocket_names:find(Name) of
+        {ok, Number} -> says_hello(Number);
+        {error, {no_lane, _}} -> {error, closed};
+        {error, Reason} -> {error, Reason}
+    end.
 
 -spec refused(atom(), name(), settings()) -> {error, atom()} | no_return().
 refused(Reason, Name, Settings) ->

@@ -29,13 +29,28 @@
 statistics() ->
     [{Name, Statistics} || {Name, Number, Lane} <- gosocket_names:running(), #{} = Statistics <- [look(Number, Lane)]].
 
-%% @doc Of one; `closed' when it does not run.
+%% @doc Of one; `closed' when it does not run. `default' is all default lanes together, with the loops of each, where these are several.
 -spec statistics(gosocket_lanes:name()) -> statistics() | {error, closed}.
+statistics(default) ->
+    case [Statistics || {Name, Statistics} <- statistics(), Name =:= default orelse is_tuple(Name)] of
+        [] -> {error, closed};
+        [First | Others] -> lists:foldl(fun together/2, First, Others)
+    end;
 statistics(Name) ->
     case lists:keyfind(Name, 1, gosocket_names:running()) of
         {Name, Number, Lane} -> look(Number, Lane);
         false -> {error, closed}
     end.
+
+-spec together(Statistics, Statistics) -> Statistics when Statistics :: statistics() | #{atom() => non_neg_integer()}.
+together(One, Sum) ->
+    maps:fold(fun(Key, Value, Others) -> Others#{Key => added(maps:get(Key, Others, none), Value)} end, Sum, One).
+
+-spec added(Before, Value) -> Value when Before :: Value | none, Value :: non_neg_integer() | map() | list().
+added(none, Value) -> Value;
+added(Before, Value) when is_list(Value) -> Before ++ Value;
+added(Before, Value) when is_map(Value) -> together(Value, Before);
+added(Before, Value) -> Before + Value.
 
 -spec look(Number :: non_neg_integer(), Lane :: pid()) -> statistics() | {error, closed}.
 look(Number, Lane) ->

@@ -41,6 +41,8 @@
          %% by start/2, which has claimed it until it is stopped
          given = #{} :: gosocket_lanes:settings(),
          claimed = false :: boolean(),
+         %% the last one, which whoever used it may have started
+         lane = none :: pid() | none,
          own = #{} :: gosocket_lanes:settings(),
          stopping = false :: boolean()}).
 
@@ -152,7 +154,7 @@ of_socket(Socket) ->
 
 -spec running() -> [{gosocket_lanes:name(), Number :: non_neg_integer(), Lane :: pid()}].
 running() ->
-    try lists:sort(ets:match(?MODULE, {'$1', {row, '_', '_', '_', '_', '_', '_', '_'}})) of
+    try lists:sort(ets:match(?MODULE, {'$1', {row, '_', '_', '_', '_', '_', '_', '_', '_'}})) of
         Numbers -> [{name(Number), Number, Lane} || [Number] <- Numbers, {Lane, _} <- [gosocket_door:look(Number)], is_process_alive(Lane)]
     catch
         error:badarg -> []
@@ -212,8 +214,8 @@ handle_call({know, Name}, _From, State) ->
 handle_call({add, Name, Given}, _From, State) ->
     {Added, Known} = added(Name, Given, State),
     {reply, Added, Known};
-handle_call({enroll, Number}, _From, State) ->
-    {Enrolled, Known} = enrolled(row(Number), Number, State),
+handle_call({enroll, Number}, {Lane, _}, State) ->
+    {Enrolled, Known} = enrolled(row(Number), Number, Lane, State),
     {reply, Enrolled, Known};
 handle_call({remove, Number}, _From, State) ->
     case row(Number) of
@@ -300,37 +302,39 @@ running(Number) ->
     end.
 
 -spec claimed(#row{}, gosocket_lanes:settings()) -> {new | already, non_neg_integer()}.
-claimed(#row{claimed = true, number = Number}, _Given) ->
-    {already, Number};
-claimed(#row{number = Number} = Row, Given) ->
-    insert(Row#row{given = Given, claimed = true}),
-    {new, Number}.
+claimed(#row{claimed = Claimed, lane = Lane, number = Number} = Row, Given) ->
+    case Claimed orelse is_pid(Lane) andalso is_process_alive(Lane) of
+        true ->
+            {already, Number};
+        false ->
+            insert(Row#row{given = Given, claimed = true}),
+            {new, Number}
+    end.
 
 %% The configuration is read when a lane starts.
--spec enrolled(#row{} | none, non_neg_integer(), state()) -> {{ok, #gosocket_lane{}, gosocket_lanes:settings()} | {error, no_lane | einval}, state()}.
-enrolled(none, Number, State) when Number < ?FIRST ->
-    Row = #row{number = Number, name = {default, Number + 1}, configured = true, claimed = true},
-    insert(Row),
-    enrolled(Row, #{}, Number, State);
-enrolled(none, _Number, State) ->
+-spec enrolled(#row{} | none, non_neg_integer(), Lane :: pid(), state()) ->
+          {{ok, #gosocket_lane{}, gosocket_lanes:settings()} | {error, no_lane | einval}, state()}.
+enrolled(none, Number, Lane, State) when Number < ?FIRST ->
+    enrolled(#row{number = Number, name = {default, Number + 1}, configured = true, lane = Lane}, #{}, State);
+enrolled(none, _Number, _Lane, State) ->
     {{error, no_lane}, State};
-enrolled(#row{stopping = true}, _Number, State) ->
+enrolled(#row{stopping = true}, _Number, _Lane, State) ->
     {{error, no_lane}, State};
-enrolled(#row{configured = false} = Row, Number, State) ->
-    enrolled(Row, #{}, Number, State);
-enrolled(#row{name = Name} = Row, Number, State) ->
+enrolled(#row{configured = false} = Row, _Number, Lane, State) ->
+    enrolled(Row#row{lane = Lane}, #{}, State);
+enrolled(#row{name = Name} = Row, _Number, Lane, State) ->
     case gosocket_configuration:lane(Name) of
         {ok, Configured} ->
-            enrolled(Row, Configured, Number, State);
+            enrolled(Row#row{lane = Lane}, Configured, State);
         none ->
             {{error, no_lane}, State};
         {error, Wrong} ->
             {wrong(Wrong), State}
     end.
 
--spec enrolled(#row{}, gosocket_lanes:settings(), non_neg_integer(), state()) -> {{ok, #gosocket_lane{}, gosocket_lanes:settings()}, state()}.
-enrolled(#row{given = Given} = Row, Configured, Number, #lanes{tables = Tables} = State) ->
-    insert(Row#row{claimed = true, own = gosocket_configuration:own(Configured, Given)}),
+-spec enrolled(#row{}, gosocket_lanes:settings(), state()) -> {{ok, #gosocket_lane{}, gosocket_lanes:settings()}, state()}.
+enrolled(#row{number = Number, given = Given} = Row, Configured, #lanes{tables = Tables} = State) ->
+    insert(Row#row{own = gosocket_configuration:own(Configured, Given)}),
     Table = case Tables of
                 #{Number := Made} -> Made;
                 _ -> gosocket_setting:new()

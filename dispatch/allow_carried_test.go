@@ -84,6 +84,10 @@ var carriedBorders = []border{
 		guards: []string{"UDP_ENCAP"}, refuse: []string{"upper_layers=tls"}, rule: "upper_layers", allow: []string{"upper_layers=udp_encap"},
 		calls: carrying(unix.AF_INET, unix.SOCK_DGRAM, 0, unix.SOL_UDP, unix.UDP_ENCAP, wordLE(2)),
 	},
+	{
+		guards: []string{"SCTP_REMOTE_UDP_ENCAPS_PORT"}, refuse: []string{"remote_ports=4711"}, rule: "remote_ports", allow: []string{"remote_ports=9899"},
+		calls: carrying(unix.AF_INET, unix.SOCK_SEQPACKET, unix.IPPROTO_SCTP, socketcore.SolSCTP, 132, encapsulatedAt(9899)),
+	},
 }
 
 // What an allow-list forbids to set it forbids to come with, wherever the kernel tells of it: each row of socketcore's table that says so.
@@ -94,6 +98,9 @@ func TestWhatADescriptorCarriesIsRefused(t *testing.T) {
 		t.Run(b.guards[0], func(t *testing.T) {
 			if b.guards[0] == "IP_HDRINCL" || b.guards[0] == "IPV6_HDRINCL" {
 				world(t)
+			}
+			if b.guards[0] == "SCTP_REMOTE_UDP_ENCAPS_PORT" {
+				open(t, socketcore.SCTP)
 			}
 			b.check(t)
 		})

@@ -1,19 +1,19 @@
 package dispatch
 
 import (
-	"strconv"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"gosocket/socketcore"
 )
 
 // received makes a socket beside the server, as another program does, and passes it to the server; the last call opens it.
 func received(domain, typ int, prepare func(t *testing.T, fd int)) func(*testing.T, *client) []byte {
+	return receivedAs(domain, typ, 0, prepare)
+}
+
+func receivedAs(domain, typ, proto int, prepare func(t *testing.T, fd int)) func(*testing.T, *client) []byte {
 	return func(t *testing.T, c *client) []byte {
-		fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC, 0)
+		fd, err := unix.Socket(domain, typ|unix.SOCK_CLOEXEC, proto)
 		must(t, err)
 		defer unix.Close(fd)
 		if prepare != nil {
@@ -171,84 +171,4 @@ func onRaw(domain string, proto any, call func(c *client, s uint64) []byte) func
 	return func(_ *testing.T, c *client) []byte {
 		return call(c, c.socketOf(c.replyTerm(c.call(tuple("open", 1, atom(domain), atom("raw"), proto, dict{})))))
 	}
-}
-
-func onSCTP(typ string, call func(c *client, s uint64) []byte) func(*testing.T, *client) []byte {
-	return func(_ *testing.T, c *client) []byte {
-		return call(c, c.socketOf(c.replyTerm(c.call(tuple("open", 1, atom("inet"), atom(typ), atom("sctp"), dict{})))))
-	}
-}
-
-var sctpBorders = []border{
-	{
-		name: "bind of more addresses", refuse: []string{"local_addresses=127.0.0.1"}, rule: "local_addresses", allow: []string{"local_addresses=127.0.0.0/8"},
-		calls: onSCTP("seqpacket", func(_ *client, s uint64) []byte {
-			return tuple("bind", s, []any{loopback, inet4([4]byte{127, 0, 0, 2}, 0)}, atom("add"))
-		}),
-	},
-	{
-		name: "bindx by number", guards: []string{"SCTP_SOCKOPT_BINDX_ADD"}, refuse: []string{"local_ports=80"}, rule: "local_ports", allow: []string{"local_ports=4711"},
-		calls: onSCTP("stream", setByNumber(socketcore.SolSCTP, 100, rawInet(home4, 4711))),
-	},
-	{
-		name: "connectx by number", guards: []string{"SCTP_SOCKOPT_CONNECTX"}, refuse: []string{"remote_addresses=127.0.0.1"}, rule: "remote_addresses",
-		allow: []string{"remote_addresses=127.0.0.0/8"},
-		calls: onSCTP("stream", setByNumber(socketcore.SolSCTP, 110, append(rawInet(home4, 4711), rawInet([]byte{127, 0, 0, 2}, 4711)...))),
-	},
-	{
-		name: "the older connectx", guards: []string{"SCTP_SOCKOPT_CONNECTX_OLD"}, refuse: []string{"remote_ports=80"}, rule: "remote_ports", allow: []string{"remote_ports=4711"},
-		calls: onSCTP("stream", setByNumber(socketcore.SolSCTP, 107, rawInet(home4, 4711))),
-	},
-	{
-		name: "connectx of what is no address", refuse: []string{"remote_ports=80"}, rule: "remote_ports",
-		calls: onSCTP("stream", setByNumber(socketcore.SolSCTP, 110, []byte{1, 0, 3})),
-	},
-	{
-		name: "connectx that asks", guards: []string{"getopt", "SCTP_SOCKOPT_CONNECTX3"}, refuse: []string{"remote_ports=80"}, rule: "remote_ports",
-		calls: onSCTP("stream", func(_ *client, s uint64) []byte { return tuple("getopt", s, socketcore.SolSCTP, words(111, 16)) }),
-	},
-	{
-		name: "connect of a socket with many associations", refuse: []string{"remote_ports=80"}, rule: "remote_ports", allow: []string{"remote_ports=4711"},
-		calls: onSCTP("seqpacket", func(_ *client, s uint64) []byte { return tuple("connect", s, 1, one, 1000, none) }),
-	},
-	{
-		name: "one more destination", guards: []string{"SCTP_DSTADDRV4"}, refuse: []string{"remote_addresses=127.0.0.1"}, rule: "remote_addresses",
-		allow: []string{"remote_addresses=127.0.0.0/8"},
-		calls: onSCTP("seqpacket", messaging(one, socketcore.SolSCTP, 7, []byte{127, 0, 0, 2})),
-	},
-	{
-		name: "one more destination of IPv6", guards: []string{"SCTP_DSTADDRV6"}, refuse: []string{"remote_addresses=127.0.0.1"}, rule: "remote_addresses",
-		calls: onSCTP("seqpacket", messaging(one, socketcore.SolSCTP, 8, home6)),
-	},
-	{
-		name: "port of an encapsulation", guards: []string{"SCTP_REMOTE_UDP_ENCAPS_PORT"}, refuse: []string{"remote_ports=4711"}, rule: "remote_ports",
-		allow: []string{"remote_ports=9899"},
-		calls: onSCTP("seqpacket", setByNumber(socketcore.SolSCTP, 132, padded(144, make([]byte, int(unix.SizeofPtr)+128), []byte{9899 >> 8, 9899 & 0xff}))),
-	},
-	{
-		name: "listen at a port that a send has taken", refuse: []string{"local_ports=80"}, rule: "local_ports", allow: []string{"local_ports=0"},
-		calls: onSCTP("seqpacket", func(c *client, s uint64) []byte {
-			c.do(tuple("sendto", s, 1, one, none, 1000, none, 1, "x"))
-			return tuple("listen", s, 5)
-		}),
-	},
-	{
-		name: "an association that is taken out", refuse: []string{"descriptors=vm"}, rule: "descriptors", allow: []string{"descriptors=received", "remote_addresses=127.0.0.1"},
-		calls: func(t *testing.T, c *client) []byte {
-			many := func() uint64 {
-				s := c.socketOf(c.replyTerm(c.call(tuple("open", 1, atom("inet"), atom("seqpacket"), atom("sctp"), dict{}))))
-				c.do(tuple("bind", s, loopback))
-				c.want(c.do(tuple("listen", s, 5)), "ok")
-				return s
-			}
-			a, b := many(), many()
-			c.want(c.do(tuple("connect", a, 1, to(c.port(b)), 5000, none)), "ok")
-			id, err := strconv.Atoi(strings.Trim(c.do(tuple("getopt", a, atom("sctp"), atom("get_assoc_id_list"))), "{}[]ok,"))
-			must(t, err)
-			taken := c.do(tuple("getopt", a, atom("sctp"), rawTerm(tuple("peeloff", dict{"assoc_id": id}))))
-			fd, err := strconv.Atoi(strings.Trim(taken, "{}ok,"))
-			must(t, err)
-			return openFD(1, fd, noDup)
-		},
-	},
 }

@@ -352,8 +352,8 @@ func (a *Allow) descriptor(fd int, from string) Rule {
 		r = ruleDescriptors
 	case sysName(unix.SYS_GETSOCKNAME, fd, &sa) != 0:
 		r = ruleDescriptors
-	case !sa.unbound():
-		r = a.local(fd, &sa)
+	default:
+		r = a.named(fd, proto, &sa)
 	}
 	if r != noRule {
 		return r
@@ -361,13 +361,21 @@ func (a *Allow) descriptor(fd int, from string) Rule {
 	return a.carried(fd)
 }
 
+// named checks the name of a socket that is not connected.
+func (a *Allow) named(fd, proto int, sa *Sockaddr) Rule {
+	if sa.unbound() {
+		return noRule
+	}
+	if r := a.local(fd, sa); r != noRule || proto != unix.IPPROTO_SCTP {
+		return r
+	}
+	return a.associations(fd, sa)
+}
+
 // unbound tells whether a socket with this name has none yet.
 func (sa *Sockaddr) unbound() bool {
-	if addr, port, ok := sa.Inet(); ok {
-		return port == 0 && addr == [4]byte{}
-	}
-	addr, port, _, _, ok := sa.Inet6()
-	return ok && port == 0 && addr == [16]byte{}
+	name, ok := sa.endpoint()
+	return ok && name.Port() == 0 && name.Addr().IsUnspecified()
 }
 
 // carried checks the options that a socket may come with.
@@ -377,7 +385,7 @@ func (a *Allow) carried(fd int) Rule {
 		if !c.carried {
 			continue
 		}
-		var value [sizeAny]byte
+		var value [2 * sizeAny]byte // one has an address in it
 		n, e := Getsockopt(fd, c.level, c.number, value[:])
 		if e == unix.ENOPROTOOPT || e == unix.EOPNOTSUPP || e == unix.EINVAL {
 			continue // not one of this kind of socket

@@ -83,7 +83,7 @@ var optionChecks = []optionCheck{
 	{name: "SCTP_SOCKOPT_CONNECTX_OLD", level: SolSCTP, number: sctpConnectxOld, check: packed((*Allow).remote, ruleRemotePorts, ruleRemoteAddresses)},
 	{name: "SCTP_SOCKOPT_CONNECTX", level: SolSCTP, number: sctpConnectxPlain, check: packed((*Allow).remote, ruleRemotePorts, ruleRemoteAddresses)},
 	{name: "SCTP_SOCKOPT_CONNECTX3", level: SolSCTP, number: sctpConnectxGet, check: anyRemote, get: true},
-	{name: "SCTP_REMOTE_UDP_ENCAPS_PORT", level: SolSCTP, number: sctpRemoteUDPEncapsPort, check: encapsulationPort},
+	{name: "SCTP_REMOTE_UDP_ENCAPS_PORT", level: SolSCTP, number: sctpRemoteUDPEncapsPort, check: encapsulationPort, carried: true},
 
 	{name: "PACKET_ADD_MEMBERSHIP", level: unix.SOL_PACKET, number: unix.PACKET_ADD_MEMBERSHIP, check: byIndex(0)},
 }

@@ -26,16 +26,38 @@ func (s *Socket) SCTP() bool {
 // BindMore wraps sctp_bindx(3): it adds addresses to those of an SCTP socket, or removes
 // them. They stand one behind the other, each as long as its family wants.
 func (s *Socket) BindMore(addrs []byte, add bool) Code {
-	number := sctpBindxRemove
+	number := sctpBindxRemove // which allows nothing that was not allowed
 	if add {
 		number = sctpBindxAdd
-	}
-	if e := s.Permit(SolSCTP, number, addrs, true); e != 0 {
-		return Code(e)
+		if e := s.Permit(SolSCTP, number, addrs, true); e != 0 {
+			return Code(e)
+		}
 	}
 	e := Setsockopt(s.fd, SolSCTP, number, addrs)
 	s.bound = s.bound || add && len(addrs) > 0 && e == 0
 	return Code(e)
+}
+
+// associations checks what the name of an SCTP socket that others have made does not tell: the other addresses that it is bound to,
+// and its associations, by which messages go to peers that no call names.
+func (a *Allow) associations(fd int, name *Sockaddr) Rule {
+	if r := a.first(ruleRemotePorts, ruleRemoteAddresses); r != noRule {
+		var number [4]byte
+		n, e := Getsockopt(fd, SolSCTP, sctpGetAssocNumber, number[:])
+		if e != unix.EOPNOTSUPP && (e != 0 || isSet(number[:n])) { // a one-to-one socket has none without a peer
+			return r
+		}
+	}
+	if where, _ := name.endpoint(); where.Addr().IsUnspecified() || a.first(ruleLocalPorts, ruleLocalAddresses) == noRule {
+		return noRule
+	}
+	const head = 8 // of a struct sctp_getaddrs
+	value := make([]byte, VariableRoom)
+	n, e := Getsockopt(fd, SolSCTP, sctpGetLocalAddrs, value)
+	if e != 0 || n > len(value)-head { // the length is that of the addresses alone
+		return ruleDescriptors
+	}
+	return packed((*Allow).local, ruleLocalPorts, ruleLocalAddresses)(a, fd, value[head:head+n])
 }
 
 // abandoned is what a receive ends with when the association of a one-to-one socket is gone: after

@@ -3,6 +3,7 @@ package socketcore
 import (
 	"bytes"
 	"encoding/binary"
+	"net/netip"
 	"syscall"
 	"unsafe"
 
@@ -187,4 +188,13 @@ func (sa *Sockaddr) Packet() (p Packet, ok bool) {
 		Pkttype:  sa.raw[10],
 		Addr:     sa.raw[12:min(12+int(sa.raw[11]), sa.size)],
 	}, true
+}
+
+// endpoint is an address of the Internet.
+func (sa *Sockaddr) endpoint() (name netip.AddrPort, ok bool) {
+	if addr, port, ok := sa.Inet(); ok {
+		return netip.AddrPortFrom(netip.AddrFrom4(addr), port), true
+	}
+	addr, port, _, _, ok := sa.Inet6()
+	return netip.AddrPortFrom(netip.AddrFrom16(addr), port), ok
 }

@@ -60,12 +60,10 @@ masses(What, Break, Limit) ->
     Rounds = rounds(),
     Slack = slack(),
     ct:timetrap({minutes, 1 + Rounds}),
-    gosocket_test_node:alone(fun() ->
-        Figures = [mass(Break) || _ <- lists:seq(1, Rounds)],
-        io:format("~p, ~b times: at most ~b ms until all were answered, ~b ms until a socket opened~n",
-                  [What, Rounds, lists:max([Answered || {Answered, _} <- Figures]), lists:max([Opened || {_, Opened} <- Figures])]),
-        ?assertEqual([], [Figure || {Answered, Opened} = Figure <- Figures, Answered > Slack * Limit orelse Opened > Slack * ?OPENED])
-    end, (1 + Rounds) * 60000).
+    Figures = gosocket_test_node:alone(fun() -> [mass(Break) || _ <- lists:seq(1, Rounds)] end, (1 + Rounds) * 60000),
+    io:format(user, "~nfigure: ~p, ~b times: at most ~b ms until all were answered, ~b ms until a socket opened~n",
+              [What, Rounds, lists:max([Answered || {Answered, _} <- Figures]), lists:max([Opened || {_, Opened} <- Figures])]),
+    ?assertEqual([], [Figure || {Answered, Opened} = Figure <- Figures, Answered > Slack * Limit orelse Opened > Slack * ?OPENED]).
 
 -spec needs_descriptors() -> ok.
 needs_descriptors() ->
@@ -157,7 +155,8 @@ killed_node_ends_its_helper_at_once(_) ->
         {{exit_status, _}, _} = gosocket_test_node:wait(Crowd),
         Elapsed
     end || _ <- lists:seq(1, rounds())],
-    ct:log("helpers gone after ~w ms", [Times]),
+    io:format(user, "~nfigure: node killed with ~b sockets under load, ~b times: its helper gone after at most ~b ms~n",
+              [?SOCKETS, length(Times), lists:max(Times)]),
     ?assertEqual([], [Time || Time <- Times, Time > 200 * slack()]).
 
 %% Whoever takes over the children of a dead VM may take its time to ask for their status: until then they are zombies.

@@ -214,3 +214,17 @@ func TestReceivedDescriptorsHaveALimit(t *testing.T) {
 		c.do(tuple("sockname", 1))
 	}, limited(func(l *socketcore.Limits) { l.FDs = 8 }))
 }
+
+// An association that was taken out of a socket keeps its descriptor until there is room for one more.
+func TestSCTPAssociationsBeyondTheLimitWaitForRoom(t *testing.T) {
+	open(t, socketcore.SCTP)
+	everyLoops(t, func(t *testing.T, c *client) {
+		last := taken(t, c)
+		opened := c.opens(1, "{error,emfile}")
+		for range 2 {
+			c.want(c.do(last), "{error,emfile}")
+		}
+		c.want(c.do(tuple("close", opened[0], 1)), "ok")
+		c.socketOf(c.replyTerm(c.call(last)))
+	}, limited(func(l *socketcore.Limits) { l.Sockets = 2 }))
+}

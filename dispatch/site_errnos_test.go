@@ -149,6 +149,7 @@ var translated = map[string]string{
 // notHere are sites that no leg visits, and why.
 var notHere = map[string]string{
 	"(*Socket).associationState: getsockopt": "SCTP",
+	"(*Allow).associations: getsockopt":      "SCTP",
 	"(*Socket).BindMore: setsockopt":         "SCTP",
 	"(*Socket).abandoned: getsockopt":        "SCTP",
 	"(*Socket).patience: getsockopt":         "SCTP",

@@ -344,7 +344,7 @@ func (a *Allow) descriptor(fd int, from string) Rule {
 		return noRule // the rule domains names it, or none is about what it might do
 	}
 	var sa Sockaddr
-	r := noRule
+	var r Rule
 	switch e := sysName(unix.SYS_GETPEERNAME, fd, &sa); {
 	case e == 0:
 		r = a.remote(fd, &sa)

@@ -29,8 +29,13 @@ var manyPort uint16 = 4711
 // many is an SCTP socket with many associations that the test has made itself, at these addresses of one port.
 func many(t *testing.T, addrs ...[]byte) (fd int) {
 	t.Helper()
+	return ofSCTP(t, unix.SOCK_SEQPACKET, addrs...)
+}
+
+func ofSCTP(t *testing.T, typ int, addrs ...[]byte) (fd int) {
+	t.Helper()
 	manyPort++
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
+	fd, err := unix.Socket(unix.AF_INET, typ|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
 	must(t, err)
 	t.Cleanup(func() { unix.Close(fd) })
 	for _, addr := range addrs {
@@ -138,6 +143,11 @@ var sctpBorders = []border{
 		name: "a received descriptor without associations", refuse: []string{"local_addresses=127.0.0.2"}, rule: "local_addresses",
 		allow: []string{"remote_addresses=127.0.0.1"},
 		calls: func(t *testing.T, c *client) []byte { return passed(t, c, many(t, home4)) },
+	},
+	{
+		name: "a received descriptor that is not connected", refuse: []string{"local_addresses=127.0.0.2"}, rule: "local_addresses",
+		allow: []string{"remote_addresses=127.0.0.2"},
+		calls: func(t *testing.T, c *client) []byte { return passed(t, c, ofSCTP(t, unix.SOCK_STREAM, home4)) },
 	},
 	{
 		name: "bind of more addresses", refuse: []string{"local_addresses=127.0.0.1"}, rule: "local_addresses", allow: []string{"local_addresses=127.0.0.0/8"},

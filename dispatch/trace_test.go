@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -118,6 +119,14 @@ func TestOpenIsLoggedWhereItsOptsSaySo(t *testing.T) {
 		}
 		c.do(tuple("open", 1, atom("inet"), atom("foo"), atom("default"), dict{"debug": atom("true")}))
 		c.wantLog("call result", "open {raise,{invalid,{type,foo}}}")
+	})
+}
+
+func TestOpenInANamespaceIsLogged(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root")
+	}
+	everyLoops(t, func(_ *testing.T, c *client) {
 		s := c.socketOf(c.replyTerm(c.call(tuple("open", 1, atom("inet"), atom("dgram"), atom("udp"), dict{"debug": atom("true"), "netns": "/proc/self/ns/net"}))))
 		c.wantLog("call", "open")
 		c.want(c.do(tuple("getopt", s, atom("otp"), atom("debug"))), "{ok,false}")

@@ -34,7 +34,7 @@ callers_of_a_killed_lane_are_answered_within_a_second(_) ->
                   end) || {N, Actor} <- lists:enumerate(Actors)],
          [receive {ready, Actor} -> ok after ?PATIENCE -> ct:fail(not_ready) end || Actor <- Actors],
          receive after rand:uniform(20) -> ok end,
-         exit(lane(), kill),
+         [exit(Lane, kill) || Lane <- in_each_lane(fun() -> lane() end)],
          {Elapsed, Answers} = elapsed(fun() -> [answer(Call) || Call <- Calls] end),
          ?assertEqual([], [Answer || Answer <- Answers, Answer =/= closed]),
          ?assert(Elapsed =< 1000, Elapsed)

@@ -194,7 +194,7 @@ one_open() ->
     to_the_end(fun() ->
         {ok, Socket} = ?S:open(inet, dgram, udp, #{debug => true}),
         {ok, FD} = ?S:getopt(Socket, otp, fd),
-        {ok, Copy} = ?S:open(FD, #{debug => true}),
+        {ok, Copy} = ?S:open(FD, #{debug => true, lane => Socket}),
         Results = [?S:getopt(Each, otp, debug) || Each <- [Socket, Copy]],
         close([Socket, Copy]),
         Results
@@ -212,7 +212,7 @@ later_sockets() ->
         Before = unconnected({inet, dgram}),
         {ok, FD} = ?S:getopt(Before, otp, fd),
         ok = ?S:socket_debug(true),
-        Sockets = [unconnected({inet, dgram}), element(2, ?S:open(FD))],
+        Sockets = [unconnected({inet, dgram}), element(2, ?S:open(FD, #{lane => Before}))],
         ok = ?S:socket_debug(false),
         Results = [?S:getopt(Each, otp, debug) || Each <- [Before | Sockets]],
         close([Before | Sockets]),

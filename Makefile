@@ -147,6 +147,16 @@ bench-short: deps-bench compile ## what has an aim, in fewer and shorter rounds:
 bench-profile: deps-bench compile ## where the time of a call goes, hop by hop
 	@bench/run profile
 
+PROFILED := pingpong udp select burst send recv accept
+
+.PHONY: profile
+profile: deps-bench compile ## what the compiler is to make fast: cmd/gosocket/default.pgo anew, of a helper that profiles itself in a benchmark
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	CGO_ENABLED=0 $(GO) build -pgo=off -trimpath -buildvcs=false -tags profile -o "$$dir/gosocket" ./cmd/gosocket; \
+	GOSOCKET_HELPER=$$dir/gosocket GOSOCKET_PROFILES=$$dir LOADS=idle ROUNDS=$${ROUNDS:-3} CASES="$${CASES:-$(PROFILED)}" bench/run main || true; \
+	find "$$dir" -name '*.prof' -size +0 -exec $(GO) tool pprof -symbolize=none -proto -output "$$dir/default.pgo" {} +; \
+	mv "$$dir/default.pgo" cmd/gosocket/default.pgo
+
 .PHONY: clean
 clean: ## remove what was built, but not the tools that `make deps` installed
 	rm -rf _build priv/gosocket doc erl_crash.dump

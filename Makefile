@@ -93,7 +93,7 @@ FUZZ_TARGETS := etf:FuzzDecode etf:FuzzCursor dispatch:FuzzArguments dispatch:Fu
 .PHONY: fuzz
 fuzz: ## random bytes for everything that reads terms, FUZZ_SECONDS=60 each; calls and frames with CAP_SYS_ADMIN only
 	@for target in $(FUZZ_TARGETS); do \
-	    $(GO) test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime "$${FUZZ_SECONDS:-60}s" "./$${target%:*}"; \
+	    $(GO) test -v -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime "$${FUZZ_SECONDS:-60}s" "./$${target%:*}"; \
 	done
 
 .PHONY: fuzz-soak
@@ -155,7 +155,8 @@ profile: deps-bench compile ## what the compiler is to make fast: cmd/gosocket/d
 	CGO_ENABLED=0 $(GO) build -pgo=off -trimpath -buildvcs=false -tags profile -o "$$dir/gosocket" ./cmd/gosocket; \
 	GOSOCKET_HELPER=$$dir/gosocket GOSOCKET_PROFILES=$$dir LOADS=idle ROUNDS=$${ROUNDS:-3} CASES="$${CASES:-$(PROFILED)}" bench/run main || true; \
 	find "$$dir" -name '*.prof' -size +0 -exec $(GO) tool pprof -symbolize=none -proto -output "$$dir/default.pgo" {} +; \
-	mv "$$dir/default.pgo" cmd/gosocket/default.pgo
+	name=$$(printf '%-*s' $$(($${#dir} + 9)) gosocket); \
+	gunzip -c "$$dir/default.pgo" | LC_ALL=C sed "s|$$dir/gosocket|$$name|" | gzip -9n >cmd/gosocket/default.pgo
 
 .PHONY: clean
 clean: ## remove what was built, but not the tools that `make deps` installed

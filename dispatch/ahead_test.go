@@ -78,7 +78,10 @@ func TestCreditIsToldAheadOfTheAnswerAndWhatIsSentTakenOff(t *testing.T) {
 		c.want(text(c.event("credit")), fmt.Sprintf("{credit,%d,1000}", a))
 		c.write(tuple("send_ahead", a, "abc"), tuple("send_ahead", a, "de"))
 		c.want(c.do(recv(b, 1, 5, 5000)), `{ok,<<"abcde">>}`)
-		c.want(text(c.event("sent")), fmt.Sprintf("{sent,%d,5}", a))
+		for told := 0; told < 5; { // another loop may take the first before the second is there
+			n, _ := number(c.event("sent")[2])
+			told += n
+		}
 		c.want(c.do(tuple("shutdown", a, atom("write"))), "ok")
 		c.want(text(c.event("credit")), fmt.Sprintf("{credit,%d,0}", a))
 		c.write(tuple("send_ahead", a, "late"))

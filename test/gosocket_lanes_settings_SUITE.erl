@@ -127,6 +127,7 @@ configurations_that_are_not_understood_are_einval(_) ->
          end || {Variable, Value, Name} <- [{lanes, 1, a}, {lanes, [a], a}, {lanes, [{"a", #{}}], a}, {lanes, [{default, #{}}], a}, {lanes, [{a, 1}], a},
                                             {lanes, [{a, #{loop => 1}}], a}, {lanes, [{a, #{loops => many}}], a}, {lanes, [{a, #{lane_spin => -1}}], a},
                                             {lanes, [{a, #{allow => [{tcp}]}}], a}, {lanes, [{a, #{start => now}}], a},
+                                            {lanes, 1, default}, {lanes, [{default, #{allow => []}}], default}, {lanes, [a], default},
                                             {default_lanes, 0, default}, {default_lanes, 65, default}, {default_lanes, two, default}]]
     end),
     ?assertEqual([], [Result || Result <- Results, element(3, Result) =/= {error, einval}]).

@@ -41,12 +41,9 @@ map(Map) when is_map(Map) -> Map;
 map(List) -> maps:from_list(List).
 
 -spec lane(gosocket_lanes:name()) -> {ok, settings()} | none | {error, Wrong :: term()}.
-lane(default) ->
-    {ok, #{}};
-lane({default, _}) ->
-    {ok, #{}};
 lane(Name) ->
     case lanes() of
+        {ok, _} when Name =:= default; is_tuple(Name) -> {ok, #{}};
         {ok, #{Name := Settings}} -> checked(Name, Settings);
         {ok, _} -> none;
         {error, Wrong} -> {error, Wrong}

@@ -91,7 +91,8 @@ find(_) ->
 
 -spec wrong(term()) -> {error, einval}.
 wrong(Wrong) ->
-    logger:error("gosocket: application variables that say nothing of lanes: ~tp", [Wrong]),
+    logger:error("gosocket: application variables that are not understood: ~tp. lanes is a list or map of names, other than default, with "
+                 "settings of the README; default_lanes is 1 to 64", [Wrong]),
     {error, einval}.
 
 %% @doc The one whose descriptor a number is: with several default lanes it has to be said.
@@ -315,7 +316,7 @@ claimed(#row{claimed = Claimed, lane = Lane, number = Number} = Row, Given) ->
 -spec enrolled(#row{} | none, non_neg_integer(), Lane :: pid(), state()) ->
           {{ok, #gosocket_lane{}, gosocket_lanes:settings()} | {error, no_lane | einval}, state()}.
 enrolled(none, Number, Lane, State) when Number < ?FIRST ->
-    enrolled(#row{number = Number, name = {default, Number + 1}, configured = true, lane = Lane}, #{}, State);
+    enrolled(#row{number = Number, name = {default, Number + 1}, configured = true}, Number, Lane, State);
 enrolled(none, _Number, _Lane, State) ->
     {{error, no_lane}, State};
 enrolled(#row{stopping = true}, _Number, _Lane, State) ->

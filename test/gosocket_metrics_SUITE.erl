@@ -4,6 +4,7 @@
 -export([
     statistics_count_what_happens/1,
     lane_that_does_not_run_is_not_started/1,
+    lane_that_ends_while_it_is_looked_at_is_not_started/1,
     every_lane_has_statistics/1,
     default_lanes_have_statistics_together/1,
     prometheus_text_is_what_promtool_takes/1,
@@ -61,6 +62,19 @@ lane_that_does_not_run_is_not_started(_) ->
         ?assertEqual({error, closed}, gosocket_metrics:statistics(default)),
         ?assertEqual(<<>>, iolist_to_binary(gosocket_metrics:prometheus())),
         ok = gosocket_metrics:poll(),
+        ?assertEqual([], gosocket_lanes:which())
+    end).
+
+-spec lane_that_ends_while_it_is_looked_at_is_not_started(config()) -> term().
+lane_that_ends_while_it_is_looked_at_is_not_started(_) ->
+    gosocket_test_node:alone(fun() ->
+        {ok, _} = ?S:open(inet, dgram),
+        Helper = helper_os_pid(),
+        ok = signal("STOP", Helper),
+        Looks = [start(fun() -> gosocket_metrics:statistics(default) end) || _ <- lists:seq(1, 3)],
+        wait_until(fun() -> maps:get(calls_waiting, gosocket_wait:ask_lane(lane(), statistics)) =:= 3 end),
+        ok = signal("KILL", Helper),
+        ?assertEqual(lists:duplicate(3, {error, closed}), [result(Look) || Look <- Looks]),
         ?assertEqual([], gosocket_lanes:which())
     end).
 

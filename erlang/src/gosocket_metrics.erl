@@ -56,7 +56,7 @@ added(Before, Value) -> Before + Value.
 look(Number, Lane) ->
     case gosocket_wait:ask_lane(Lane, statistics) of
         #{} = OfLane ->
-            case gosocket_wait:open(plain, {statistics}, false, Number) of
+            case gosocket_wait:ask_helper(Lane, Number, {statistics}) of
                 {ok, OfHelper} -> maps:merge(OfHelper, OfLane);
                 {error, _} -> {error, closed}
             end;

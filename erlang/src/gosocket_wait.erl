@@ -10,6 +10,7 @@
          recv/2,
          send/2,
          open/4,
+         ask_helper/3,
          ask_lane/2]).
 
 %% For gosocket_reload.
@@ -177,6 +178,11 @@ ask({Class, Call, Registered, _} = Request, Attempts, Lane) ->
     Monitor = monitor(process, Lane),
     Lane ! [{self(), Monitor, Class, [], Registered} | gosocket_term:item(Call)],
     await(Monitor, Monitor, {open, Request, Attempts}).
+
+%% @doc A question to the helper of this lane, and no other that takes its place.
+-spec ask_helper(Lane :: pid(), Number :: non_neg_integer(), Question :: tuple()) -> {ok, term()} | {error, term()}.
+ask_helper(Lane, Number, Question) ->
+    ask({plain, Question, false, Number}, 0, Lane).
 
 %% @doc A question that the lane answers itself.
 -spec ask_lane(pid(), Question :: atom()) -> term() | {error, closed}.

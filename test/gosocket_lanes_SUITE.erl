@@ -13,6 +13,7 @@
     descriptors_belong_to_one_helper/1,
     descriptors_of_several_default_lanes_say_whose_they_are/1,
     names_end_with_stop_only/1,
+    names_of_later_lanes_outlast_a_second_stop/1,
     many_start_one_lane/1,
     lanes_are_seen/1
 ]).
@@ -376,6 +377,23 @@ names_end_with_stop_only(_) ->
      end || _ <- lists:seq(1, 200)],
     ?assertEqual([default], gosocket_lanes:which()),
     ?assert(maps:get(count, persistent_term:info()) - maps:get(count, Before) =< 3 * 192).
+
+%% Two stops of one lane, the second of which goes on when the name has been given away again.
+-spec names_of_later_lanes_outlast_a_second_stop(config()) -> term().
+names_of_later_lanes_outlast_a_second_stop(_) ->
+    with_lane(#{}, fun(Name) ->
+        {ok, First} = gosocket_names:find(Name),
+        ok = gosocket_names:remove(First),
+        {ok, Later} = gosocket_lanes:start(Name, #{}),
+        ok = gosocket_names:remove(First),
+        ok = gosocket_sup:end_lane(First),
+        ok = gosocket_names:removed(First),
+        ?assert(lists:member(Name, gosocket_lanes:which())),
+        ?assertMatch(#{pid := Later}, gosocket_lanes:info(Name)),
+        ?assertEqual(ok, gosocket_lanes:stop(Name)),
+        ?assertNot(is_process_alive(Later)),
+        ?assertNot(lists:member(Name, gosocket_lanes:which()))
+    end).
 
 %% All at once: one of them does, the others hear of that one.
 -spec many_start_one_lane(config()) -> term().

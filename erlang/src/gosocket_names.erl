@@ -221,6 +221,8 @@ handle_call({enroll, Number}, {Lane, _}, State) ->
 handle_call({remove, Number}, _From, State) ->
     case row(Number) of
         none -> ok;
+        %% somebody else is about to end it, and the name may be that of a later lane
+        #row{stopping = true} -> ok;
         #row{configured = true} = Row -> insert(Row#row{given = #{}, claimed = false});
         #row{name = Name} = Row ->
             true = ets:delete(?MODULE, Name),

@@ -10,6 +10,7 @@
     many_deaths_of_a_lane_leave_nothing/1,
     accepted_sockets_stay_with_their_listener/1,
     sockets_are_spread_over_several_default_lanes/1,
+    default_lanes_outlast_a_start_that_fails/1,
     descriptors_belong_to_one_helper/1,
     descriptors_of_several_default_lanes_say_whose_they_are/1,
     names_end_with_stop_only/1,
@@ -23,6 +24,7 @@
 -define(OURS, gosocket_test_lib:cases(?MODULE)).
 -define(ONE_LANE, [
     sockets_are_spread_over_several_default_lanes,
+    default_lanes_outlast_a_start_that_fails,
     start_tells_what_is_wrong,
     descriptors_belong_to_one_helper,
     descriptors_of_several_default_lanes_say_whose_they_are,
@@ -266,6 +268,29 @@ sockets_are_spread_over_several_default_lanes(_) ->
         [kill(Opener) || Opener <- Openers]
     end),
     ?assertEqual([default], gosocket_lanes:which()).
+
+%% Which of them is started is not said: one after the other is missing. Those that run have sockets, which stay.
+-spec default_lanes_outlast_a_start_that_fails(config()) -> term().
+default_lanes_outlast_a_start_that_fails(_) ->
+    Loops = application:get_env(gosocket, loops),
+    with_default_lanes(3, fun() ->
+        Names = [{default, N} || N <- [1, 2, 3]],
+        Fails = fun(Missing) ->
+            Sockets = [Socket || Name <- Names, Name =/= Missing, {ok, Socket} <- [?S:open(inet, dgram, udp, #{lane => Name})]],
+            _ = gosocket_lanes:stop(Missing),
+            ok = application:set_env(gosocket, loops, 99),
+            Answer = gosocket_lanes:start(default, #{}),
+            ok = case Loops of
+                     {ok, Before} -> application:set_env(gosocket, loops, Before);
+                     undefined -> application:unset_env(gosocket, loops)
+                 end,
+            ?assertMatch([{ok, _}, {ok, _}], [?S:sockname(Socket) || Socket <- Sockets]),
+            ?assertEqual(Names -- [Missing], gosocket_lanes:which()),
+            close(Sockets),
+            Answer
+        end,
+        ?assert(lists:member({error, einval}, [Fails(Name) || Name <- Names]))
+    end).
 
 %% ---- Descriptors
 

@@ -54,7 +54,7 @@ start(Name, Settings, Attempts) ->
         {ok, Lane, Number} ->
             case says_hello(Number) of
                 ok -> {ok, Lane};
-                {error, Reason} -> refused(Reason, Name, Settings)
+                {error, Reason} -> refused(Reason, Number, [Name, Settings])
             end;
         {error, {already_started, _}} = Already ->
             case says_hello(Name) of
@@ -82,10 +82,11 @@ says_hello(Name) ->
         {error, Reason} -> {error, Reason}
     end.
 
--spec refused(atom(), name(), settings()) -> {error, atom()} | no_return().
-refused(Reason, Name, Settings) ->
-    _ = stop(Name),
-    _ = Reason =:= einval andalso map_size(Settings) > 0 andalso erlang:error(badarg, [Name, Settings]),
+%% By its number: the name may be that of somebody else's lane by now, or of all default lanes.
+-spec refused(atom(), Number :: non_neg_integer(), [name() | settings()]) -> {error, atom()} | no_return().
+refused(Reason, Number, [_, Settings] = Arguments) ->
+    _ = gosocket_start:end_lane(Number),
+    _ = Reason =:= einval andalso map_size(Settings) > 0 andalso erlang:error(badarg, Arguments),
     {error, Reason}.
 
 %% @doc Ends it in order: its sockets close, and whoever waits is answered with `closed'. One that was started by {@link start/2} is

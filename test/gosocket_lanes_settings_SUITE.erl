@@ -8,6 +8,7 @@
     settings_are_those_of_the_lane/1,
     programs_are_those_of_the_configuration/1,
     configurations_that_are_not_understood_are_einval/1,
+    rounds_have_a_limit/1,
     start_of_a_bad_configuration_has_one_answer/1,
     start_narrows_what_a_use_has_started_before/1,
     rights_are_those_of_the_lane/1,
@@ -17,7 +18,7 @@
 %% In a fresh node.
 -export([open_in_each_lane/0]).
 
--import(gosocket_test_lanes, [helper/1, fresh/2]).
+-import(gosocket_test_lanes, [helper/1, with_lane/2, fresh/2]).
 
 -define(OURS, gosocket_test_lib:cases(?MODULE)).
 -define(ONE_LANE, [lanes_of_the_configuration_start_when_they_are_used]).
@@ -126,11 +127,22 @@ configurations_that_are_not_understood_are_einval(_) ->
              Result
          end || {Variable, Value, Name} <- [{lanes, 1, a}, {lanes, [a], a}, {lanes, [{"a", #{}}], a}, {lanes, [{default, #{}}], a}, {lanes, [{a, 1}], a},
                                             {lanes, [{a, #{loop => 1}}], a}, {lanes, [{a, #{loops => many}}], a}, {lanes, [{a, #{lane_spin => -1}}], a},
+                                            {lanes, [{a, #{caller_spin => 1 bsl 32}}], a}, {lanes, [{a, #{lane_spin => 1 bsl 64}}], a},
+                                            {caller_spin, 1 bsl 64, default}, {lane_spin, 1 bsl 64, default},
                                             {lanes, [{a, #{allow => [{tcp}]}}], a}, {lanes, [{a, #{start => now}}], a},
                                             {lanes, 1, default}, {lanes, [{default, #{allow => []}}], default}, {lanes, [a], default},
                                             {default_lanes, 0, default}, {default_lanes, 65, default}, {default_lanes, two, default}]]
     end),
     ?assertEqual([], [Result || Result <- Results, element(3, Result) =/= {error, einval}]).
+
+%% Up to there a lane runs; beyond that nothing is started.
+-spec rounds_have_a_limit(config()) -> term().
+rounds_have_a_limit(_) ->
+    [begin
+         with_lane(#{Setting => 16#ffffffff}, fun(Name) -> ?assertMatch({ok, _}, ?S:open(inet, dgram, udp, #{lane => Name})) end),
+         [?assertError(badarg, gosocket_lanes:start(beyond, #{Setting => Rounds})) || Rounds <- [1 bsl 32, 1 bsl 64, 1 bsl 100]],
+         ?assertEqual({error, {no_lane, beyond}}, gosocket_lanes:info(beyond))
+     end || Setting <- [lane_spin, caller_spin]].
 
 %% Whatever was before: nothing, uses that failed, other starts, or several of these at a time.
 -spec start_of_a_bad_configuration_has_one_answer(config()) -> term().

@@ -131,4 +131,5 @@ is_good(helper, _) -> false;
 is_good(log_level, Level) -> lists:member(Level, [trace, debug, info, warn, error]);
 is_good(Setting, Is) when Setting =:= use_registry; Setting =:= debug; Setting =:= socket_debug -> is_boolean(Is);
 is_good(Setting, _) when Setting =:= capabilities; Setting =:= allow; Setting =:= system_call_filter; Setting =:= landlock -> true;
+is_good(Setting, Value) when Setting =:= lane_spin; Setting =:= caller_spin -> gosocket_helper:is_rounds(Value);
 is_good(Setting, Value) -> lists:member(Setting, gosocket_helper:settings()) andalso is_integer(Value) andalso Value >= 0.

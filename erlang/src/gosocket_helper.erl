@@ -3,6 +3,7 @@
 -module(gosocket_helper).
 
 -export([settings/0,
+         is_rounds/1,
          start/1,
          hello/1,
          os_pid/1,
@@ -37,8 +38,9 @@
                 {received_limit, "-received-limit"},
                 {memory_limit, "-memory-limit"}]).
 
-%% Those that it does not get.
+%% Those that it does not get. Callers find one in a word of 64 bits; so many rounds are some hours.
 -define(ROUNDS, [lane_spin, caller_spin]).
+-define(MOST_ROUNDS, 16#ffffffff).
 
 %% @doc What a lane can have of its own.
 -spec settings() -> [atom()].
@@ -46,9 +48,13 @@ settings() ->
     [helper, capabilities, allow, system_call_filter, landlock, use_registry, debug, socket_debug]
         ++ ?ROUNDS ++ [Setting || {Setting, _} <- ?FLAGS].
 
+%% @doc Whether this may be `lane_spin' or `caller_spin'.
+-spec is_rounds(term()) -> boolean().
+is_rounds(Value) -> is_integer(Value) andalso Value >= 0 andalso Value =< ?MOST_ROUNDS.
+
 -spec start(gosocket_configuration:settings()) -> {ok, port()} | {error, atom()}.
 start(Settings) ->
-    Rounds = [Round || {_, Value} = Round <- maps:to_list(maps:with(?ROUNDS, Settings)), not (is_integer(Value) andalso Value >= 0)],
+    Rounds = [Round || {_, Value} = Round <- maps:to_list(maps:with(?ROUNDS, Settings)), not is_rounds(Value)],
     case {gosocket_configuration:unknown(), Rounds, gosocket_rules:flags(Settings)} of
         {[], [], {ok, Rules}} ->
             launch(Settings, Rules);
@@ -57,7 +63,7 @@ start(Settings) ->
             logger:error("gosocket: application variables that are unknown: ~tp", [Unknown]),
             {error, einval};
         {[], [_ | _] = Wrong, _} ->
-            logger:error("gosocket: application variables that have to be integers from 0 up: ~tp", [Wrong]),
+            logger:error("gosocket: application variables that have to be integers from 0 to ~b: ~tp", [?MOST_ROUNDS, Wrong]),
             {error, einval};
         {[], [], {error, Wrong}} ->
             logger:error("gosocket: application variables that are no rules for a helper: ~tp", [Wrong]),

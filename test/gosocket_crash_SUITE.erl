@@ -22,6 +22,8 @@
     helper_stopped_for_two_seconds_goes_on/1,
     helper_ignores_the_signals_of_service_managers/1,
     killed_lane_leaves_no_helper_behind/1,
+    orderly_ends_leave_no_stopped_helper_behind/1,
+    only_the_helper_itself_is_seen_off/1,
     killed_node_leaves_no_helper_behind/1,
     node_stopped_for_seven_seconds_keeps_its_helper/1
 ]).
@@ -360,6 +362,42 @@ killed_lane_leaves_no_helper_behind(_) ->
     ok = kill_lane(),
     wait_until(fun() -> not helper_alive(Helper) end),
     works_again().
+
+%% It does not see its end of file, and would keep its ports bound.
+-spec orderly_ends_leave_no_stopped_helper_behind(config()) -> term().
+orderly_ends_leave_no_stopped_helper_behind(_) ->
+    Ends = [fun() -> gosocket_lanes:stop(default) end, fun() -> application:stop(gosocket) end],
+    gosocket_test_node:alone(fun() ->
+        [begin
+             {ok, Socket} = ?S:open(inet, stream, tcp),
+             {ok, Port} = ?S:bind(Socket, loopback),
+             ok = ?S:listen(Socket),
+             Helper = helper_os_pid(),
+             ok = signal("STOP", Helper),
+             ok = End(),
+             wait_until(fun() -> not helper_alive(Helper) end),
+             {ok, Again} = ?S:open(inet, stream, tcp),
+             ?assertMatch({ok, Port}, ?S:bind(Again, #{family => inet, addr => loopback, port => Port})),
+             close([Again])
+         end || End <- Ends]
+    end).
+
+%% A process that runs has its time, and another one that has got the number of a helper is left alone.
+-spec only_the_helper_itself_is_seen_off(config()) -> term().
+only_the_helper_itself_is_seen_off(_) ->
+    Port = open_port({spawn_executable, os:find_executable("sleep")}, [{args, ["60"]}]),
+    {os_pid, OsPid} = erlang:port_info(Port, os_pid),
+    Born = gosocket_helper:born(OsPid, Port),
+    ?assertEqual({true, none}, {is_binary(Born), gosocket_helper:born(helper_os_pid(), Port)}),
+    Seen = start(fun() -> gosocket_helper:see_off(OsPid, Born) end),
+    receive after 2000 -> ok end,
+    ?assert(helper_alive(OsPid)),
+    kill(element(1, Seen)),
+    ok = signal("STOP", OsPid),
+    ?assertEqual(ok, gosocket_helper:see_off(OsPid, <<"1">>)),
+    ?assert(helper_alive(OsPid)),
+    ?assertEqual(ok, gosocket_helper:see_off(OsPid, Born)),
+    wait_until(fun() -> not helper_alive(OsPid) end).
 
 -spec killed_node_leaves_no_helper_behind(config()) -> term().
 killed_node_leaves_no_helper_behind(_) ->

@@ -1,8 +1,8 @@
 %% @private
 %% @doc Outlives the lanes: holds the table of armed selects of each. A process with an armed select
 %% waits in code of its own and monitors nobody, so when a lane is gone, however it went, the guardian
-%% sends it the abort. A lane that did not end in order leaves its helper to the guardian, too: one that is
-%% stopped would never see that its input has ended.
+%% sends it the abort. A lane leaves its helper to the guardian, too: one that is stopped would never see that its input has
+%% ended. After an end in order it has its time.
 %%
 %% The guardian may be killed as well, and its lanes end with it: the tables go to {@link gosocket_heir}, of which no
 %% supervisor knows, and a lane that finds both gone sends the aborts itself.
@@ -12,7 +12,7 @@
 
 -export([start_link/0,
          enroll/0,
-         enroll/2,
+         enroll/3,
          await_gone/1]).
 
 %% For the heir.
@@ -27,38 +27,49 @@
 %% For lanes to end in that are told to: one that is suspended does not.
 -define(PATIENCE, 300).
 
+%% A helper whose input has ended has long ended itself then: nobody else looks at it.
+-define(LOOK, 500).
+
+%% Looks for which the guardian waits when it ends itself, and the milliseconds between them.
+-define(LAST_LOOKS, 20).
+-define(LAST_LOOK, 10).
+
 -record(lane,
         {number :: non_neg_integer() | none,
          pid :: pid(),
          os_pid :: pos_integer() | undefined,
+         helper = none :: Born :: binary() | none,
          born = 0 :: integer()}).
 
 -opaque lane() :: #lane{}.
+-type helper() :: {OsPid :: pos_integer(), Born :: binary()}.
 
 -export_type([lane/0]).
 
 -record(guardian,
         {heir :: pid(),
          lanes = #{} :: #{pid() => {lane(), ets:table(), Monitor :: reference()}},
+         %% helpers that are to end
+         ending = [] :: [helper()],
          %% who want to know when the aborts of a lane are sent
          waiting = [] :: [{Lane :: pid(), From :: {pid(), term()}}]}).
 
 -type state() :: #guardian{}.
--type request() :: {enroll, non_neg_integer() | none, pos_integer() | undefined} | {await_gone, pid()}.
+-type request() :: {enroll, non_neg_integer() | none, pos_integer() | undefined, binary() | none} | {await_gone, pid()}.
 
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
     gosocket_sup:succeed(fun() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) end).
 
 %% @doc Called by a lane, to which the end of the guardian will come as a `DOWN': a table for its selects.
--spec enroll(Number :: non_neg_integer(), OsPid :: pos_integer()) -> {Guardian :: pid(), ets:table()}.
-enroll(Number, OsPid) ->
-    enroll({enroll, Number, OsPid}).
+-spec enroll(Number :: non_neg_integer(), OsPid :: pos_integer(), Helper :: binary() | none) -> {Guardian :: pid(), ets:table()}.
+enroll(Number, OsPid, Helper) ->
+    enroll({enroll, Number, OsPid, Helper}).
 
 %% @doc Called by a process that is the lane of another node's sockets.
 -spec enroll() -> {Guardian :: pid(), ets:table()}.
 enroll() ->
-    enroll({enroll, none, undefined}).
+    enroll({enroll, none, undefined, none}).
 
 -spec enroll(request()) -> {Guardian :: pid(), ets:table()}.
 enroll(Request) ->
@@ -87,8 +98,8 @@ init([]) ->
 
 -spec handle_call(request(), {pid(), term()}, state()) ->
           {reply, {pid(), ets:table()} | ok, state()} | {noreply, state()}.
-handle_call({enroll, Number, OsPid}, {Pid, _Tag}, #guardian{heir = Heir, lanes = Lanes} = Guardian) ->
-    Lane = born(#lane{number = Number, pid = Pid, os_pid = OsPid}),
+handle_call({enroll, Number, OsPid, Helper}, {Pid, _Tag}, #guardian{heir = Heir, lanes = Lanes} = Guardian) ->
+    Lane = born(#lane{number = Number, pid = Pid, os_pid = OsPid, helper = Helper}),
     Table = gosocket_selects:new_table({heir, Heir, Lane}),
     {reply, {self(), Table}, Guardian#guardian{lanes = Lanes#{Pid => {Lane, Table, monitor(process, Pid)}}}};
 handle_call({await_gone, Pid}, From, #guardian{lanes = Lanes, waiting = Waiting} = Guardian) ->
@@ -104,27 +115,31 @@ handle_cast(_Request, Guardian) ->
 -spec handle_info(term(), state()) -> {noreply, state()} | {stop, {shutdown, no_heir}, state()}.
 handle_info({'DOWN', _, process, Heir, _}, #guardian{heir = Heir} = Guardian) ->
     {stop, {shutdown, no_heir}, Guardian};
-handle_info({'DOWN', _, process, Pid, Reason}, #guardian{lanes = Lanes, waiting = Waiting} = Guardian) ->
+handle_info({'DOWN', _, process, Pid, Reason}, #guardian{lanes = Lanes, waiting = Waiting, ending = Ending} = Guardian) ->
     {{Lane, Table, _}, Others} = maps:take(Pid, Lanes),
-    gone(Lane, Table, Reason),
+    Helpers = gone(Lane, Table, Reason),
+    lists:foreach(fun(Helper) -> erlang:send_after(?LOOK, self(), {look, Helper}) end, Helpers),
     {Answered, Rest} = lists:partition(fun({Awaited, _}) -> Awaited =:= Pid end, Waiting),
     lists:foreach(fun({_, From}) -> gen_server:reply(From, ok) end, Answered),
-    {noreply, Guardian#guardian{lanes = Others, waiting = Rest}};
+    {noreply, Guardian#guardian{lanes = Others, waiting = Rest, ending = Helpers ++ Ending}};
+handle_info({look, Helper}, #guardian{ending = Ending} = Guardian) ->
+    see_off([Helper]),
+    {noreply, Guardian#guardian{ending = lists:delete(Helper, Ending)}};
 handle_info(_Other, Guardian) ->
     {noreply, Guardian}.
 
 %% In order the lanes have ended before, and those of a killed supervisor end by themselves.
 -spec terminate(term(), state()) -> ok.
-terminate(_Reason, #guardian{lanes = Lanes}) ->
+terminate(_Reason, #guardian{lanes = Lanes, ending = Ending}) ->
     lists:foreach(fun(Pid) -> exit(Pid, unguarded) end, maps:keys(Lanes)),
-    lists:foreach(fun end_lane/1, maps:values(Lanes)).
+    see_off(left(?LAST_LOOKS, Ending ++ lists:append(lists:map(fun end_lane/1, maps:values(Lanes))))).
 
 %% @doc The heir has got the table: its guardian was killed, and the lane is about to end.
 -spec inherited(lane(), ets:table()) -> ok.
 inherited(#lane{pid = Pid} = Lane, Table) ->
-    end_lane({Lane, Table, monitor(process, Pid)}).
+    see_off(end_lane({Lane, Table, monitor(process, Pid)})).
 
--spec end_lane({lane(), ets:table(), Monitor :: reference()}) -> ok.
+-spec end_lane({lane(), ets:table(), Monitor :: reference()}) -> [helper()].
 end_lane({#lane{pid = Pid} = Lane, Table, Monitor}) ->
     receive
         {'DOWN', Monitor, process, Pid, Reason} -> gone(Lane, Table, Reason)
@@ -135,14 +150,30 @@ end_lane({#lane{pid = Pid} = Lane, Table, Monitor}) ->
         end
     end.
 
-%% Killing the helper takes a while: aborts of others must not wait for it.
--spec gone(lane(), ets:table(), Reason :: term()) -> ok.
-gone(#lane{number = Number, pid = Pid, os_pid = OsPid, born = Born}, Table, Reason) ->
+%% Those that are there still.
+-spec left(Looks :: non_neg_integer(), [helper()]) -> [helper()].
+left(Looks, Helpers) ->
+    case [Helper || {OsPid, Born} = Helper <- Helpers, gosocket_helper:is_there(OsPid, Born)] of
+        [_ | _] = Left when Looks > 0 ->
+            receive after ?LAST_LOOK -> left(Looks - 1, Left) end;
+        Left ->
+            Left
+    end.
+
+%% In a process that outlives the application.
+-spec see_off([helper()]) -> ok.
+see_off(Helpers) ->
+    lists:foreach(fun({OsPid, Born}) -> spawn(gosocket_helper, see_off, [OsPid, Born]) end, left(0, Helpers)).
+
+%% Killing the helper takes a while: aborts of others must not wait for it. One that is to end by itself is returned.
+-spec gone(lane(), ets:table(), Reason :: term()) -> [helper()].
+gone(#lane{number = Number, pid = Pid, os_pid = OsPid, helper = Helper, born = Born}, Table, Reason) ->
     _ = is_integer(Number) andalso gosocket_door:close(Number, Pid),
     gosocket_selects:abort_rest(Table),
-    _ = is_orderly(Reason) orelse spawn(gosocket_helper, kill, [OsPid]),
+    IsOrderly = is_orderly(Reason),
+    _ = IsOrderly orelse spawn(gosocket_helper, kill, [OsPid]),
     _ = is_integer(Number) andalso gosocket_telemetry:stopped(Number, {Pid, OsPid}, Born, Reason),
-    ok.
+    [{OsPid, Helper} || IsOrderly, is_integer(OsPid), is_binary(Helper)].
 
 -spec born(lane()) -> lane().
 born(#lane{number = none} = Lane) -> Lane;

@@ -7,6 +7,9 @@
          start/1,
          hello/1,
          os_pid/1,
+         born/2,
+         is_there/2,
+         see_off/2,
          kill/1,
          log_failure/2]).
 
@@ -15,6 +18,10 @@
 -define(PROTOCOL, 0).
 -define(HELLO_TIMEOUT, 5000).
 -define(KILL_TIMEOUT, 500).
+
+%% Between two looks at a helper that is to end at end of file, and how many there are.
+-define(LOOK, 500).
+-define(LOOKS, 120).
 
 -type hello() :: #{protocol := 0,
                    pid := pos_integer(),
@@ -140,6 +147,61 @@ os_pid(Port) ->
         {os_pid, Pid} -> Pid;
         undefined -> undefined
     end.
+
+%% @doc When it was started, as the kernel counts: a process of the same number that was started at another time is another one.
+%% Where another program has started it, its number may be one of another namespace, of which nothing is known here.
+-spec born(OsPid :: pos_integer(), port()) -> binary() | none.
+born(OsPid, Port) ->
+    case os_pid(Port) of
+        OsPid -> element(2, stat(OsPid));
+        _ -> none
+    end.
+
+-spec is_there(OsPid :: pos_integer(), Born :: binary()) -> boolean().
+is_there(OsPid, Born) ->
+    element(2, stat(OsPid)) =:= Born.
+
+%% @doc After an orderly end of its lane, the input of the helper at end of file: waits for its end. It does what it was told
+%% before it sees that. One that is stopped sees nothing, and keeps its sockets: it is killed, and so is one that has
+%% not ended after a minute.
+-spec see_off(OsPid :: pos_integer(), Born :: binary()) -> ok.
+see_off(OsPid, Born) ->
+    see_off(OsPid, Born, running, ?LOOKS).
+
+-spec see_off(pos_integer(), binary(), Before :: running | stopped, Looks :: non_neg_integer()) -> ok.
+see_off(OsPid, Born, Before, Looks) ->
+    receive after ?LOOK -> ok end,
+    case stat(OsPid) of
+        {running, Born} when Looks > 0 -> see_off(OsPid, Born, running, Looks - 1);
+        {stopped, Born} when Looks > 0, Before =:= running -> see_off(OsPid, Born, stopped, Looks - 1);
+        {_, Born} -> kill(OsPid);
+        _ -> ok
+    end.
+
+%% Fields 3 and 22 (proc(5)). Not through the file server, which is not there any more when a node ends.
+-spec stat(OsPid :: pos_integer()) -> {running | stopped, Born :: binary()} | {dead, none}.
+stat(OsPid) ->
+    case file:open("/proc/" ++ integer_to_list(OsPid) ++ "/stat", [read, raw, binary]) of
+        {ok, File} ->
+            Read = file:read(File, 1024),
+            _ = file:close(File),
+            stat_line(Read);
+        {error, _} ->
+            {dead, none}
+    end.
+
+-spec stat_line({ok, binary()} | eof | {error, term()}) -> {running | stopped, Born :: binary()} | {dead, none}.
+stat_line({ok, Line}) ->
+    [_, Fields] = string:split(Line, ") ", trailing),
+    [State | Others] = binary:split(Fields, <<" ">>, [global]),
+    case State of
+        <<"T">> -> {stopped, lists:nth(19, Others)};
+        <<"Z">> -> {dead, none};
+        <<"X">> -> {dead, none};
+        _ -> {running, lists:nth(19, Others)}
+    end;
+stat_line(_) ->
+    {dead, none}.
 
 %% @doc Ends a helper that may not end at end of file, because it is stopped or is no helper. SIGKILL
 %% works in any case; the VM has no call for it.

@@ -194,6 +194,7 @@ func (l *Loop) putBack(o *Op) {
 	o.sock.input.add(&p)
 	o.Taken -= len(o.got)
 	o.got, o.parts = o.got[:0], 0
+	l.weigh(o)
 }
 
 // Return gives a result back to its socket, for the next reader or acceptor. It tells whether the result was

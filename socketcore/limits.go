@@ -63,7 +63,7 @@ func (l *Loop) takePlace() Code {
 
 func (l *Loop) givePlace() { l.totals.Sockets.Add(-1) }
 
-// mayPark tells by 0 that one more operation may wait.
+// mayPark tells by 0 that one more operation may wait, with what it has gathered.
 func (l *Loop) mayPark(o *Op) Code {
 	t := l.totals
 	full := t.Waiting.Load() >= l.cfg.Limits.Waiting
@@ -75,6 +75,8 @@ func (l *Loop) mayPark(o *Op) Code {
 		return Code(unix.ENOBUFS)
 	case t.memory.isShort(l.cfg.Limits.Memory):
 		return Code(unix.ENOMEM)
+	case o.Mode == Wait && l.weigh(o): // others are given at once what they have gathered
+		return Code(unix.ENOBUFS)
 	}
 	return 0
 }
@@ -91,7 +93,6 @@ func (l *Loop) countParked(o *Op) {
 	if o.counted != nil {
 		o.counted.Add(1)
 	}
-	l.weigh(o)
 }
 
 func (l *Loop) uncountParked(o *Op) {
@@ -105,14 +106,15 @@ func (l *Loop) uncountParked(o *Op) {
 	}
 }
 
-// weigh counts what a waiting receive has gathered, and tells whether that is too much for all of them.
+// weigh counts what a receive that waits, or is about to, has gathered. It tells whether there is more of it now, and that is too
+// much for all of them.
 func (l *Loop) weigh(o *Op) (over bool) {
-	if o.Kind >= Accept || len(o.got) == o.unread {
+	if o.Kind >= Accept {
 		return false
 	}
-	n := l.totals.Unread.Add(int64(len(o.got) - o.unread))
+	more := len(o.got) - o.unread
 	o.unread = len(o.got)
-	return n > l.cfg.Limits.Unread
+	return l.totals.Unread.Add(int64(more)) > l.cfg.Limits.Unread && more > 0
 }
 
 // A memoryWatch looks now and then how much memory is in use. The runtime is told the limit, too (debug.SetMemoryLimit), so

@@ -107,7 +107,7 @@ func (l *Loop) block(q *queue, o *Op, c Code, front bool) {
 	}
 }
 
-// isRefused ends an operation that may not wait because too many do; others move up.
+// isRefused ends an operation that may not wait because too many do, or have gathered too much; others move up.
 func (l *Loop) isRefused(q *queue, o *Op) bool {
 	c := l.mayPark(o)
 	if c == 0 || o.nobody {
@@ -117,6 +117,7 @@ func (l *Loop) isRefused(q *queue, o *Op) bool {
 	if o.Kind < Accept {
 		o.Result = o.got
 	}
+	l.uncountParked(o)
 	l.finish(o, c)
 	l.advance(s, q)
 	return true

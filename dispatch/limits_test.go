@@ -2,8 +2,11 @@ package dispatch
 
 import (
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	"gosocket/socketcore"
 )
@@ -223,6 +226,46 @@ func TestASelectHasNothingUnread(t *testing.T) {
 			t.Errorf("%d bytes", n)
 		}
 	})
+}
+
+// Memory is looked at however few there are who fill it, and who ends gives the room back.
+// The client and what is on its way take some of the room.
+func TestMemoryHasALimit(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the helper has it
+	const size, room, most = 1 << 20, 24 << 20, 56
+	var before runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	everyLoops(t, func(t *testing.T, c *client) {
+		runtime.GC()
+		waiting := c.open("inet", "dgram")
+		open := tuple("open", 1, atom("inet"), atom("dgram"), atom("default"), dict{})
+		meta := string(random(size))
+		var opened []uint64
+		for full := false; !full; {
+			r := c.replyTerm(c.call(open))
+			if full = text(r) == "{error,enomem}"; !full {
+				opened = append(opened, c.socketOf(r))
+				c.want(c.do(tuple("setopt", opened[len(opened)-1], 1, atom("otp"), atom("meta"), meta)), "ok")
+			}
+			if n := len(opened); full && n < room/size/4 || n > most {
+				t.Fatalf("%d of 1 MiB, where half of the limit leaves room for %d", n, room/size)
+			}
+		}
+		t.Logf("figure: %d of 1 MiB, where half of the limit leaves room for %d", len(opened), room/size)
+		for _, timeout := range []any{atom("infinity"), 60_000, atom("nowait")} {
+			c.want(c.do(recv(waiting, 9, 0, timeout)), "{error,enomem}")
+		}
+		c.want(c.do(recv(waiting, 9, 0, 0)), "{error,timeout}")
+		for _, s := range opened {
+			c.want(c.do(tuple("close", s, 1)), "ok")
+		}
+		for end := time.Now().Add(10 * time.Second); c.do(open) == "{error,enomem}"; {
+			if time.Now().After(end) {
+				t.Fatal("no room for 10 s")
+			}
+		}
+	}, limited(func(l *socketcore.Limits) { l.Memory = 2 * (int64(before.HeapAlloc) + room) }))
 }
 
 // Messages that are gathered count as parked, whole as they have to be.

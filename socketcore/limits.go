@@ -117,19 +117,18 @@ func (l *Loop) weigh(o *Op) (over bool) {
 	return l.totals.Unread.Add(int64(more)) > l.cfg.Limits.Unread && more > 0
 }
 
-// A memoryWatch looks now and then how much memory is in use. The runtime is told the limit, too (debug.SetMemoryLimit), so
-// that what is garbage is collected in time.
+// A memoryWatch looks now and then how much memory is in use. Only a collection finds that out, and the runtime may let the heap
+// grow to several times of it between two: when the heap is larger than half of the limit it is collected. The runtime is told
+// the limit, too (debug.SetMemoryLimit).
 type memoryWatch struct {
-	asked     atomic.Uint32
-	short     atomic.Bool
-	last      atomic.Int64
-	collected atomic.Int64
+	short   atomic.Bool
+	last    atomic.Int64 // when somebody looked
+	collect atomic.Int64 // when the next collection may begin
 }
 
 const (
-	memoryEvery  = 64                            // admissions between two looks
-	memoryRest   = int64(10 * time.Millisecond)  // between two looks while memory is short
-	collectEvery = int64(100 * time.Millisecond) // between two collections then
+	memoryRest  = int64(time.Millisecond)      // between two looks: each costs 500 ns
+	collectRest = int64(10 * time.Millisecond) // between two collections, or four times as long as the last one took
 )
 
 // isShort tells whether half of the limit is in use.
@@ -137,27 +136,31 @@ func (m *memoryWatch) isShort(limit int64) bool {
 	if limit == 0 {
 		return false
 	}
-	if !m.short.Load() && m.asked.Add(1)%memoryEvery != 0 {
-		return false
-	}
 	now, last := Now(), m.last.Load()
-	if m.short.Load() && now-last < memoryRest || !m.last.CompareAndSwap(last, now) {
+	if now-last < memoryRest || !m.last.CompareAndSwap(last, now) {
 		return m.short.Load()
 	}
-	short := LiveMemory() > limit/2
-	if m.short.Swap(short) && short && now-m.collected.Load() > collectEvery {
-		m.collected.Store(now)
-		go runtime.GC() // what was in use may have ended since the last one
+	live, heap := readHeap()
+	short := live > limit/2
+	m.short.Store(short)
+	if next := m.collect.Load(); heap > limit/2 && now >= next && m.collect.CompareAndSwap(next, math.MaxInt64) {
+		go func() { // of a large heap it takes longer than a loop may stand
+			runtime.GC()
+			end := Now()
+			m.collect.Store(end + max(collectRest, 4*(end-now)))
+		}()
 	}
 	return short
 }
 
-// LiveMemory is how many bytes the last collection found in use.
-func LiveMemory() int64 {
-	sample := [1]metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample[:])
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0
+// readHeap tells how many bytes the last collection found in use, and how many there are now with what is garbage.
+func readHeap() (live, heap int64) {
+	samples := [2]metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(samples[:])
+	for i, n := range []*int64{&live, &heap} {
+		if samples[i].Value.Kind() == metrics.KindUint64 {
+			*n = int64(samples[i].Value.Uint64())
+		}
 	}
-	return int64(sample[0].Value.Uint64())
+	return live, heap
 }

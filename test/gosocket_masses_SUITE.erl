@@ -9,6 +9,7 @@
     killed_lane_answers_all/1,
     stopped_application_answers_all/1,
     killed_node_ends_its_helper_at_once/1,
+    killed_node_ends_a_stopped_helper/1,
     suspended_callers_hold_up_nobody/1,
     callers_that_outgrow_their_heap_hold_up_nobody/1,
     busy_scheduler_ends_nobody/1,
@@ -143,6 +144,18 @@ inventory() ->
 
 -spec killed_node_ends_its_helper_at_once(config()) -> term().
 killed_node_ends_its_helper_at_once(_) ->
+    killed_node("", fun(_Helper) -> ok end).
+
+%% The kernel continues it when the program that has started it for the node ends.
+-spec killed_node_ends_a_stopped_helper(config()) -> term().
+killed_node_ends_a_stopped_helper(_) ->
+    killed_node(", stopped,", fun(Helper) ->
+        ok = signal("STOP", Helper),
+        wait_until(fun() -> is_in_state("T", Helper) end)
+    end).
+
+-spec killed_node(string(), fun((Helper :: pos_integer()) -> ok)) -> term().
+killed_node(How, Before) ->
     needs_descriptors(),
     ct:timetrap({minutes, 1 + rounds()}),
     Times = [begin
@@ -150,21 +163,26 @@ killed_node_ends_its_helper_at_once(_) ->
         {Said, Crowd} = gosocket_test_node:await_said(Node, "helper"),
         Helper = list_to_integer(Said),
         true = helper_alive(Helper),
+        ok = Before(Helper),
         ok = signal("KILL", gosocket_test_node:os_pid(Node)),
         {Elapsed, ok} = elapsed(fun() -> wait_until(fun() -> has_ended(Helper) end) end),
         {{exit_status, _}, _} = gosocket_test_node:wait(Crowd),
         Elapsed
     end || _ <- lists:seq(1, rounds())],
-    io:format(user, "~nfigure: node killed with ~b sockets under load, ~b times: its helper gone after at most ~b ms~n",
-              [?SOCKETS, length(Times), lists:max(Times)]),
+    io:format(user, "~nfigure: node killed with ~b sockets under load, ~b times: its helper~s gone after at most ~b ms~n",
+              [?SOCKETS, length(Times), How, lists:max(Times)]),
     ?assertEqual([], [Time || Time <- Times, Time > 200 * slack()]).
 
 %% Whoever takes over the children of a dead VM may take its time to ask for their status: until then they are zombies.
 -spec has_ended(pos_integer()) -> boolean().
 has_ended(OsPid) ->
+    is_in_state("[ZX]", OsPid) orelse not filelib:is_file("/proc/" ++ integer_to_list(OsPid)).
+
+-spec is_in_state(string(), pos_integer()) -> boolean().
+is_in_state(State, OsPid) ->
     case file:read_file("/proc/" ++ integer_to_list(OsPid) ++ "/status") of
-        {ok, Status} -> re:run(Status, "State:\\s*[ZX]", [{capture, none}]) =:= match;
-        {error, _} -> true
+        {ok, Status} -> re:run(Status, "State:\\s*" ++ State, [{capture, none}]) =:= match;
+        {error, _} -> false
     end.
 
 %% 10,000 sockets, of which some are busy, until the end of this VM.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/rs/zerolog/diode"
+	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"gosocket/dispatch"
 	"gosocket/port"
@@ -31,6 +32,7 @@ var version = "dev"
 
 func main() {
 	port.CrashWithoutWaiting()
+	continueWithoutParent()
 	// Only hang-up ends the helper: service managers send SIGTERM to the whole group while
 	// the node still wants to stop in order.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGTSTP)
@@ -118,6 +120,13 @@ func main() {
 	if err != nil {
 		os.Exit(1)
 	}
+}
+
+// continueWithoutParent has the kernel send SIGCONT when the thread that has started the helper ends: one that somebody has stopped then
+// finds its input at an end, as any other does. To one that runs the signal is nothing. It is a setting of each thread
+// (PR_SET_PDEATHSIG(2const)), made on all there are; the first of them lives as long as the program.
+func continueWithoutParent() {
+	_, _ = libcap.Prctlw(syscall.PR_SET_PDEATHSIG, uintptr(syscall.SIGCONT), 0, 0, 0) // without it all else is the same
 }
 
 func run(cfg dispatch.Config, log *zerolog.Logger) error {

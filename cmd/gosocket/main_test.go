@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -84,6 +86,48 @@ func TestHangUpUnderLoadEndsTheHelperToo(t *testing.T) {
 		}
 		stop()
 	}
+}
+
+// Stopped, it sees nothing: it goes on when the program that has started it ends, whatever it has given up before, and then ends as well.
+func TestAStoppedHelperEndsWithTheProgramThatStartedIt(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-capabilities", ""}, {"-system-call-filter", "-landlock"}} {
+		if reason := lacking(strings.Join(flags, " ")); reason != "" {
+			t.Log("skipped: ", reason)
+			continue
+		}
+		client := exec.Command("sh", append([]string{"-c", `exec 3<&0; "$0" "$@" <&3 3<&- & wait`, program}, flags...)...)
+		h := launchBy(t, plainPipe, client)
+		h.hello, _ = h.frame().(etf.Tuple)
+		pid, _ := valueOf(h.hello[1], "pid").(etf.Int)
+		t.Cleanup(func() {
+			if t.Failed() {
+				_ = syscall.Kill(int(pid), syscall.SIGKILL)
+			}
+		})
+		stat := fmt.Sprintf("/proc/%d/stat", pid)
+		if err := syscall.Kill(int(pid), syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		awaitState(t, stat, "T")
+		_ = client.Process.Kill()
+		h.in.Close()
+		awaitState(t, stat, "ZX") // nobody may ask for the status of a child that is left
+	}
+}
+
+// awaitState waits until a process has one of these states (proc_pid_stat(5)), or is not there any more when X is one of them.
+func awaitState(t *testing.T, stat, states string) {
+	t.Helper()
+	var line []byte
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		var err error
+		line, err = os.ReadFile(stat)
+		_, state, _ := bytes.Cut(line, []byte(") "))
+		if err != nil && strings.Contains(states, "X") || err == nil && strings.Contains(states, string(state[:1])) {
+			return
+		}
+	}
+	t.Fatalf("%s: %s", stat, line)
 }
 
 func TestSignalsDoNotEndTheHelper(t *testing.T) {

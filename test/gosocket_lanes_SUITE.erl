@@ -407,12 +407,9 @@ names_end_with_stop_only(_) ->
 -spec names_of_later_lanes_outlast_a_second_stop(config()) -> term().
 names_of_later_lanes_outlast_a_second_stop(_) ->
     with_lane(#{}, fun(Name) ->
-        {ok, First} = gosocket_names:find(Name),
-        ok = gosocket_names:remove(First),
+        {ok, [_] = First} = gosocket_names:stop(Name),
         {ok, Later} = gosocket_lanes:start(Name, #{}),
-        ok = gosocket_names:remove(First),
-        ok = gosocket_sup:end_lane(First),
-        ok = gosocket_names:removed(First),
+        ok = gosocket_sup:end_lanes(First),
         ?assert(lists:member(Name, gosocket_lanes:which())),
         ?assertMatch(#{pid := Later}, gosocket_lanes:info(Name)),
         ?assertEqual(ok, gosocket_lanes:stop(Name)),

@@ -9,7 +9,7 @@
          unknown/0,
          settings/2,
          own/2,
-         is_good/1,
+         wrong_given/1,
          starts/0]).
 
 -export_type([settings/0]).
@@ -52,9 +52,8 @@ lane(Name) ->
 %% Values are for the helper and who starts it to judge, as those of the variables are.
 -spec checked(gosocket_lanes:name(), settings()) -> {ok, settings()} | {error, Wrong :: term()}.
 checked(Name, Settings) ->
-    Known = [start | gosocket_helper:settings()],
-    case [Setting || {Setting, Value} <- maps:to_list(Settings),
-                     not lists:member(Setting, Known) orelse Setting =:= start andalso not lists:member(Value, [application, use])] of
+    case [Wrong || Wrong <- maps:to_list(maps:without(gosocket_helper:settings(), Settings)),
+                   not lists:member(Wrong, [{start, application}, {start, use}])] of
         [] -> {ok, Settings};
         Wrong -> {error, {lanes, Name, Wrong}}
     end.
@@ -118,18 +117,12 @@ narrow(Setting, Value, Base) -> Base#{Setting => Value}.
 own(Configured, Given) ->
     maps:with(?ASKED, maps:merge(Configured, Given)).
 
-%% @doc Whether a lane can be started with this. What only the helper knows is left to that.
--spec is_good(Given :: term()) -> boolean().
-is_good(Given) ->
-    is_map(Given)
-        andalso lists:all(fun({Setting, Value}) -> is_good(Setting, Value) end, maps:to_list(Given))
-        andalso element(1, gosocket_rules:flags(Given)) =:= ok.
-
-%% Which program runs is for the configuration to say: another one may have other rights.
--spec is_good(term(), term()) -> boolean().
-is_good(helper, _) -> false;
-is_good(log_level, Level) -> lists:member(Level, [trace, debug, info, warn, error]);
-is_good(Setting, Is) when Setting =:= use_registry; Setting =:= debug; Setting =:= socket_debug -> is_boolean(Is);
-is_good(Setting, _) when Setting =:= capabilities; Setting =:= allow; Setting =:= system_call_filter; Setting =:= landlock -> true;
-is_good(Setting, Value) when Setting =:= lane_spin; Setting =:= caller_spin -> gosocket_helper:is_rounds(Value);
-is_good(Setting, Value) -> lists:member(Setting, gosocket_helper:settings()) andalso is_integer(Value) andalso Value >= 0.
+%% @doc What of this no lane can be started with, as gosocket_helper:wrong/1. Which program runs is for the configuration to say: another
+%% one may have other rights.
+-spec wrong_given(Given :: term()) -> [{Setting :: term(), Value :: term(), Allowed :: iodata()}].
+wrong_given(#{helper := Helper} = Given) ->
+    [{helper, Helper, "is for the configuration to say"} | wrong_given(maps:remove(helper, Given))];
+wrong_given(Given) when is_map(Given) ->
+    gosocket_helper:wrong(Given);
+wrong_given(Given) ->
+    [{settings, Given, "has to be a map"}].

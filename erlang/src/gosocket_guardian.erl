@@ -39,7 +39,7 @@
          pid :: pid(),
          os_pid :: pos_integer() | undefined,
          helper = none :: Born :: binary() | none,
-         born = 0 :: integer()}).
+         born = none :: gosocket_telemetry:born() | none}).
 
 -opaque lane() :: #lane{}.
 -type helper() :: {OsPid :: pos_integer(), Born :: binary()}.
@@ -172,7 +172,7 @@ gone(#lane{number = Number, pid = Pid, os_pid = OsPid, helper = Helper, born = B
     gosocket_selects:abort_rest(Table),
     IsOrderly = is_orderly(Reason),
     _ = IsOrderly orelse spawn(gosocket_helper, kill, [OsPid]),
-    _ = is_integer(Number) andalso gosocket_telemetry:stopped(Number, {Pid, OsPid}, Born, Reason),
+    _ = is_integer(Number) andalso gosocket_telemetry:stopped(Pid, OsPid, Born, Reason),
     [{OsPid, Helper} || IsOrderly, is_integer(OsPid), is_binary(Helper)].
 
 -spec born(lane()) -> lane().

@@ -3,15 +3,16 @@
 -module(gosocket_helper).
 
 -export([settings/0,
-         is_rounds/1,
-         start/1,
-         hello/1,
+         wrong/1,
+         start/2,
+         hello/2,
          os_pid/1,
          born/2,
          is_there/2,
          see_off/2,
          kill/1,
-         log_failure/2]).
+         log_failure/3,
+         log_wrong/2]).
 
 -export_type([hello/0]).
 
@@ -31,49 +32,84 @@
 
 -include("gosocket_reload.hrl").
 
-%% The settings that are flags of the helper.
--define(FLAGS, [{loops, "-loops"},
-                {spin_us, "-spin-us"},
-                {log_level, "-log-level"},
-                {window, "-window"},
-                {send_ahead, "-send-ahead"},
-                {parked_limit, "-parked-limit"},
-                {socket_limit, "-socket-limit"},
-                {waiting_limit, "-waiting-limit"},
-                {select_limit, "-select-limit"},
-                {unread_limit, "-unread-limit"},
-                {received_limit, "-received-limit"},
-                {memory_limit, "-memory-limit"}]).
+-define(MOST_INT64, 16#7fffffffffffffff).
 
-%% Those that it does not get. Callers find one in a word of 64 bits; so many rounds are some hours.
--define(ROUNDS, [lane_spin, caller_spin]).
+%% Callers find their rounds in a word of 64 bits; so many are some hours.
 -define(MOST_ROUNDS, 16#ffffffff).
+
+%% What settings may be, and the flags by which the helper gets them. Those of `gosocket_rules' are flags by that.
+-define(SETTINGS, [{helper, path, none},
+                   {capabilities, rules, none},
+                   {allow, rules, none},
+                   {system_call_filter, boolean, none},
+                   {landlock, boolean, none},
+                   {use_registry, boolean, none},
+                   {debug, boolean, none},
+                   {socket_debug, boolean, none},
+                   {lane_spin, {0, ?MOST_ROUNDS}, none},
+                   {caller_spin, {0, ?MOST_ROUNDS}, none},
+                   {loops, {1, 16}, "-loops"},
+                   {spin_us, {0, 1000000}, "-spin-us"},
+                   {log_level, [trace, debug, info, warn, error], "-log-level"},
+                   {window, {4 bsl 10, 4032 bsl 10}, "-window"},
+                   {send_ahead, {0, ?MOST_INT64}, "-send-ahead"},
+                   {parked_limit, {0, ?MOST_INT64}, "-parked-limit"},
+                   {socket_limit, {0, ?MOST_INT64}, "-socket-limit"},
+                   {waiting_limit, {0, ?MOST_INT64}, "-waiting-limit"},
+                   {select_limit, {0, ?MOST_INT64}, "-select-limit"},
+                   {unread_limit, {0, ?MOST_INT64}, "-unread-limit"},
+                   {received_limit, {0, ?MOST_INT64}, "-received-limit"},
+                   {memory_limit, {0, ?MOST_INT64}, "-memory-limit"}]).
 
 %% @doc What a lane can have of its own.
 -spec settings() -> [atom()].
 settings() ->
-    [helper, capabilities, allow, system_call_filter, landlock, use_registry, debug, socket_debug]
-        ++ ?ROUNDS ++ [Setting || {Setting, _} <- ?FLAGS].
+    [Setting || {Setting, _, _} <- ?SETTINGS].
 
-%% @doc Whether this may be `lane_spin' or `caller_spin'.
--spec is_rounds(term()) -> boolean().
-is_rounds(Value) -> is_integer(Value) andalso Value >= 0 andalso Value =< ?MOST_ROUNDS.
+%% @doc What cannot be understood of these, with what it has to be. What only the helper knows is left to that.
+-spec wrong(gosocket_configuration:settings()) -> [{Setting :: term(), Value :: term(), Allowed :: iodata()}].
+wrong(Settings) ->
+    [{Setting, Value, allowed(Kind)} || {Setting, Value} <- maps:to_list(Settings), Kind <- [kind(Setting)], not is_allowed(Kind, Value)]
+        ++ [{Setting, Wrong, allowed(rules)} || {error, {Setting, Wrong}} <- [gosocket_rules:flags(maps:with([capabilities, allow], Settings))]].
 
--spec start(gosocket_configuration:settings()) -> {ok, port()} | {error, atom()}.
-start(Settings) ->
-    Rounds = [Round || {_, Value} = Round <- maps:to_list(maps:with(?ROUNDS, Settings)), not is_rounds(Value)],
-    case {gosocket_configuration:unknown(), Rounds, gosocket_rules:flags(Settings)} of
-        {[], [], {ok, Rules}} ->
+-type kind() :: path | rules | boolean | {integer(), integer()} | [atom()] | unknown.
+
+-spec kind(Setting :: term()) -> kind().
+kind(Setting) ->
+    case lists:keyfind(Setting, 1, ?SETTINGS) of
+        {_, Kind, _} -> Kind;
+        false -> unknown
+    end.
+
+-spec is_allowed(kind(), term()) -> boolean().
+is_allowed(path, Path) -> is_binary(Path) orelse is_list(Path) andalso is_binary(unicode:characters_to_binary(Path));
+is_allowed(rules, _) -> true;
+is_allowed(boolean, Is) -> is_boolean(Is);
+is_allowed({Least, Most}, Value) -> is_integer(Value) andalso Value >= Least andalso Value =< Most;
+is_allowed(Values, Value) when is_list(Values) -> lists:member(Value, Values);
+is_allowed(unknown, _) -> false.
+
+-spec allowed(kind()) -> iodata().
+allowed(path) -> "has to be the path of a program, a string";
+allowed(rules) -> "is none of the rules in docs/security.md";
+allowed(boolean) -> "has to be true or false";
+allowed({Least, Most}) -> io_lib:format("has to be an integer from ~b to ~b", [Least, Most]);
+allowed(unknown) -> "is the value of a setting that there is not";
+allowed(Values) -> ["has to be one of ", lists:join(", ", [atom_to_list(Value) || Value <- Values])].
+
+%% @doc For the lane of this name. What narrows its allow-list has been looked at when it was given.
+-spec start(gosocket_lanes:name() | '', gosocket_configuration:settings()) -> {ok, port()} | {error, atom()}.
+start(Name, Settings) ->
+    case {gosocket_configuration:unknown(), wrong(maps:remove(narrow, Settings))} of
+        {[], []} ->
+            {ok, Rules} = gosocket_rules:flags(Settings),
             launch(Settings, Rules);
-        {[_ | _] = Unknown, _, _} ->
+        {[], Wrong} ->
+            log_wrong(Name, Wrong),
+            {error, einval};
+        {Unknown, _} ->
             %% a rule whose name is misspelt would be none
-            logger:error("gosocket: application variables that are unknown: ~tp", [Unknown]),
-            {error, einval};
-        {[], [_ | _] = Wrong, _} ->
-            logger:error("gosocket: application variables that have to be integers from 0 to ~b: ~tp", [?MOST_ROUNDS, Wrong]),
-            {error, einval};
-        {[], [], {error, Wrong}} ->
-            logger:error("gosocket: application variables that are no rules for a helper: ~tp", [Wrong]),
+            logger:error("gosocket: application variables that are unknown: ~tp. There are ~tp", [Unknown, [lanes, default_lanes | settings()]]),
             {error, einval}
     end.
 
@@ -110,15 +146,16 @@ priv_dir() ->
 -spec args(gosocket_configuration:settings()) -> [string()].
 args(Settings) ->
     lists:append([[Flag, lists:flatten(io_lib:format("~tp", [maps:get(Setting, Settings)]))]
-                  || {Setting, Flag} <- ?FLAGS, is_map_key(Setting, Settings)]).
+                  || {Setting, _, [_ | _] = Flag} <- ?SETTINGS, is_map_key(Setting, Settings)]).
 
-%% @doc The first frame, from a helper that speaks our protocol.
--spec hello(port()) -> {ok, hello()} | {error, atom()}.
-hello(Port) ->
+%% @doc The first frame, from a helper that speaks our protocol. The lane may be told to end before it comes.
+-spec hello(Parent :: pid(), port()) -> {ok, hello()} | {error, atom()} | {ended, Reason :: term()}.
+hello(Parent, Port) ->
     receive
         {Port, {data, Frame}} -> check_hello(Frame);
         {Port, {exit_status, Status}} -> {error, posix(Status)};
-        {'EXIT', Port, _} -> exit_status(Port)
+        {'EXIT', Port, _} -> exit_status(Port);
+        {'EXIT', Pid, Reason} when Pid =:= Parent; Reason =:= shutdown -> {ended, Reason}
     after ?HELLO_TIMEOUT ->
         {error, etimedout}
     end.
@@ -224,9 +261,16 @@ kill(OsPid) ->
             end
     end.
 
--spec log_failure(Posix :: atom(), gosocket_configuration:settings()) -> ok.
-log_failure(Posix, Settings) ->
-    logger:error("gosocket: the helper ~ts does not start: ~tp", [path(Settings), Posix]).
+-spec log_failure(gosocket_lanes:name() | '', Posix :: atom(), gosocket_configuration:settings()) -> ok.
+log_failure(Name, Posix, Settings) ->
+    logger:error("gosocket: lane ~tp: the helper ~tp does not start: ~tp", [Name, path(Settings), Posix]).
+
+%% @doc Settings of a lane that cannot be understood: see {@link wrong/1}.
+-spec log_wrong(gosocket_lanes:name() | '', [{term(), term(), iodata()}]) -> ok.
+log_wrong(Name, Wrong) ->
+    lists:foreach(fun({Setting, Value, Allowed}) ->
+                          logger:error("gosocket: lane ~tp: ~tp: ~tp ~ts", [Name, Setting, Value, Allowed])
+                  end, Wrong).
 
 %% What execve(2) fails with is the exit status of the process that was to become the helper.
 -spec posix(Status :: non_neg_integer()) -> atom().

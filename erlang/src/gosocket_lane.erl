@@ -60,7 +60,7 @@ init(Parent, Number) ->
     process_flag(trap_exit, true),
     try gosocket_names:enroll(Number) of
         {ok, Known, Settings} ->
-            started(Parent, Number, Known, Settings, gosocket_helper:start(Settings));
+            started(Parent, Number, Known, Settings, gosocket_helper:start(gosocket_names:name(Number), Settings));
         {error, Reason} ->
             fail(Parent, {no_helper, Reason})
     catch
@@ -71,9 +71,9 @@ init(Parent, Number) ->
           no_return().
 started(Parent, Number, Known, Settings, {ok, Port}) ->
     proc_lib:init_ack(Parent, {ok, self()}),
-    greeted(Parent, {Number, Known, Settings}, Port, gosocket_helper:hello(Port));
-started(Parent, _Number, _Known, Settings, {error, Posix}) ->
-    gosocket_helper:log_failure(Posix, Settings),
+    greeted(Parent, {Number, Known, Settings}, Port, gosocket_helper:hello(Parent, Port));
+started(Parent, Number, _Known, Settings, {error, Posix}) ->
+    gosocket_helper:log_failure(gosocket_names:name(Number), Posix, Settings),
     fail(Parent, {no_helper, Posix}).
 
 -spec fail(pid(), term()) -> no_return().
@@ -82,12 +82,13 @@ fail(Parent, Reason) ->
     exit({shutdown, Reason}).
 
 -spec greeted(pid(), {non_neg_integer(), #gosocket_lane{}, gosocket_configuration:settings()}, port(), Hello) -> no_return() when
-      Hello :: {ok, gosocket_helper:hello()} | {error, atom()}.
+      Hello :: {ok, gosocket_helper:hello()} | {error, atom()} | {ended, Reason :: term()}.
 greeted(Parent, {Number, Known, Settings}, Port, {ok, #{pid := OsPid, window := Window, frame_limit := Limit} = Hello}) ->
     {Guardian, Table} = gosocket_guardian:enroll(Number, OsPid, gosocket_helper:born(OsPid, Port)),
     Incarnation = gosocket_door:open(Number, Known, [{?WINDOW_WORD, Window},
                                                      {?SPIN_WORD, maps:get(caller_spin, Settings, ?DEFAULT_CALLER_SPIN)},
                                                      {?APART_WORD, gosocket_clock:expected(Hello)}]),
+    gosocket_names:greeted(Number),
     Lane = #lane{parent = Parent,
                  guardian = Guardian,
                  home = {Number, Incarnation},
@@ -100,10 +101,13 @@ greeted(Parent, {Number, Known, Settings}, Port, {ok, #{pid := OsPid, window := 
     Greetings = [{0, {hello, #{batch => true, ahead => true, process => self()}}}, gosocket_clock:question(Number), gosocket_registry:debug(Number)],
     resume({1, 1, 0, tell(Greetings, gosocket_outbox:new(Port, Limit)),
             gosocket_quiet:new(maps:get(lane_spin, Settings, ?DEFAULT_LANE_SPIN), Known), Lane});
-greeted(_Parent, {_, _, Settings}, Port, {error, Posix}) ->
-    gosocket_helper:log_failure(Posix, Settings),
+greeted(_Parent, {Number, _, Settings}, Port, {error, Posix}) ->
+    gosocket_helper:log_failure(gosocket_names:name(Number), Posix, Settings),
     gosocket_helper:kill(gosocket_helper:os_pid(Port)),
-    exit({shutdown, {no_helper, Posix}}).
+    exit({shutdown, {no_helper, Posix}});
+greeted(_Parent, _, Port, {ended, Reason}) ->
+    gosocket_helper:kill(gosocket_helper:os_pid(Port)),
+    exit(Reason).
 
 %% @doc Goes on with the loop.
 -spec resume(path()) -> no_return().

@@ -20,7 +20,10 @@
 -include("gosocket_reload.hrl").
 
 %% @doc A message that is neither a call nor from the helper.
--spec message(term(), gosocket_lane:lane()) -> told().
+-spec message(term(), gosocket_lane:lane()) -> told() | no_return().
+message({'EXIT', _Stopper, shutdown}, _Lane) ->
+    end_calls(shutdown),
+    exit(shutdown);
 message({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
     down(Process, Lane);
 message({'EXIT', _Watcher, {died, Process}}, Lane) ->

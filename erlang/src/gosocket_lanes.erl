@@ -21,9 +21,6 @@
 
 -export_type([name/0, settings/0, info/0]).
 
-%% Somebody else's lane that does not start is gone when it is asked for again.
--define(ATTEMPTS, 2).
-
 -type name() :: atom() | {default, pos_integer()}.
 %% The settings of the README, by the names of the variables, without `helper'.
 -type settings() :: gosocket_configuration:settings().
@@ -35,85 +32,73 @@
 
 %% @doc Starts a lane under this name, with the variables of the application and these in place of some. Rights can only be taken away
 %% here: of the capabilities those stay that are in both lists, the allow-list counts beside the one that is configured, and what the
-%% kernel keeps it keeps. The same goes for a lane of the configuration, which is started with that. Until it is stopped it has the
-%% name, whether its helper lives or not; one that only somebody's use has started, as long as it runs. Settings that are not understood are a
-%% badarg. Fails with `system_limit' when there are 192, and otherwise as `gosocket:open/4' does.
+%% kernel keeps it keeps. The same goes for a lane of the configuration, which is started with that. Default lanes take no settings.
+%% Until it is stopped it has the name, whether its helper lives or not; one that only somebody's use has started, as long as it runs.
+%% A lane of the configuration that has left that is another one's when it has ended.
+%%
+%% Of those who start a lane at the same time one has done it, and all have the same answer when it does not start. Settings that are
+%% not understood are a badarg, and so are names that no lane can be started by; what the configuration does not let start is the
+%% error that `gosocket:open/4' has. `closed' is told when somebody stops the lane before it is there, or kills it again and again,
+%% `system_limit' when there are 192.
 -spec start(name(), settings()) -> {ok, pid()} | {error, {already_started, pid()} | system_limit | atom()}.
 start(Name, Settings) when is_atom(Name); tuple_size(Name) =:= 2, element(1, Name) =:= default ->
-    case gosocket_configuration:is_good(Settings) of
-        true -> start(Name, Settings, ?ATTEMPTS);
-        false -> erlang:error(badarg, [Name, Settings])
+    case gosocket_configuration:wrong_given(Settings) of
+        [] ->
+            start(Name, Settings, lane(Name));
+        Wrong ->
+            gosocket_helper:log_wrong(Name, Wrong),
+            erlang:error(badarg, [Name, Settings])
     end;
 start(Name, Settings) ->
     erlang:error(badarg, [Name, Settings]).
 
-%% Its helper has its hello still to say, or what it does not like of the settings.
--spec start(name(), settings(), Attempts :: pos_integer()) -> {ok, pid()} | {error, {already_started, pid()} | atom()}.
-start(Name, Settings, Attempts) ->
-    case gosocket_start:new_lane(Name, Settings) of
-        {ok, Lane, Number} ->
-            case says_hello(Number) of
-                ok -> {ok, Lane};
-                {error, Reason} -> refused(Reason, Number, [Name, Settings])
-            end;
-        {error, {already_started, _}} = Already ->
-            case says_hello(Name) of
-                ok -> Already;
-                {error, _} when Attempts > 1 -> start(Name, Settings, Attempts - 1);
-                {error, Reason} -> {error, Reason}
-            end;
-        {error, no_lane} ->
+-spec start(name(), settings(), {ok, name()} | {error, {no_lane, name()} | einval | closed}) ->
+          {ok, pid()} | {error, {already_started, pid()} | atom()}.
+start(Name, Settings, {ok, Lane}) when is_atom(Lane); map_size(Settings) =:= 0 ->
+    case gosocket_start:new_lane(Lane, Settings) of
+        {error, {no_lane, _}} ->
+            not_default(Name, Settings);
+        {error, einval} when is_map_key(capabilities, Settings); is_map_key(allow, Settings) ->
+            %% of the names in these the helper knows
             erlang:error(badarg, [Name, Settings]);
-        {error, Reason} ->
-            {error, Reason}
-    end.
-
-%% It answers any question after that.
--spec says_hello(Number :: non_neg_integer() | name()) -> ok | {error, atom()}.
-says_hello(Number) when is_integer(Number) ->
-    case gosocket_wait:open(plain, {supports, started}, false, Number) of
-        {ok, _} -> ok;
-        {error, Reason} -> {error, Reason}
+        Result ->
+            Result
     end;
-says_hello(Name) ->
-    case gosocket_names:find(Name) of
-        {ok, Number} -> says_hello(Number);
-        {error, {no_lane, _}} -> {error, closed};
-        {error, Reason} -> {error, Reason}
-    end.
+start(_Name, _Settings, {error, Reason}) when is_atom(Reason) ->
+    {error, Reason};
+start(Name, Settings, _) ->
+    not_default(Name, Settings).
 
-%% By its number: the name may be that of somebody else's lane by now, or of all default lanes.
--spec refused(atom(), Number :: non_neg_integer(), [name() | settings()]) -> {error, atom()} | no_return().
-refused(Reason, Number, [_, Settings] = Arguments) ->
-    _ = gosocket_start:end_lane(Number),
-    _ = Reason =:= einval andalso map_size(Settings) > 0 andalso erlang:error(badarg, Arguments),
-    {error, Reason}.
+-spec not_default(name(), settings()) -> no_return().
+not_default(Name, Settings) ->
+    logger:error("gosocket: lane ~tp: there is no such default lane, or it is given settings: ~tp", [Name, Settings]),
+    erlang:error(badarg, [Name, Settings]).
+
+%% Of the default lanes that of the process that asks.
+-spec lane(name()) -> {ok, name()} | {error, {no_lane, name()} | einval | closed}.
+lane(Name) when is_atom(Name), Name =/= default ->
+    {ok, Name};
+lane(Name) ->
+    case gosocket_names:find(Name) of
+        {ok, Number} -> {ok, {default, Number + 1}};
+        Error -> Error
+    end.
 
 %% @doc Ends it in order: its sockets close, and whoever waits is answered with `closed'. One that was started by {@link start/2} is
 %% forgotten; others start again when they are next used.
--spec stop(name()) -> ok | {error, {no_lane, name()} | closed}.
+-spec stop(name()) -> ok | {error, {no_lane, name()} | einval | closed}.
+stop(Name) when is_atom(Name); tuple_size(Name) =:= 2, element(1, Name) =:= default ->
+    gosocket_start:end_lanes(Name);
 stop(Name) ->
-    case gosocket_names:find(Name) of
-        {ok, Number} when Name =/= default -> gosocket_start:end_lane(Number);
-        {ok, _} -> stop_defaults();
-        {error, {no_lane, _}} = Error -> Error;
-        {error, _} -> {error, closed}
-    end.
-
--spec stop_defaults() -> ok | {error, closed}.
-stop_defaults() ->
-    Ends = [gosocket_start:end_lane(Number) || Number <- gosocket_names:defaults()],
-    case lists:usort(Ends) -- [ok] of
-        [] -> ok;
-        [Error | _] -> Error
-    end.
+    erlang:error(badarg, [Name]).
 
 %% @doc The names of the lanes that run.
 -spec which() -> [name()].
 which() ->
     [Name || {Name, _, _} <- gosocket_names:running()].
 
-%% @doc What runs of a lane, and what of docs/security.md is active in its helper.
+%% @doc What runs of a lane, and what of docs/security.md is active in its helper. A name is known while it is configured, or its lane runs,
+%% or start/2 has started it.
 -spec info(name()) -> info() | {error, {no_lane, name()} | einval | closed}.
 info(Name) ->
     case gosocket_names:find(Name) of

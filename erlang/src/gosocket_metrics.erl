@@ -37,9 +37,10 @@ statistics(default) ->
         [First | Others] -> lists:foldl(fun together/2, First, Others)
     end;
 statistics(Name) ->
-    case lists:keyfind(Name, 1, gosocket_names:running()) of
-        {Name, Number, Lane} -> look(Number, Lane);
-        false -> {error, closed}
+    %% the only default lane is `{default, 1}', too
+    case [look(Number, Lane) || {Running, Number, Lane} <- gosocket_names:running(), Running =:= Name orelse {default, Number + 1} =:= Name] of
+        [Statistics] -> Statistics;
+        [] -> {error, closed}
     end.
 
 -spec together(Statistics, Statistics) -> Statistics when Statistics :: statistics() | #{atom() => non_neg_integer()}.
@@ -102,7 +103,7 @@ loop_rows() ->
      {busy_ns, "helper_loop_busy_seconds_total", counter, "Time that a loop was busy."},
      {queue, "helper_loop_timers", gauge, "Operations of a loop that have a time-out."}].
 
-%% @doc The text format of Prometheus, with the label `lane'. Only one program at a time should read it: the greatest lag begins anew
+%% @doc The text format of Prometheus, with the label `lane', and `index' where there are several default lanes. Only one program at a time should read it: the greatest lag begins anew
 %% with each look.
 -spec prometheus() -> iodata().
 prometheus() ->
@@ -131,9 +132,9 @@ family({Key, Name, Kind, Help}, Values) ->
 value(Key, Nanoseconds) when Key =:= lag_max_ns; Key =:= busy_ns -> io_lib:format("~.9f", [Nanoseconds / 1000000000]);
 value(_, Value) -> integer_to_list(Value).
 
-%% In quotation marks, with those and backslashes in it escaped.
+%% In quotation marks, with those and backslashes in it escaped. No other lane has the name of the default lanes.
 -spec label(gosocket_lanes:name()) -> iodata().
-label({default, Which}) -> ["\"default/", integer_to_list(Which), $"];
+label({default, Which}) -> ["\"default\",index=\"", integer_to_list(Which), $"];
 label(Name) -> [$", [escape(Char) || Char <- unicode:characters_to_list(atom_to_binary(Name, utf8))], $"].
 
 -spec escape(char()) -> iodata().

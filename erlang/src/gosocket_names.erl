@@ -11,16 +11,15 @@
          own/1,
          name/1,
          of_socket/1,
-         running/0,
-         defaults/0]).
+         running/0]).
 
 -export([start_link/0,
          start_configured/0,
          know/1,
-         add/2,
+         start/2,
+         stop/1,
          enroll/1,
-         remove/1,
-         removed/1]).
+         greeted/1]).
 
 -export([init/1,
          handle_call/3,
@@ -41,20 +40,27 @@
          %% by start/2, which has claimed it until it is stopped
          given = #{} :: gosocket_lanes:settings(),
          claimed = false :: boolean(),
-         %% the last one, which whoever used it may have started
+         %% the last one, which whoever used it may have started, and whether it has been told to end
          lane = none :: pid() | none,
-         own = #{} :: gosocket_lanes:settings(),
-         stopping = false :: boolean()}).
+         stopping = false :: boolean(),
+         own = #{} :: gosocket_lanes:settings()}).
 
 -record(lanes,
         {next = ?FIRST :: non_neg_integer(),
          %% copies of options
-         tables = #{} :: #{Number :: non_neg_integer() => gosocket_setting:table()}}).
+         tables = #{} :: #{Number :: non_neg_integer() => gosocket_setting:table()},
+         %% those that are being started
+         attempts = #{} :: #{Number :: non_neg_integer() => gosocket_attempt:attempt()},
+         %% lanes and starters that are monitored
+         watched = #{} :: #{pid() => Number :: non_neg_integer()}}).
 
 %% Its reference is opaque to those who look at its words.
 -define(IS_SOCKET(Socket), (tuple_size(Socket) =:= 2 andalso element(1, Socket) =:= '$socket')).
 
+-export_type([started/0]).
+
 -type state() :: #lanes{}.
+-type started() :: {ok, pid()} | {error, {already_started, pid()} | {no_lane, gosocket_lanes:name()} | atom()}.
 -type found() :: {ok, Number :: non_neg_integer()} | {error, {no_lane, gosocket_lanes:name()} | einval | closed}.
 
 %% ---- Which lane is meant
@@ -70,12 +76,13 @@ find(default) ->
 find({default, Which} = Name) ->
     case gosocket_configuration:defaults() of
         Count when is_integer(Count), is_integer(Which), Which >= 1, Which =< Count -> {ok, Which - 1};
-        Count when is_integer(Count) -> {error, {no_lane, Name}};
+        Count when is_integer(Count) -> find_more(Name);
         {error, Wrong} -> wrong(Wrong)
     end;
 find(Name) when is_atom(Name) ->
-    case lookup(Name) of
-        [{Name, Number}] -> {ok, Number};
+    %% one that does not run may have left the configuration
+    case [Number || {_, Number} <- lookup(Name), gosocket_door:look(Number) =/= none] of
+        [Number] -> {ok, Number};
         [] -> gosocket_start:find_lane(Name)
     end;
 find(Socket) when ?IS_SOCKET(Socket) ->
@@ -88,6 +95,14 @@ find(Socket) when ?IS_SOCKET(Socket) ->
     end;
 find(_) ->
     erlang:error(badarg).
+
+%% There were more default lanes: those that run are known as long as they do.
+-spec find_more({default, term()}) -> found().
+find_more({default, Which} = Name) ->
+    case is_integer(Which) andalso Which >= 1 andalso Which =< ?FIRST andalso gosocket_door:is_running(Which - 1) of
+        true -> {ok, Which - 1};
+        false -> {error, {no_lane, Name}}
+    end.
 
 -spec wrong(term()) -> {error, einval}.
 wrong(Wrong) ->
@@ -155,16 +170,16 @@ of_socket(Socket) ->
 
 -spec running() -> [{gosocket_lanes:name(), Number :: non_neg_integer(), Lane :: pid()}].
 running() ->
-    try lists:sort(ets:match(?MODULE, {'$1', {row, '_', '_', '_', '_', '_', '_', '_', '_'}})) of
-        Numbers -> [{name(Number), Number, Lane} || [Number] <- Numbers, {Lane, _} <- [gosocket_door:look(Number)], is_process_alive(Lane)]
+    [{name(Number), Number, Lane} || Number <- numbers(), {Lane, _} <- [gosocket_door:look(Number)], is_process_alive(Lane)].
+
+%% Of the rows.
+-spec numbers() -> [non_neg_integer()].
+numbers() ->
+    try
+        lists:sort([Number || {Number, _} <- ets:tab2list(?MODULE), is_integer(Number)])
     catch
         error:badarg -> []
     end.
-
-%% @doc The numbers of the default lanes that run.
--spec defaults() -> [non_neg_integer()].
-defaults() ->
-    [Number || {_, Number, _} <- running(), Number < ?FIRST].
 
 %% ---- The process
 
@@ -178,69 +193,72 @@ start_configured() ->
     lists:foreach(fun(Number) -> gosocket_sup:start_lane(Number) end,
                   [Number || Name <- gosocket_configuration:starts(), {ok, Number} <- [know(Name)]]).
 
-%% @doc The same as find/1 when the application runs.
+%% @doc Which lane this is, when the application runs. A name is known while it is configured, or its lane runs, or start/2 has it.
 -spec know(atom()) -> found().
 know(Name) ->
     gen_server:call(?MODULE, {know, Name}, infinity).
 
-%% @doc The number for a lane that is to be started by this name, `already' when somebody has started it, whether it runs or not.
--spec add(gosocket_lanes:name(), gosocket_lanes:settings()) -> {new | already, Number :: non_neg_integer()} | {error, system_limit | no_lane}.
-add(Name, Given) ->
-    gen_server:call(?MODULE, {add, Name, Given}, infinity).
+%% @doc Returns when the lane's helper has said hello, or why it has not. Of those who start a lane at the same time the first one has
+%% done it.
+-spec start(gosocket_lanes:name(), gosocket_lanes:settings()) -> started().
+start(Name, Given) ->
+    gen_server:call(?MODULE, {start, Name, Given}, infinity).
+
+%% @doc From now on nobody has claimed it; who starts it at the moment has `closed'. The lanes returned are to be ended. `default' are all
+%% default lanes.
+-spec stop(gosocket_lanes:name()) -> {ok, [Lane :: pid()]} | {error, {no_lane, gosocket_lanes:name()} | einval}.
+stop(Name) ->
+    gen_server:call(?MODULE, {stop, Name}, infinity).
 
 %% @doc Called by a lane that starts.
 -spec enroll(Number :: non_neg_integer()) -> {ok, #gosocket_lane{}, gosocket_lanes:settings()} | {error, no_lane | einval}.
 enroll(Number) ->
     gen_server:call(?MODULE, {enroll, Number}, infinity).
 
-%% @doc It is about to be ended.
--spec remove(Number :: non_neg_integer()) -> ok.
-remove(Number) ->
-    gen_server:call(?MODULE, {remove, Number}, infinity).
-
-%% @doc It has ended.
--spec removed(Number :: non_neg_integer()) -> ok.
-removed(Number) ->
-    gen_server:call(?MODULE, {removed, Number}, infinity).
+%% @doc Called by a lane whose helper has said hello.
+-spec greeted(Number :: non_neg_integer()) -> ok.
+greeted(Number) ->
+    gen_server:cast(?MODULE, {greeted, Number, self()}).
 
 -spec init([]) -> {ok, state()}.
 init([]) ->
     ?MODULE = ets:new(?MODULE, [named_table, {read_concurrency, true}]),
     {ok, #lanes{}}.
 
--spec handle_call(term(), {pid(), term()}, state()) -> {reply, term(), state()}.
+-spec handle_call(term(), {pid(), term()}, state()) -> {reply, term(), state()} | {noreply, state()}.
 handle_call({know, Name}, _From, State) ->
     {Found, Known} = known(Name, State),
     {reply, Found, Known};
-handle_call({add, Name, Given}, _From, State) ->
-    {Added, Known} = added(Name, Given, State),
-    {reply, Added, Known};
+handle_call({start, Name, Given}, From, State) ->
+    {noreply, wanted(gosocket_attempt:waiter(From, Name, Given), State)};
+handle_call({stop, default}, _From, State) ->
+    {Lanes, Stopped} = lists:mapfoldl(fun stopped/2, State, [Number || Number <- numbers(), Number < ?FIRST]),
+    {reply, {ok, lists:append(Lanes)}, Stopped};
+handle_call({stop, Name}, _From, State) ->
+    case known(Name, State) of
+        {{ok, Number}, Known} ->
+            {Lanes, Stopped} = stopped(Number, Known),
+            {reply, {ok, Lanes}, Stopped};
+        {Error, Known} ->
+            {reply, Error, Known}
+    end;
 handle_call({enroll, Number}, {Lane, _}, State) ->
     {Enrolled, Known} = enrolled(row(Number), Number, Lane, State),
-    {reply, Enrolled, Known};
-handle_call({remove, Number}, _From, State) ->
-    case row(Number) of
-        none -> ok;
-        %% somebody else is about to end it, and the name may be that of a later lane
-        #row{stopping = true} -> ok;
-        #row{configured = true} = Row -> insert(Row#row{given = #{}, claimed = false});
-        #row{name = Name} = Row ->
-            true = ets:delete(?MODULE, Name),
-            insert(Row#row{stopping = true})
-    end,
-    {reply, ok, State};
-handle_call({removed, Number}, _From, State) ->
-    case row(Number) of
-        #row{stopping = true} -> ets:delete(?MODULE, Number);
-        _ -> true
-    end,
-    {reply, ok, State}.
+    {reply, Enrolled, Known}.
 
 -spec handle_cast(term(), state()) -> {noreply, state()}.
+handle_cast({greeted, Number, Lane}, #lanes{attempts = Attempts} = State) ->
+    case Attempts of
+        #{Number := Attempt} -> {noreply, greeted(gosocket_attempt:greeted(Lane, Attempt), Number, State)};
+        _ -> {noreply, State}
+    end;
 handle_cast(_Request, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), state()) -> {noreply, state()}.
+handle_info({'DOWN', _, process, Pid, Reason}, #lanes{watched = Watched} = State) ->
+    {Number, Others} = maps:take(Pid, Watched),
+    {noreply, ended(Pid, Reason, Number, State#lanes{watched = Others})};
 handle_info(_Other, State) ->
     {noreply, State}.
 
@@ -256,14 +274,42 @@ insert(#row{number = Number, name = Name, stopping = Stopping} = Row) ->
     _ = Number >= ?FIRST andalso not Stopping andalso ets:insert(?MODULE, {Name, Number}),
     ets:insert(?MODULE, {Number, Row}).
 
+%% The name may be that of a later lane by now.
+-spec forget(#row{}) -> true.
+forget(#row{number = Number, name = Name}) ->
+    true = ets:delete_object(?MODULE, {Name, Number}),
+    ets:delete(?MODULE, Number).
+
+-spec is_alive(pid() | none) -> boolean().
+is_alive(Lane) ->
+    is_pid(Lane) andalso is_process_alive(Lane).
+
+%% ---- Which names are known
+
 -spec known(gosocket_lanes:name(), state()) -> {found(), state()}.
+known(Name, State) when is_tuple(Name) ->
+    {find(Name), State};
 known(Name, State) ->
     case {ets:lookup(?MODULE, Name), gosocket_configuration:lane(Name)} of
+        {[{Name, Number}], none} -> {known_once(row(Number), State), State};
         {[{Name, Number}], _} -> {{ok, Number}, State};
         {[], {ok, Configured}} -> free(#row{number = 0, name = Name, configured = true, own = gosocket_configuration:own(Configured, #{})}, State);
         {[], none} -> {{error, {no_lane, Name}}, State};
         {[], {error, Wrong}} -> {wrong(Wrong), State}
     end.
+
+%% It is not in the configuration, or no longer.
+-spec known_once(#row{}, state()) -> found().
+known_once(#row{number = Number, name = Name, configured = true, lane = Lane} = Row, #lanes{attempts = Attempts}) ->
+    case is_alive(Lane) orelse is_map_key(Number, Attempts) of
+        true ->
+            {ok, Number};
+        false ->
+            forget(Row),
+            {error, {no_lane, Name}}
+    end;
+known_once(#row{number = Number}, _State) ->
+    {ok, Number}.
 
 %% Numbers go round, so that who still waits for one does not meet another lane there soon.
 -spec free(#row{}, state()) -> {{ok, non_neg_integer()} | {error, system_limit}, state()}.
@@ -277,42 +323,112 @@ free(Row, #lanes{next = Next} = State) ->
             {{ok, Number}, State#lanes{next = ?FIRST + (Number + 1 - ?FIRST) rem (?LAST + 1 - ?FIRST)}}
     end.
 
--spec added(gosocket_lanes:name(), gosocket_lanes:settings(), state()) -> {{new | already, non_neg_integer()} | {error, atom()}, state()}.
-added(Name, Given, State) when Name =:= default; is_tuple(Name) ->
-    case find(Name) of
-        {ok, Number} when map_size(Given) =:= 0 -> {{running(Number), Number}, State};
-        _ -> {{error, no_lane}, State}
-    end;
-added(Name, Given, State) ->
+%% ---- Starts and stops
+
+-spec wanted(gosocket_attempt:waiter(), state()) -> state().
+wanted(Waiter, State) ->
+    Name = gosocket_attempt:name(Waiter),
     case known(Name, State) of
         {{ok, Number}, Known} ->
-            {claimed(row(Number), Given), Known};
-        {{error, {no_lane, _}}, _} ->
-            case free(#row{number = 0, name = Name, configured = false, given = Given, claimed = true,
-                           own = gosocket_configuration:own(#{}, Given)}, State) of
-                {{ok, Number}, Known} -> {{new, Number}, Known};
-                {Error, _} -> {Error, State}
+            joined(Number, Waiter, Known);
+        {{error, {no_lane, _}}, _} when is_atom(Name) ->
+            case free(#row{number = 0, name = Name, configured = false}, State) of
+                {{ok, Number}, Known} ->
+                    joined(Number, Waiter, Known);
+                {Error, _} ->
+                    gosocket_attempt:answer(Waiter, Error),
+                    State
             end;
-        {Error, _} ->
-            {Error, State}
+        {Error, Known} ->
+            gosocket_attempt:answer(Waiter, Error),
+            Known
     end.
 
--spec running(Number :: non_neg_integer()) -> new | already.
-running(Number) ->
-    case gosocket_door:is_running(Number) of
-        true -> already;
-        false -> new
+-spec joined(Number :: non_neg_integer(), gosocket_attempt:waiter(), state()) -> state().
+joined(Number, Waiter, #lanes{attempts = Attempts} = State) ->
+    case {Attempts, row(Number)} of
+        {#{Number := Attempt}, _} ->
+            State#lanes{attempts = Attempts#{Number := gosocket_attempt:join(Waiter, Attempt)}};
+        {_, none} ->
+            begun(#row{number = Number, name = {default, Number + 1}, configured = true}, Waiter, State);
+        {_, #row{lane = Lane, stopping = Stopping} = Row} ->
+            case is_alive(Lane) of
+                true when Stopping ->
+                    State#lanes{attempts = Attempts#{Number => gosocket_attempt:ending(Lane, Waiter)}};
+                true ->
+                    gosocket_attempt:answer(Waiter, {error, {already_started, Lane}}),
+                    State;
+                false ->
+                    begun(Row, Waiter, State)
+            end
     end.
 
--spec claimed(#row{}, gosocket_lanes:settings()) -> {new | already, non_neg_integer()}.
-claimed(#row{claimed = Claimed, lane = Lane, number = Number} = Row, Given) ->
-    case Claimed orelse is_pid(Lane) andalso is_process_alive(Lane) of
-        true ->
-            {already, Number};
-        false ->
-            insert(Row#row{given = Given, claimed = true}),
-            {new, Number}
+%% Asking the supervisor is for another process: the lane asks this one for its settings.
+-spec begun(#row{}, gosocket_attempt:waiter(), state()) -> state().
+begun(#row{number = Number, claimed = Claimed} = Row, Waiter, #lanes{attempts = Attempts} = State) ->
+    {Claim, #row{given = Given} = Own} = case Claimed of
+                                             true -> {held, Row};
+                                             false -> {new, Row#row{given = gosocket_attempt:given(Waiter), claimed = true}}
+                                         end,
+    insert(Own#row{stopping = false}),
+    {Starter, _} = spawn_monitor(gosocket_start, run_lane, [Number]),
+    watched(Starter, Number, State#lanes{attempts = Attempts#{Number => gosocket_attempt:begun(Starter, Claim, Given, Waiter)}}).
+
+-spec watched(pid(), non_neg_integer(), state()) -> state().
+watched(Pid, Number, #lanes{watched = Watched} = State) ->
+    State#lanes{watched = Watched#{Pid => Number}}.
+
+-spec greeted(IsThere :: boolean(), non_neg_integer(), state()) -> state().
+greeted(true, Number, #lanes{attempts = Attempts} = State) -> State#lanes{attempts = maps:remove(Number, Attempts)};
+greeted(false, _Number, State) -> State.
+
+-spec stopped(Number :: non_neg_integer(), state()) -> {[Lane :: pid()], state()}.
+stopped(Number, #lanes{attempts = Attempts} = State) ->
+    {stopped(row(Number)),
+     case Attempts of
+         #{Number := Attempt} -> State#lanes{attempts = Attempts#{Number := gosocket_attempt:stop(Attempt)}};
+         _ -> State
+     end}.
+
+-spec stopped(#row{} | none) -> [Lane :: pid()].
+stopped(none) ->
+    [];
+stopped(#row{name = Name, number = Number, configured = Configured, lane = Lane} = Row) ->
+    IsAlive = is_alive(Lane),
+    _ = Configured orelse ets:delete_object(?MODULE, {Name, Number}),
+    _ = case Configured orelse IsAlive of
+            true -> insert(Row#row{given = #{}, claimed = false, stopping = IsAlive});
+            false -> forget(Row)
+        end,
+    [Lane || IsAlive].
+
+%% A lane, or who was to ask for one.
+-spec ended(pid(), Reason :: term(), Number :: non_neg_integer(), state()) -> state().
+ended(Pid, Reason, Number, #lanes{attempts = Attempts} = State) ->
+    _ = case row(Number) of
+            #row{lane = Pid, stopping = true, configured = false} = Row -> forget(Row);
+            #row{lane = Pid, stopping = true} = Row -> insert(Row#row{stopping = false});
+            _ -> true
+        end,
+    case Attempts of
+        #{Number := Attempt} ->
+            case gosocket_attempt:ended(Pid, Reason, Attempt) of
+                {over, Waiters} ->
+                    _ = gosocket_attempt:is_claim(Attempt) andalso unclaimed(row(Number)),
+                    lists:foldl(fun wanted/2, State#lanes{attempts = maps:remove(Number, Attempts)}, Waiters);
+                Goes ->
+                    State#lanes{attempts = Attempts#{Number := Goes}}
+            end;
+        _ ->
+            State
     end.
+
+-spec unclaimed(#row{} | none) -> true.
+unclaimed(none) -> true;
+unclaimed(#row{configured = false} = Row) -> forget(Row);
+unclaimed(Row) -> insert(Row#row{given = #{}, claimed = false}).
+
+%% ---- Lanes that start
 
 %% The configuration is read when a lane starts.
 -spec enrolled(#row{} | none, non_neg_integer(), Lane :: pid(), state()) ->
@@ -321,26 +437,40 @@ enrolled(none, Number, Lane, State) when Number < ?FIRST ->
     enrolled(#row{number = Number, name = {default, Number + 1}, configured = true}, Number, Lane, State);
 enrolled(none, _Number, _Lane, State) ->
     {{error, no_lane}, State};
-enrolled(#row{stopping = true}, _Number, _Lane, State) ->
+enrolled(#row{stopping = true, configured = false}, _Number, _Lane, State) ->
     {{error, no_lane}, State};
-enrolled(#row{configured = false} = Row, _Number, Lane, State) ->
-    enrolled(Row#row{lane = Lane}, #{}, State);
-enrolled(#row{name = Name} = Row, _Number, Lane, State) ->
-    case gosocket_configuration:lane(Name) of
+enrolled(Row, Number, Lane, #lanes{attempts = Attempts} = State) ->
+    case is_map_key(Number, Attempts) andalso gosocket_attempt:is_refused(maps:get(Number, Attempts)) orelse configured(Row) of
+        true ->
+            {{error, no_lane}, State};
         {ok, Configured} ->
-            enrolled(Row#row{lane = Lane}, Configured, State);
+            enrolled(Row#row{lane = Lane, stopping = false}, Configured, State);
         none ->
+            forget(Row),
             {{error, no_lane}, State};
         {error, Wrong} ->
             {wrong(Wrong), State}
     end.
 
+-spec configured(#row{}) -> {ok, gosocket_lanes:settings()} | none | {error, Wrong :: term()}.
+configured(#row{configured = false}) ->
+    {ok, #{}};
+configured(#row{number = Number, name = Name}) ->
+    case gosocket_configuration:defaults() of
+        Count when is_integer(Count), Number < ?FIRST, Number >= Count -> none;
+        {error, Wrong} when Number < ?FIRST -> {error, Wrong};
+        _ -> gosocket_configuration:lane(Name)
+    end.
+
 -spec enrolled(#row{}, gosocket_lanes:settings(), state()) -> {{ok, #gosocket_lane{}, gosocket_lanes:settings()}, state()}.
-enrolled(#row{number = Number, given = Given} = Row, Configured, #lanes{tables = Tables} = State) ->
+enrolled(#row{number = Number, given = Given, claimed = Claimed, lane = Lane} = Row, Configured, #lanes{tables = Tables, attempts = Attempts} = State) ->
     insert(Row#row{own = gosocket_configuration:own(Configured, Given)}),
     Table = case Tables of
                 #{Number := Made} -> Made;
                 _ -> gosocket_setting:new()
             end,
+    _ = monitor(process, Lane),
+    Used = gosocket_attempt:used(case Claimed of true -> held; false -> none end, Given),
+    Attempt = gosocket_attempt:enrolled(Lane, maps:get(Number, Attempts, Used), Used),
     {{ok, gosocket_door:make(Number, Table), gosocket_configuration:settings(Configured, Given)},
-     State#lanes{tables = Tables#{Number => Table}}}.
+     watched(Lane, Number, State#lanes{tables = Tables#{Number => Table}, attempts = Attempts#{Number => Attempt}})}.

@@ -7,13 +7,12 @@
          lane/1,
          find_lane/1,
          new_lane/2,
-         end_lane/1,
+         end_lanes/1,
          remote/1]).
 
--export_type([new_lane/0]).
-
-%% The process that starts.
--export([run/1]).
+%% Processes that start.
+-export([run/1,
+         run_lane/1]).
 
 %% While the node stops, or from another application's prep_stop/1, the application controller never
 %% answers.
@@ -25,31 +24,47 @@
 load() ->
     bounded(load, ?LOADING).
 
-%% @doc The lane of this number; its helper may still have its hello to say.
+%% @doc The lane of this number; its helper may still have its hello to say. It is gone when somebody has stopped it since its name was
+%% looked for, or who knew it was killed.
 -spec lane(Number :: non_neg_integer()) -> {ok, pid()} | {error, atom()}.
 lane(Number) ->
     case gosocket_platform:check() of
-        ok -> bounded({lane, Number});
+        ok -> still(bounded({lane, Number}));
         {error, Reason} -> {error, Reason}
     end.
 
-%% @doc The number of a lane with a name, of which nobody here knows yet.
+-spec still({ok, pid()} | {error, atom()}) -> {ok, pid()} | {error, atom()}.
+still({error, no_lane}) -> {error, closed};
+still(Lane) -> Lane.
+
+%% @doc The number of a lane with a name that does not run.
 -spec find_lane(atom()) -> {ok, Number :: non_neg_integer()} | {error, {no_lane, atom()} | atom()}.
 find_lane(Name) ->
     bounded({find_lane, Name}).
 
-%% @doc For {@link gosocket_lanes:start/2}.
--spec new_lane(gosocket_lanes:name(), gosocket_lanes:settings()) -> new_lane().
+%% @doc For {@link gosocket_lanes:start/2}. Who knows the lanes may be killed: those who come after him are asked again.
+-spec new_lane(gosocket_lanes:name(), gosocket_lanes:settings()) -> gosocket_names:started().
 new_lane(Name, Settings) ->
     case gosocket_platform:check() of
-        ok -> bounded({new_lane, Name, Settings});
+        ok -> asked(bounded(application), Name, Settings);
         {error, Reason} -> {error, Reason}
     end.
 
+-spec asked(ok | {error, closed}, gosocket_lanes:name(), gosocket_lanes:settings()) -> gosocket_names:started().
+asked(ok, Name, Settings) ->
+    try
+        gosocket_names:start(Name, Settings)
+    catch
+        exit:_ ->
+            receive after 1 -> new_lane(Name, Settings) end
+    end;
+asked(Error, _Name, _Settings) ->
+    Error.
+
 %% @doc For {@link gosocket_lanes:stop/1}: returns when everybody who waited for the lane has been answered.
--spec end_lane(Number :: non_neg_integer()) -> ok | {error, closed}.
-end_lane(Number) ->
-    bounded({end_lane, Number}).
+-spec end_lanes(gosocket_lanes:name()) -> ok | {error, {no_lane, gosocket_lanes:name()} | einval | closed}.
+end_lanes(Name) ->
+    bounded({end_lanes, Name}).
 
 %% @doc Who calls that node.
 -spec remote(node()) -> {ok, pid()} | {error, closed}.
@@ -57,13 +72,11 @@ remote(Node) ->
     bounded({remote, Node}).
 
 -type what() :: load
+              | application
               | {lane, non_neg_integer()}
               | {find_lane, atom()}
-              | {new_lane, gosocket_lanes:name(), gosocket_lanes:settings()}
-              | {end_lane, non_neg_integer()}
+              | {end_lanes, gosocket_lanes:name()}
               | {remote, node()}.
-
--type new_lane() :: {ok, pid(), Number :: non_neg_integer()} | {error, {already_started, pid()} | atom()}.
 
 -spec bounded(what()) -> term() | {error, closed}.
 bounded(What) ->
@@ -99,40 +112,26 @@ run(What) ->
                    end}).
 
 -spec start(what()) -> term().
+start(application) -> ok;
 start({lane, Number}) -> started(Number, gosocket_sup:start_lane(Number));
 start({find_lane, Name}) -> gosocket_names:know(Name);
-start({new_lane, Name, Settings}) -> added(gosocket_names:add(Name, Settings));
-start({end_lane, Number}) -> ended(Number, gosocket_door:look(Number));
+start({end_lanes, Name}) -> ended(gosocket_names:stop(Name));
 start({remote, Node}) -> gosocket_nodes:start_remote(Node).
 
-%% Of those who start a lane at the same time the first one has it, whoever starts the process.
--spec added({new | already, Number :: non_neg_integer()} | {error, atom()}) -> new_lane().
-added({_, Number} = Added) when is_integer(Number) ->
-    new(Added, started(Number, gosocket_sup:start_lane(Number)));
-added({error, Reason}) ->
+%% @doc Asks for a lane for {@link gosocket_names}.
+-spec run_lane(Number :: non_neg_integer()) -> no_return().
+run_lane(Number) ->
+    case start({lane, Number}) of
+        {ok, _} -> exit(normal);
+        {error, Reason} -> exit({shutdown, {no_helper, Reason}})
+    end.
+
+-spec ended({ok, [pid()]} | {error, Reason}) -> ok | {error, Reason}.
+ended({ok, Lanes}) ->
+    gosocket_sup:end_lanes(Lanes),
+    lists:foreach(fun gosocket_guardian:await_gone/1, Lanes);
+ended({error, Reason}) ->
     {error, Reason}.
-
--spec new({new | already, Number :: non_neg_integer()}, {ok, pid()} | {error, atom()}) -> new_lane().
-new({new, Number}, {ok, Lane}) ->
-    {ok, Lane, Number};
-new({already, _}, {ok, Lane}) ->
-    {error, {already_started, Lane}};
-new({new, Number}, Error) ->
-    gosocket_names:remove(Number),
-    gosocket_names:removed(Number),
-    Error;
-new({already, _}, Error) ->
-    Error.
-
--spec ended(Number :: non_neg_integer(), {pid(), term()} | none) -> ok.
-ended(Number, Running) ->
-    gosocket_names:remove(Number),
-    gosocket_sup:end_lane(Number),
-    case Running of
-        {Lane, _} -> gosocket_guardian:await_gone(Lane);
-        none -> ok
-    end,
-    gosocket_names:removed(Number).
 
 -spec started(non_neg_integer(), supervisor:startchild_ret()) -> {ok, pid()} | {error, atom()}.
 started(_Number, {ok, Lane}) when is_pid(Lane) ->

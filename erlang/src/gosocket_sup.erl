@@ -8,7 +8,7 @@
 -export([start_link/0,
          succeed/1,
          start_lane/1,
-         end_lane/1]).
+         end_lanes/1]).
 
 -export([init/1]).
 
@@ -19,6 +19,9 @@
 
 %% For a process to end in whose supervisor or application master was killed.
 -define(PATIENCE, 5000).
+
+%% For lanes to end in that are stopped: one that is suspended does not. Whoever asks waits for less than that of a start.
+-define(ENDING, 4000).
 
 -type started() :: {ok, pid()} | {error, term()} | ignore.
 
@@ -49,10 +52,24 @@ start_lane(Number) ->
                                       restart => temporary,
                                       shutdown => 5000}).
 
--spec end_lane(Number :: non_neg_integer()) -> ok.
-end_lane(Number) ->
-    _ = supervisor:terminate_child(?MODULE, {gosocket_lane, Number}),
-    ok.
+%% @doc Ends lanes in order. The supervisor, which starts all of them, waits for none: it learns of their ends.
+-spec end_lanes([Lane :: pid()]) -> ok.
+end_lanes(Lanes) ->
+    Monitors = [{Lane, monitor(process, Lane)} || Lane <- Lanes],
+    lists:foreach(fun(Lane) -> exit(Lane, shutdown) end, Lanes),
+    Deadline = erlang:monotonic_time(millisecond) + ?ENDING,
+    lists:foreach(fun({Lane, Monitor}) -> await_end(Lane, Monitor, Deadline) end, Monitors).
+
+-spec await_end(pid(), reference(), Deadline :: integer()) -> ok.
+await_end(Lane, Monitor, Deadline) ->
+    receive
+        {'DOWN', Monitor, process, Lane, _} -> ok
+    after max(0, Deadline - erlang:monotonic_time(millisecond)) ->
+        exit(Lane, kill),
+        receive
+            {'DOWN', Monitor, process, Lane, _} -> ok
+        end
+    end.
 
 %% A lane's selects are in a table of the guardian's, its copies of options in one of who knows the lanes, and the processes for other nodes are lanes or callers of lanes: the
 %% end of one of these is the end of those behind it.

@@ -8,6 +8,9 @@
          stopped/4]).
 
 -type event() :: start | stop | statistics.
+-opaque born() :: {gosocket_lanes:name() | '', integer()}.
+
+-export_type([born/0]).
 
 %% @doc `[gosocket, lane, Event]'.
 -spec event(event(), Measurements :: #{atom() => number()}, Metadata :: map()) -> ok.
@@ -21,17 +24,14 @@ event(Event, Measurements, Metadata) ->
             ok
     end.
 
-%% @doc A lane has a helper. It says when, for {@link stopped/4}.
--spec started(Number :: non_neg_integer(), Lane :: pid(), Helper :: pos_integer()) -> Born :: integer().
+%% @doc A lane has a helper. When, and by which name, is for {@link stopped/4}: the name may be another one's by then.
+-spec started(Number :: non_neg_integer(), Lane :: pid(), Helper :: pos_integer()) -> born().
 started(Number, Lane, Helper) ->
-    event(start, #{system_time => erlang:system_time()}, metadata(Number, Lane, Helper)),
-    erlang:monotonic_time().
+    Name = gosocket_names:name(Number),
+    event(start, #{system_time => erlang:system_time()}, #{lane => Name, pid => Lane, helper => Helper}),
+    {Name, erlang:monotonic_time()}.
 
 %% @doc A lane has ended, however it went, and the aborts of its selects are sent.
--spec stopped(Number :: non_neg_integer(), {Lane :: pid(), Helper :: pos_integer()}, Born :: integer(), Reason :: term()) -> ok.
-stopped(Number, {Lane, Helper}, Born, Reason) ->
-    event(stop, #{duration => erlang:monotonic_time() - Born}, (metadata(Number, Lane, Helper))#{reason => Reason}).
-
--spec metadata(non_neg_integer(), pid(), pos_integer()) -> map().
-metadata(Number, Lane, Helper) ->
-    #{lane => gosocket_names:name(Number), pid => Lane, helper => Helper}.
+-spec stopped(Lane :: pid(), Helper :: pos_integer(), born(), Reason :: term()) -> ok.
+stopped(Lane, Helper, {Name, Born}, Reason) ->
+    event(stop, #{duration => erlang:monotonic_time() - Born}, #{lane => Name, pid => Lane, helper => Helper, reason => Reason}).

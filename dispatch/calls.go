@@ -101,20 +101,27 @@ func (c *call) hello() {
 		"batch": &want.batch, "ahead": &want.ahead,
 	}
 	var pids *etf.PidForm
+	fits := true
 	for range c.d.Map() {
 		key := string(c.d.Atom())
 		if key == "process" {
-			if form, ok := etf.FormOf(c.d.Raw()); ok {
-				pids = &form
+			form, ok := etf.FormOf(c.d.Raw())
+			if pids = &form; !ok {
+				fits = false
 			}
 			continue
 		}
-		value := c.d.Atom()
+		value := string(c.d.Atom())
 		if field := fields[key]; field != nil {
-			*field = string(value) == "true"
+			*field = value == "true"
+			fits = fits && (*field || value == "false")
 		}
 	}
-	if !c.good() {
+	switch {
+	case !c.good():
+		return
+	case !fits:
+		c.answer(badarg())
 		return
 	}
 	if pids != nil {

@@ -52,6 +52,8 @@ func appendCmsg(buf, element []byte) ([]byte, bool) {
 	switch {
 	case !okType:
 		return buf, false
+	case c != nil && c.Name == "rights" && mapSize(element) != 3:
+		return buf, false // a key that means nothing may have been to say whose the descriptors are
 	case kindOf(dataTerm) == etf.KindBinary:
 		return socketcore.AppendCmsg(buf, level, typ, binaryOf(dataTerm)), true
 	case c == nil || c.Send == nil:

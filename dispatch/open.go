@@ -134,19 +134,22 @@ func (c *call) openOptions() (opts openOptions, v verdict) {
 		case "netns":
 			opts.netns, opts.inNetns, bad = netnsOf(value)
 		case "dup":
-			opts.dup = string(atomOf(value)) == "true"
+			opts.dup, bad = optionFlag("dup", value)
 		case "debug":
-			opts.debug = string(atomOf(value)) == "true"
+			opts.debug, bad = optionFlag("debug", value)
 		case "use_registry":
-			opts.useRegistry = 0
-			if string(atomOf(value)) == "true" {
+			var use bool
+			if use, bad = optionFlag("use_registry", value); use {
 				opts.useRegistry = 1
+			} else {
+				opts.useRegistry = 0
 			}
 		case "holder":
 			opts.holder, bad = holderOf(value)
 		case "origin":
-			if n, ok := uintOf(value, math.MaxInt32); ok {
-				opts.origin = int(n)
+			n, ok := uintOf(value, math.MaxInt32)
+			if opts.origin = int(n); !ok {
+				bad = invalid("origin", value)
 			}
 		case "domain":
 			opts.domain = true
@@ -165,6 +168,13 @@ func (c *call) openOptions() (opts openOptions, v verdict) {
 	return opts, v
 }
 
+func optionFlag(what string, term []byte) (on bool, v verdict) {
+	if !isFlag(term) {
+		return false, invalid(what, term)
+	}
+	return string(atomOf(term)) == "true", accept
+}
+
 // holderOf reads helper, or the number of another process.
 func holderOf(term []byte) (int, verdict) {
 	if string(atomOf(term)) == "helper" {
@@ -176,7 +186,7 @@ func holderOf(term []byte) (int, verdict) {
 	return 0, invalid("holder", term)
 }
 
-// netnsOf reads a name or path; terms other than strings and binaries are ignored.
+// netnsOf reads a name or path.
 func netnsOf(term []byte) (name string, given bool, v verdict) {
 	var d etf.Decoder
 	d.Reset(term)
@@ -184,11 +194,11 @@ func netnsOf(term []byte) (name string, given bool, v verdict) {
 	case etf.KindBinary, etf.KindString, etf.KindList, etf.KindNil:
 		b := d.Bytes(nil)
 		if d.Err() != nil {
-			return "", false, badarg()
+			break
 		}
 		return string(b), true, accept
 	}
-	return "", false, accept
+	return "", false, invalid("netns", term)
 }
 
 func nameOrInvalid(what string, term []byte, table []socketcore.Name) (int, verdict) {

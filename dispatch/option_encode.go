@@ -431,6 +431,12 @@ func mapValue(term []byte, key string) []byte {
 	return nil
 }
 
+func mapSize(term []byte) int {
+	var d etf.Decoder
+	d.Reset(term)
+	return d.Map()
+}
+
 func fieldNamed(t *socketcore.Type, name string) *socketcore.Field {
 	for i := range t.Fields {
 		if name != "" && t.Fields[i].Name == name {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -37,16 +38,18 @@ func (c *Config) Verify() error {
 	switch {
 	case c.Loops < 1 || c.Loops > socketcore.MaxLoops:
 		return fmt.Errorf("loops: %d is not in 1..%d", c.Loops, socketcore.MaxLoops)
-	case c.Window < 4<<10 || c.Window+(64<<10) > c.FrameLimit:
+	case c.FrameLimit > math.MaxInt32:
+		return fmt.Errorf("frame limit: %d is more than 2 GiB", c.FrameLimit)
+	case c.Window < 4<<10 || c.Window > c.FrameLimit-(64<<10):
 		return fmt.Errorf("window: %d is not between 4 KiB and the frame limit less 64 KiB", c.Window)
 	case c.Spin < 0 || c.Spin > time.Second:
-		return fmt.Errorf("spin: %v is not in 0..1s", c.Spin)
+		return fmt.Errorf("spin-us: %v is not in 0..1s", c.Spin)
 	case c.ParkedLimit < 0:
 		return fmt.Errorf("parked limit: %d is negative", c.ParkedLimit)
-	case c.SendAhead < 0:
-		return fmt.Errorf("send ahead: %d is negative", c.SendAhead)
-	case c.Limits.IsNegative():
-		return errors.New("a limit is negative")
+	case c.SendAhead < 0 || c.SendAhead > math.MaxInt32:
+		return fmt.Errorf("send ahead: %d is not in 0..%d", c.SendAhead, math.MaxInt32)
+	case c.Limits.Negative() != "":
+		return fmt.Errorf("%s limit: it is negative", c.Limits.Negative())
 	case c.MessageLimit < 1:
 		return fmt.Errorf("message limit: %d is not positive", c.MessageLimit)
 	}

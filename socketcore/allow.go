@@ -70,6 +70,9 @@ type pathPattern struct {
 	abstract, prefix bool
 }
 
+// upperLayers are the names that TCP_ULP knows in Linux, and one for what UDP_ENCAP does.
+var upperLayers = []string{"tls", "mptcp", "espintcp", "smc", "udp_encap"}
+
 // Where a descriptor that is to become a socket comes from, as the rule descriptors names it.
 const (
 	fromVM       = "vm"
@@ -153,8 +156,10 @@ func (a *Allow) addName(r Rule, element string) error {
 		return fmt.Errorf("no name")
 	case r == ruleDescriptors && element != fromVM && element != fromMessages:
 		return fmt.Errorf("neither %s nor %s", fromVM, fromMessages)
-	case r == ruleDevices && len(element) >= unix.IFNAMSIZ:
-		return fmt.Errorf("longer than names of devices are")
+	case r == ruleDevices && (len(element) >= unix.IFNAMSIZ || element == "." || element == ".." || strings.ContainsAny(element, "/: \t\n\v\f\r")):
+		return fmt.Errorf("no name that a device can have")
+	case r == ruleUpperLayers && !slices.Contains(upperLayers, element):
+		return fmt.Errorf("none of %s", strings.Join(upperLayers, ", "))
 	case r == ruleNamespaces:
 		element = netnsPath(element)
 	}
@@ -166,8 +171,15 @@ func (a *Allow) addPath(element string) error {
 	var p pathPattern
 	p.text, p.prefix = strings.CutSuffix(element, "*")
 	p.text, p.abstract = strings.CutPrefix(p.text, "@")
-	if !p.abstract && (!strings.HasPrefix(p.text, "/") || climbs([]byte(p.text))) {
+	switch {
+	case !p.abstract && (!strings.HasPrefix(p.text, "/") || climbs([]byte(p.text))):
 		return fmt.Errorf("neither an absolute path without .. nor an abstract name")
+	case !p.abstract && !p.prefix && strings.HasSuffix(p.text, "/"):
+		return fmt.Errorf("a directory; what is in it is written with * at the end")
+	case strings.Contains(p.text, "*"):
+		return fmt.Errorf("* stands at the end only")
+	case len(strings.TrimSuffix(element, "*")) > PathMax:
+		return fmt.Errorf("longer than paths of sockets are")
 	}
 	a.paths = append(a.paths, p)
 	return nil

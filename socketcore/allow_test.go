@@ -26,11 +26,15 @@ func TestElementsThatAreNotUnderstoodAreErrors(t *testing.T) {
 		"local_ports=-1", "local_ports=65536", "local_ports=9-1", "remote_addresses=", "remote_addresses=10.0.0.0/33", "remote_addresses=10.0.0",
 		"remote_addresses=fe80::1%lo", "remote_addresses=::ffff:0.0.0.0/95", "devices=", "devices=0123456789abcdef", "devices=a\x00b", "namespaces=",
 		"paths=", "paths=tmp/x", "paths=/tmp/..", "paths=/tmp/../etc/*", "descriptors=all", "options=1", "options=1:", "options=:1", "options=1:2:3",
+		"devices=..", "devices=eth0:1", "devices=a/b", "devices=a b", "upper_layers=tsl", "upper_layers=TLS", "upper_layers=1", "upper_layers=",
+		"paths=/run/app/", "paths=/", "paths=/run/*/s", "paths=/run/**", "paths=@a*b", "paths=/" + strings.Repeat("x", 108), "paths=@" + strings.Repeat("x", 108),
 	} {
 		if err := new(Allow).Set(bad); err == nil {
 			t.Errorf("%q is understood", bad)
 		}
 	}
+	allowing(t, "devices=eth0.1", "upper_layers=tls", "upper_layers=udp_encap", "paths=/*", "paths=/run/app/*", "paths=@*", "paths=/"+strings.Repeat("x", 107),
+		"paths=@"+strings.Repeat("x", 107))
 }
 
 func TestRulesAreToldByTheirNames(t *testing.T) {

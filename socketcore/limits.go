@@ -29,9 +29,23 @@ func (l *Limits) complete() {
 	}
 }
 
-// IsNegative tells whether any of them makes no sense.
-func (l *Limits) IsNegative() bool {
-	return min(l.Sockets, l.Waiting, l.Selects, l.Unread, l.FDs, l.Memory) < 0
+// Negative names one that makes no sense.
+func (l *Limits) Negative() string {
+	switch {
+	case l.Sockets < 0:
+		return "socket"
+	case l.Waiting < 0:
+		return "waiting"
+	case l.Selects < 0:
+		return "select"
+	case l.Unread < 0:
+		return "unread"
+	case l.FDs < 0:
+		return "received"
+	case l.Memory < 0:
+		return "memory"
+	}
+	return ""
 }
 
 // Totals are what is there of all that has a limit, in all loops of a program.

@@ -31,7 +31,7 @@ document() ->
 
 -spec args(pos_integer(), [string()]) -> [string()].
 args(Loops, Args) ->
-    ["-loops", integer_to_list(Loops), "-log-level", "disabled" | Args].
+    ["-loops", integer_to_list(Loops), "-log-level", "error" | Args].
 
 -spec helper(config(), [string()]) -> {port(), Hello :: #{atom() => term()}}.
 helper(Config, Args) ->

@@ -8,7 +8,7 @@ defmodule Client do
   @patience 15_000
 
   def start(path) do
-    args = ["-loops", "1", "-log-level", "disabled", "-window", "4096"]
+    args = ["-loops", "1", "-log-level", "error", "-window", "4096"]
     port = Port.open({:spawn_executable, path}, [{:packet, 4}, :binary, :exit_status, args: args])
     {:hello, %{protocol: 0, window: 4096, pid: pid}} = next(port)
     {:os_pid, ^pid} = Port.info(port, :os_pid)

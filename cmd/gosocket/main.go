@@ -8,9 +8,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -38,7 +40,14 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGTSTP)
 	loops := flag.Int("loops", 0, "event loops; 0: one below 4 processors, several above")
 	spin := flag.Int("spin-us", 60, "microseconds to poll before sleeping; 0: never")
-	level := flag.String("log-level", "info", "debug, info, warn or error")
+	lowest := zerolog.InfoLevel
+	flag.Func("log-level", "debug, info, warn or error; without this flag info", func(name string) (err error) {
+		if !slices.Contains([]string{"debug", "info", "warn", "error"}, name) {
+			return errors.New("none of debug, info, warn, error")
+		}
+		lowest, err = zerolog.ParseLevel(name)
+		return err
+	})
 	window := flag.Int("window", 256<<10, "bytes of a send that are asked for at a time")
 	ahead := flag.Int("send-ahead", 0, "bytes that sockets may send ahead")
 	parked := flag.Int64("parked-limit", 16<<20, "bytes of unsent payload kept")
@@ -64,7 +73,12 @@ func main() {
 	var said bytes.Buffer
 	flag.CommandLine.SetOutput(&said)
 	flag.Usage = func() {} // what is wrong would drown in it
-	if err := flag.CommandLine.Parse(os.Args[1:]); err != nil {
+	err := flag.CommandLine.Parse(os.Args[1:])
+	if err == nil && flag.NArg() > 0 {
+		err = fmt.Errorf("%q is behind the flags", flag.Arg(0)) // and so are flags that come after it
+		fmt.Fprintln(&said, err)
+	}
+	if err != nil {
 		help := errors.Is(err, flag.ErrHelp)
 		if help {
 			flag.PrintDefaults()
@@ -79,13 +93,9 @@ func main() {
 		fmt.Println(version)
 		return
 	}
-	lowest, levelErr := zerolog.ParseLevel(*level)
-	if levelErr != nil {
-		lowest = zerolog.InfoLevel
-	}
 	log, flush := newLogger(os.Stderr, lowest)
 	cfg := dispatch.Config{
-		Version: version, Loops: *loops, Spin: time.Duration(*spin) * time.Microsecond,
+		Version: version, Loops: *loops, Spin: time.Duration(max(-1, min(*spin, math.MaxInt32))) * time.Microsecond,
 		Window: *window, ParkedLimit: *parked, SendAhead: *ahead, FrameLimit: *frames, MessageLimit: *messages, Limits: limits,
 	}
 	if len(narrow.Rules()) > 0 {
@@ -97,7 +107,7 @@ func main() {
 	if cfg.Loops == 0 {
 		cfg.Loops = dispatch.DefaultLoops()
 	}
-	if err := errors.Join(levelErr, cfg.Verify()); err != nil {
+	if err = cfg.Verify(); err != nil {
 		log.Error().Err(err).Msg("settings")
 		flush()
 		os.Exit(badSettings)

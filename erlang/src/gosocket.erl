@@ -82,8 +82,8 @@ open(Domain, Type, Protocol) ->
 %% its path or its name in `/var/run/netns': `enoent' when it is not there, `einval' when it is none,
 %% `eperm' when the helper may not (CAP_SYS_ADMIN).
 %% `lane' opens it in the lane with that name ({@link gosocket_lanes}), or in that of another socket; `{no_lane, Name}' when there is none.
-%% Other keys are ignored, as OTP does. One that differs from those above by no more than a letter, the case, underscores or its type is
-%% `badarg': whoever writes `lanes' for `lane' would have a socket with less around it than was asked for.
+%% Other keys are ignored, as OTP does, but one that differs from those above by no more than a letter, the case, underscores or its type is
+%% `badarg': `lanes' for `lane' would give a socket with less around it than was asked for. Other values raise `{invalid, {Key, Value}}'.
 -spec open(domain(), type(), default | protocol(), open_opts()) -> opened(reason() | {no_lane, gosocket_lanes:name()}).
 open(Domain, Type, Protocol, Opts) when is_map(Opts) ->
     case gosocket_arg:options(Opts, [netns, lane, debug, use_registry]) of
@@ -228,8 +228,8 @@ sendmsg(Socket, MsgHdr, Timeout) -> sendmsg(Socket, MsgHdr, [], Timeout).
 %% @doc Sends one message with its control messages, or as much of it as a stream takes at once:
 %% `{ok, Remaining}' has the rest. `addr' is for sockets that are not connected; `undefined' stands for none, so
 %% that a message may be sent back as `recvmsg' gave it. More than 1024 parts of the iov are `emsgsize' (parts
-%% of up to 255 bytes in a row count as one), control messages that cannot be encoded `einval'. So are those of type `rights' that say
-%% by `lane', a name or a socket, that the descriptors are of another helper than the socket, or with several default lanes nothing.
+%% of up to 255 bytes in a row count as one), control messages that cannot be encoded `einval'. So are those of type `rights' that by
+%% `lane', a name or a socket, are of another helper than the socket, with several default lanes say nothing, or have other keys.
 -spec sendmsg(socket(), msghdr(), send_flags(), timeout()) -> msg_sent(timed_reason());
              (socket(), msghdr(), send_flags(), nowait) -> msg_sent(reason()) | select().
 sendmsg({'$socket', S}, #{iov := [_ | _] = Iov} = MsgHdr, Flags, Timeout)

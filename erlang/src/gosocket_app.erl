@@ -5,10 +5,10 @@
 %% <table border="1">
 %% <tr><td>`helper'</td><td>path of the helper, a string; default `priv/gosocket' of this
 %%     application. The environment variable `GOSOCKET_HELPER' goes before it.</td></tr>
-%% <tr><td>`loops'</td><td>event loops of the helper; default by the number of processors</td></tr>
-%% <tr><td>`spin_us'</td><td>microseconds the helper polls before it sleeps; 0: never</td></tr>
-%% <tr><td>`log_level'</td><td>of the helper, which logs JSON lines to standard error: `trace',
-%%     `debug', `info', `warn', `error'</td></tr>
+%% <tr><td>`loops'</td><td>event loops of the helper, 1 to 16; default by the number of processors</td></tr>
+%% <tr><td>`spin_us'</td><td>microseconds the helper polls before it sleeps, at most 1,000,000; 0: never</td></tr>
+%% <tr><td>`log_level'</td><td>of the helper, which logs JSON lines to standard error: `debug', `info', `warn',
+%%     `error'</td></tr>
 %% <tr><td>`window'</td><td>bytes of a send that go with its first frame, and with each later
 %%     one</td></tr>
 %% <tr><td>`parked_limit'</td><td>bytes of payload that the helper keeps in all for sends that

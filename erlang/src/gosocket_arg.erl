@@ -17,14 +17,21 @@
 -define(TOO_LARGE, (1 bsl 63)).
 
 %% @doc Those of the options of an open that are known. Others are ignored, but not what was meant to be one of these: a socket that is
-%% opened without it would be less shut off than was asked for.
+%% opened without it would be less shut off than was asked for. Nor is a value that none of them has.
 -spec options(map(), [atom()]) -> {ok, map()} | misspelt.
 options(Opts, Known) ->
     Ours = maps:with(Known, Opts),
+    _ = [erlang:error({invalid, Option}) || {Key, Value} = Option <- maps:to_list(Ours), not fits(Key, Value)],
     case map_size(Ours) =:= map_size(Opts) orelse not lists:any(fun(Key) -> is_misspelt(Key, Known) end, maps:keys(maps:without(Known, Opts))) of
         true -> {ok, Ours};
         false -> misspelt
     end.
+
+%% Domains, types and protocols are for the helper to judge, and whose the socket is to be for those who know lanes and descriptors.
+-spec fits(atom(), term()) -> boolean().
+fits(Key, Value) when Key =:= dup; Key =:= debug; Key =:= use_registry -> is_boolean(Value);
+fits(netns, Value) -> is_binary(Value) orelse io_lib:latin1_char_list(Value);
+fits(_, _) -> true.
 
 -spec is_misspelt(term(), [atom()]) -> boolean().
 is_misspelt(Key, Known) ->

@@ -6,7 +6,7 @@
 -export([lanes/0,
          lane/1,
          defaults/0,
-         unknown/0,
+         wrong/1,
          settings/2,
          own/2,
          wrong_given/1,
@@ -36,9 +36,14 @@ lanes() ->
             {error, {lanes, Wrong}}
     end.
 
+%% What is said twice has one meaning too many.
 -spec map(map() | [{term(), term()}]) -> map().
-map(Map) when is_map(Map) -> Map;
-map(List) -> maps:from_list(List).
+map(Map) when is_map(Map) ->
+    Map;
+map(List) ->
+    Map = maps:from_list(List),
+    true = map_size(Map) =:= length(List),
+    Map.
 
 -spec lane(gosocket_lanes:name()) -> {ok, settings()} | none | {error, Wrong :: term()}.
 lane(Name) ->
@@ -49,19 +54,25 @@ lane(Name) ->
         {error, Wrong} -> {error, Wrong}
     end.
 
-%% Values are for the helper and who starts it to judge, as those of the variables are.
 -spec checked(gosocket_lanes:name(), settings()) -> {ok, settings()} | {error, Wrong :: term()}.
 checked(Name, Settings) ->
-    case [Wrong || Wrong <- maps:to_list(maps:without(gosocket_helper:settings(), Settings)),
-                   not lists:member(Wrong, [{start, application}, {start, use}])] of
+    Starts = [{start, Start, "has to be application or use"}
+              || #{start := Start} <- [Settings], not lists:member(Start, [application, use])],
+    case Starts ++ gosocket_schema:wrong(maps:remove(start, Settings)) of
         [] -> {ok, Settings};
         Wrong -> {error, {lanes, Name, Wrong}}
     end.
 
-%% @doc Variables of the application that mean nothing. (One of them is OTP's.)
--spec unknown() -> [atom()].
-unknown() ->
-    [Name || {Name, _} <- application:get_all_env(gosocket)] -- [included_applications, lanes, default_lanes | gosocket_helper:settings()].
+%% @doc What is not understood of the settings of a lane, and of all variables. (One of these is OTP's. A rule whose name is misspelt would
+%% be none. What narrows an allow-list has been looked at when it was given.)
+-spec wrong(settings()) -> [gosocket_schema:wrong()].
+wrong(Settings) ->
+    Variables = maps:without([included_applications, lanes, default_lanes], maps:from_list(application:get_all_env(gosocket))),
+    Defaults = case defaults() of
+                   {error, {_, Count}} -> [{default_lanes, Count, "has to be an integer from 1 to 64"}];
+                   _ -> []
+               end,
+    lists:usort(Defaults ++ gosocket_schema:wrong(Variables) ++ gosocket_schema:wrong(maps:remove(narrow, Settings))).
 
 %% @doc Those that start with the application.
 -spec starts() -> [gosocket_lanes:name()].
@@ -88,13 +99,16 @@ defaults(Count) when is_integer(Count), Count >= 1, Count =< ?MOST_DEFAULTS -> C
 defaults(Wrong) -> {error, {default_lanes, Wrong}}.
 
 %% @doc The settings of a lane for which the configuration says this, and its start that. `narrow' among them is an allow-list
-%% beside the one that is configured: what is to be allowed has to be by both.
+%% beside the one that is configured: what is to be allowed has to be by both. No lane starts with what is not understood.
 -spec settings(Configured :: settings(), Given :: settings()) -> settings().
 settings(Configured, Given) ->
-    Variables = maps:from_list([{Setting, Value} || Setting <- gosocket_helper:settings() -- ?ASKED,
+    Variables = maps:from_list([{Setting, Value} || Setting <- gosocket_schema:settings() -- ?ASKED,
                                                     {ok, Value} <- [variable(Setting)]]),
     Base = maps:merge(Variables, maps:remove(start, Configured)),
-    maps:fold(fun narrow/3, Base, Given).
+    case gosocket_schema:wrong(Base) of
+        [] -> maps:fold(fun narrow/3, Base, Given);
+        _ -> Base
+    end.
 
 -spec variable(atom()) -> {ok, term()} | undefined.
 variable(helper) ->
@@ -117,12 +131,11 @@ narrow(Setting, Value, Base) -> Base#{Setting => Value}.
 own(Configured, Given) ->
     maps:with(?ASKED, maps:merge(Configured, Given)).
 
-%% @doc What of this no lane can be started with, as gosocket_helper:wrong/1. Which program runs is for the configuration to say: another
-%% one may have other rights.
--spec wrong_given(Given :: term()) -> [{Setting :: term(), Value :: term(), Allowed :: iodata()}].
+%% @doc What of this no lane can be started with. Which program runs is for the configuration to say: another one may have other rights.
+-spec wrong_given(Given :: term()) -> [gosocket_schema:wrong()].
 wrong_given(#{helper := Helper} = Given) ->
     [{helper, Helper, "is for the configuration to say"} | wrong_given(maps:remove(helper, Given))];
 wrong_given(Given) when is_map(Given) ->
-    gosocket_helper:wrong(Given);
+    gosocket_schema:wrong(Given);
 wrong_given(Given) ->
     [{settings, Given, "has to be a map"}].

@@ -2,9 +2,7 @@
 %% @doc The helper as an operating system process: where it is, how it is started, why it did not start.
 -module(gosocket_helper).
 
--export([settings/0,
-         wrong/1,
-         start/2,
+-export([start/2,
          hello/2,
          os_pid/1,
          born/2,
@@ -32,84 +30,15 @@
 
 -include("gosocket_reload.hrl").
 
--define(MOST_INT64, 16#7fffffffffffffff).
-
-%% Callers find their rounds in a word of 64 bits; so many are some hours.
--define(MOST_ROUNDS, 16#ffffffff).
-
-%% What settings may be, and the flags by which the helper gets them. Those of `gosocket_rules' are flags by that.
--define(SETTINGS, [{helper, path, none},
-                   {capabilities, rules, none},
-                   {allow, rules, none},
-                   {system_call_filter, boolean, none},
-                   {landlock, boolean, none},
-                   {use_registry, boolean, none},
-                   {debug, boolean, none},
-                   {socket_debug, boolean, none},
-                   {lane_spin, {0, ?MOST_ROUNDS}, none},
-                   {caller_spin, {0, ?MOST_ROUNDS}, none},
-                   {loops, {1, 16}, "-loops"},
-                   {spin_us, {0, 1000000}, "-spin-us"},
-                   {log_level, [trace, debug, info, warn, error], "-log-level"},
-                   {window, {4 bsl 10, 4032 bsl 10}, "-window"},
-                   {send_ahead, {0, ?MOST_INT64}, "-send-ahead"},
-                   {parked_limit, {0, ?MOST_INT64}, "-parked-limit"},
-                   {socket_limit, {0, ?MOST_INT64}, "-socket-limit"},
-                   {waiting_limit, {0, ?MOST_INT64}, "-waiting-limit"},
-                   {select_limit, {0, ?MOST_INT64}, "-select-limit"},
-                   {unread_limit, {0, ?MOST_INT64}, "-unread-limit"},
-                   {received_limit, {0, ?MOST_INT64}, "-received-limit"},
-                   {memory_limit, {0, ?MOST_INT64}, "-memory-limit"}]).
-
-%% @doc What a lane can have of its own.
--spec settings() -> [atom()].
-settings() ->
-    [Setting || {Setting, _, _} <- ?SETTINGS].
-
-%% @doc What cannot be understood of these, with what it has to be. What only the helper knows is left to that.
--spec wrong(gosocket_configuration:settings()) -> [{Setting :: term(), Value :: term(), Allowed :: iodata()}].
-wrong(Settings) ->
-    [{Setting, Value, allowed(Kind)} || {Setting, Value} <- maps:to_list(Settings), Kind <- [kind(Setting)], not is_allowed(Kind, Value)]
-        ++ [{Setting, Wrong, allowed(rules)} || {error, {Setting, Wrong}} <- [gosocket_rules:flags(maps:with([capabilities, allow], Settings))]].
-
--type kind() :: path | rules | boolean | {integer(), integer()} | [atom()] | unknown.
-
--spec kind(Setting :: term()) -> kind().
-kind(Setting) ->
-    case lists:keyfind(Setting, 1, ?SETTINGS) of
-        {_, Kind, _} -> Kind;
-        false -> unknown
-    end.
-
--spec is_allowed(kind(), term()) -> boolean().
-is_allowed(path, Path) -> is_binary(Path) orelse is_list(Path) andalso is_binary(unicode:characters_to_binary(Path));
-is_allowed(rules, _) -> true;
-is_allowed(boolean, Is) -> is_boolean(Is);
-is_allowed({Least, Most}, Value) -> is_integer(Value) andalso Value >= Least andalso Value =< Most;
-is_allowed(Values, Value) when is_list(Values) -> lists:member(Value, Values);
-is_allowed(unknown, _) -> false.
-
--spec allowed(kind()) -> iodata().
-allowed(path) -> "has to be the path of a program, a string";
-allowed(rules) -> "is none of the rules in docs/security.md";
-allowed(boolean) -> "has to be true or false";
-allowed({Least, Most}) -> io_lib:format("has to be an integer from ~b to ~b", [Least, Most]);
-allowed(unknown) -> "is the value of a setting that there is not";
-allowed(Values) -> ["has to be one of ", lists:join(", ", [atom_to_list(Value) || Value <- Values])].
-
-%% @doc For the lane of this name. What narrows its allow-list has been looked at when it was given.
+%% @doc For the lane of this name.
 -spec start(gosocket_lanes:name() | '', gosocket_configuration:settings()) -> {ok, port()} | {error, atom()}.
 start(Name, Settings) ->
-    case {gosocket_configuration:unknown(), wrong(maps:remove(narrow, Settings))} of
-        {[], []} ->
+    case gosocket_configuration:wrong(Settings) of
+        [] ->
             {ok, Rules} = gosocket_rules:flags(Settings),
             launch(Settings, Rules);
-        {[], Wrong} ->
+        Wrong ->
             log_wrong(Name, Wrong),
-            {error, einval};
-        {Unknown, _} ->
-            %% a rule whose name is misspelt would be none
-            logger:error("gosocket: application variables that are unknown: ~tp. There are ~tp", [Unknown, [lanes, default_lanes | settings()]]),
             {error, einval}
     end.
 
@@ -146,7 +75,7 @@ priv_dir() ->
 -spec args(gosocket_configuration:settings()) -> [string()].
 args(Settings) ->
     lists:append([[Flag, lists:flatten(io_lib:format("~tp", [maps:get(Setting, Settings)]))]
-                  || {Setting, _, [_ | _] = Flag} <- ?SETTINGS, is_map_key(Setting, Settings)]).
+                  || {Setting, Flag} <- gosocket_schema:flags(), is_map_key(Setting, Settings)]).
 
 %% @doc The first frame, from a helper that speaks our protocol. The lane may be told to end before it comes.
 -spec hello(Parent :: pid(), port()) -> {ok, hello()} | {error, atom()} | {ended, Reason :: term()}.
@@ -265,11 +194,11 @@ kill(OsPid) ->
 log_failure(Name, Posix, Settings) ->
     logger:error("gosocket: lane ~tp: the helper ~tp does not start: ~tp", [Name, path(Settings), Posix]).
 
-%% @doc Settings of a lane that cannot be understood: see {@link wrong/1}.
--spec log_wrong(gosocket_lanes:name() | '', [{term(), term(), iodata()}]) -> ok.
+%% @doc Settings of a lane that cannot be understood.
+-spec log_wrong(gosocket_lanes:name() | '', [gosocket_schema:wrong()]) -> ok.
 log_wrong(Name, Wrong) ->
     lists:foreach(fun({Setting, Value, Allowed}) ->
-                          logger:error("gosocket: lane ~tp: ~tp: ~tp ~ts", [Name, Setting, Value, Allowed])
+                          logger:error("gosocket: lane ~tp: ~tp: ~0tP ~ts", [Name, Setting, Value, 20, Allowed])
                   end, Wrong).
 
 %% What execve(2) fails with is the exit status of the process that was to become the helper.

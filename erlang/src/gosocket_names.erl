@@ -105,6 +105,9 @@ find_more({default, Which} = Name) ->
     end.
 
 -spec wrong(term()) -> {error, einval}.
+wrong({lanes, Name, Wrong}) ->
+    gosocket_helper:log_wrong(Name, Wrong),
+    {error, einval};
 wrong(Wrong) ->
     logger:error("gosocket: application variables that are not understood: ~tp. lanes is a list or map of names, other than default, with "
                  "settings of the README; default_lanes is 1 to 64", [Wrong]),

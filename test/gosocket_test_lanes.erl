@@ -3,7 +3,7 @@
 
 -include("gosocket_test.hrl").
 
--export([pair_in/1, echo/1, helper/1, with_lane/2, fresh/2]).
+-export([pair_in/1, echo/1, helper/1, with_lane/2, fresh/2, script/2]).
 
 -spec pair_in(gosocket_lanes:name()) -> {gosocket_test_lib:socket(), gosocket_test_lib:socket()}.
 pair_in(Name) ->
@@ -49,4 +49,17 @@ fresh(Variables, Test) ->
     case gosocket_test_node:wait(Node) of
         {{returned, Result}, Printed} -> {Result, Printed};
         {Other, Printed} -> ct:fail({Other, Printed})
+    end.
+
+%% A program of these lines of the shell, for as long as the test lasts. The programs that it becomes have its name in their environment.
+-spec script(iodata(), fun((file:filename()) -> Result)) -> Result.
+script(Lines, Test) ->
+    Name = gosocket_test_lib:unique(),
+    Path = filename:join("/tmp", Name),
+    ok = file:write_file(Path, ["#!/bin/sh\nexport SCRIPT=", Name, "\n", Lines, "\n"]),
+    ok = file:change_mode(Path, 8#755),
+    try
+        Test(Path)
+    after
+        [file:delete(File) || File <- [Path, Path ++ ".starts"]]
     end.

@@ -81,7 +81,7 @@ find({default, Which} = Name) ->
     end;
 find(Name) when is_atom(Name) ->
     %% one that does not run may have left the configuration
-    case [Number || {_, Number} <- lookup(Name), gosocket_door:look(Number) =/= none] of
+    case [Number || {_, Number} <- lookup(Name), gosocket_door:is_running(Number)] of
         [Number] -> {ok, Number};
         [] -> gosocket_start:find_lane(Name)
     end;
@@ -466,7 +466,8 @@ configured(#row{number = Number, name = Name}) ->
     end.
 
 -spec enrolled(#row{}, gosocket_lanes:settings(), state()) -> {{ok, #gosocket_lane{}, gosocket_lanes:settings()}, state()}.
-enrolled(#row{number = Number, given = Given, claimed = Claimed, lane = Lane} = Row, Configured, #lanes{tables = Tables, attempts = Attempts} = State) ->
+enrolled(#row{number = Number, given = Given, claimed = Claimed, lane = Lane} = Row, Configured, State) ->
+    #lanes{tables = Tables, attempts = Attempts} = State,
     insert(Row#row{own = gosocket_configuration:own(Configured, Given)}),
     Table = case Tables of
                 #{Number := Made} -> Made;

@@ -24,6 +24,8 @@
     killed_lane_leaves_no_helper_behind/1,
     orderly_ends_leave_no_stopped_helper_behind/1,
     only_the_helper_itself_is_seen_off/1,
+    helper_of_another_program_is_seen_off/1,
+    helper_with_the_number_of_another_process_ends_itself_only/1,
     killed_node_leaves_no_helper_behind/1,
     node_stopped_for_seven_seconds_keeps_its_helper/1
 ]).
@@ -34,6 +36,8 @@
     stopped_helper_aborts_every_select_within_six_seconds,
     stopped_helper_with_full_pipes_holds_nobody_longer,
     helper_stopped_for_two_seconds_goes_on,
+    helper_of_another_program_is_seen_off,
+    helper_with_the_number_of_another_process_ends_itself_only,
     killed_node_leaves_no_helper_behind,
     node_stopped_for_seven_seconds_keeps_its_helper
 ]).
@@ -387,17 +391,60 @@ orderly_ends_leave_no_stopped_helper_behind(_) ->
 only_the_helper_itself_is_seen_off(_) ->
     Port = open_port({spawn_executable, os:find_executable("sleep")}, [{args, ["60"]}]),
     {os_pid, OsPid} = erlang:port_info(Port, os_pid),
-    Born = gosocket_helper:born(OsPid, Port),
-    ?assertEqual({true, none}, {is_binary(Born), gosocket_helper:born(list_to_integer(os:getpid()), Port)}),
-    Seen = start(fun() -> gosocket_helper:see_off(OsPid, Born) end),
+    {OsPid, Born} = Process = gosocket_helper:process(OsPid, Port),
+    %% another one with whose number somebody says hello is none of ours
+    ?assertEqual([Process, Process], [gosocket_helper:process(Other, Port) || Other <- [list_to_integer(os:getpid()), 1]]),
+    Seen = start(fun() -> gosocket_helper:see_off(Process) end),
     receive after 2000 -> ok end,
     ?assert(helper_alive(OsPid)),
     kill(element(1, Seen)),
     ok = signal("STOP", OsPid),
-    ?assertEqual(ok, gosocket_helper:see_off(OsPid, <<"1">>)),
+    Later = {OsPid, <<Born/binary, "1">>},
+    ?assertEqual([ok, ok], [gosocket_helper:see_off(Later), gosocket_helper:kill(Later)]),
     ?assert(helper_alive(OsPid)),
-    ?assertEqual(ok, gosocket_helper:see_off(OsPid, Born)),
+    ?assertEqual(ok, gosocket_helper:see_off(Process)),
     wait_until(fun() -> not helper_alive(OsPid) end).
+
+%% The VM has started a shell, and that the helper.
+-spec helper_of_another_program_is_seen_off(config()) -> term().
+helper_of_another_program_is_seen_off(_) ->
+    Program = element(2, file:read_link("/proc/" ++ integer_to_list(helper_os_pid()) ++ "/exe")),
+    gosocket_test_lanes:script([Program, " \"$@\"; true"], fun(Path) ->
+        gosocket_test_lanes:fresh([{lanes, [{a, #{helper => Path}}]}], fun() ->
+            [begin
+                 {ok, _} = gosocket_lanes:start(a, #{}),
+                 #{helper := Helper, pid := Lane} = gosocket_lanes:info(a),
+                 ok = signal("STOP", Helper),
+                 End(Lane),
+                 wait_until(fun() -> not helper_alive(Helper) end),
+                 gosocket_lanes:stop(a)
+             end || End <- [fun(_) -> ok = gosocket_lanes:stop(a) end, fun(Lane) -> exit(Lane, kill) end]]
+        end)
+    end).
+
+%% As one in a namespace of its own does it: whoever has its number here is left alone, whatever ends.
+-spec helper_with_the_number_of_another_process_ends_itself_only(config()) -> term().
+helper_with_the_number_of_another_process_ends_itself_only(_) ->
+    Port = open_port({spawn_executable, os:find_executable("sleep")}, [{args, ["60"]}]),
+    {os_pid, Other} = erlang:port_info(Port, os_pid),
+    Hello = term_to_binary({hello, #{protocol => 0, version => <<"0">>, pid => Other, window => 65536, frame_limit => 1 bsl 22,
+                                     message_limit => 1 bsl 22, loops => 1, protections => #{}}}),
+    Bytes = [io_lib:format("\\~3.8.0b", [Byte]) || <<Byte>> <= <<(byte_size(Hello)):32, Hello/binary>>],
+    gosocket_test_lanes:script(["echo $$ >$0.starts; printf '", Bytes, "'; exec sleep 1000"], fun(Path) ->
+        gosocket_test_lanes:fresh([{lanes, [{a, #{helper => Path}}]}], fun() ->
+            [begin
+                 {ok, Lane} = gosocket_lanes:start(a, #{}),
+                 {ok, Line} = file:read_file(Path ++ ".starts"),
+                 Helper = binary_to_integer(string:trim(Line)),
+                 true = helper_alive(Helper),
+                 End(Lane),
+                 wait_until(fun() -> not helper_alive(Helper) end),
+                 gosocket_lanes:stop(a)
+             end || End <- [fun(Lane) -> exit(Lane, kill) end, fun(_) -> {error, closed} = ?S:open(inet, dgram, udp, #{lane => a}) end]]
+        end)
+    end),
+    ?assert(helper_alive(Other)),
+    ok = signal("KILL", Other).
 
 -spec killed_node_leaves_no_helper_behind(config()) -> term().
 killed_node_leaves_no_helper_behind(_) ->

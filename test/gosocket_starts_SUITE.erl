@@ -5,6 +5,7 @@
     slow_helper_of_one_lane_holds_up_no_other/1,
     stop_ends_a_lane_that_waits_for_its_helper/1,
     stop_ends_a_lane_that_is_suspended/1,
+    stop_comes_before_the_lane/1,
     starts_of_a_lane_share_one_attempt/1,
     bad_settings_have_one_answer_however_many_give_them/1,
     settings_that_fail_are_those_of_who_gave_them/1,
@@ -108,6 +109,34 @@ is_silent(Environ, Starts) ->
         {ok, Bytes} -> binary:match(Bytes, list_to_binary("SCRIPT=" ++ filename:basename(Starts, ".starts"))) =/= nomatch;
         {error, _} -> false
     end.
+
+%% The supervisor is suspended, so that it is not there yet. One that is wanted after the stop is another one.
+-spec stop_comes_before_the_lane(config()) -> term().
+stop_comes_before_the_lane(_) ->
+    {Results, _} = fresh([{lanes, [{a, #{}}]}], fun() ->
+        {ok, _} = application:ensure_all_started(gosocket),
+        [begin
+             ok = sys:suspend(gosocket_sup),
+             Starts = fun(Count) -> [start(fun() -> gosocket_lanes:start(Name, #{}) end) || _ <- lists:seq(1, Count)] end,
+             Before = Starts(2),
+             ok = wait_until(fun() -> queued(gosocket_sup) =:= 1 end),
+             ok = gosocket_lanes:stop(Name),
+             Closed = [result(Start) || Start <- Before],
+             Behind = Starts(2 * Later),
+             ok = wait_until(fun() -> [] =:= [Pid || {Pid, _} <- Behind, element(2, process_info(Pid, current_function)) =/= {gen, do_call, 4}] end),
+             ok = sys:resume(gosocket_sup),
+             Results = lists:sort([element(1, result(Start)) || Start <- Behind]),
+             ok = wait_until(fun() -> lists:sublist(tuple_to_list(sys:get_state(gosocket_names)), 4, 1) =:= [#{}] end),
+             Runs = length(gosocket_lanes:which()),
+             _ = gosocket_lanes:stop(Name),
+             {Name, lists:usort(Closed), Results, Runs}
+         end || Name <- [a, b, {default, 1}], Later <- [0, 1]]
+    end),
+    ?assertEqual([{Name, [{error, closed}], Answers, Runs} || Name <- [a, b, {default, 1}], {Answers, Runs} <- [{[], 0}, {[error, ok], 1}]], Results).
+
+-spec queued(atom()) -> non_neg_integer().
+queued(Name) ->
+    element(2, process_info(whereis(Name), message_queue_len)).
 
 %% A helper that is late, one that is none, one that is never there: the answers, how many programs were started, the time.
 -spec starts_of_a_lane_share_one_attempt(config()) -> term().
@@ -215,6 +244,8 @@ default_lanes_are_known_while_they_run(_) ->
         Second = [gosocket_lanes:stop({default, 2}), gosocket_lanes:stop({default, 2}), gosocket_lanes:info({default, 2}), open({default, 2}),
                   outcome(fun() -> gosocket_lanes:start({default, 2}, #{}) end)],
         {error, {already_started, _}} = gosocket_lanes:start({default, 3}, #{}),
+        %% nor does one start that was looked for before
+        {error, closed} = gosocket_start:lane(1),
         {Names, Known, Second, gosocket_lanes:stop(default), gosocket_lanes:which()}
     end),
     No = {error, {no_lane, {default, 2}}},

@@ -38,11 +38,10 @@
         {number :: non_neg_integer() | none,
          pid :: pid(),
          os_pid :: pos_integer() | undefined,
-         helper = none :: Born :: binary() | none,
+         helper = none :: gosocket_helper:process() | none,
          born = none :: gosocket_telemetry:born() | none}).
 
 -opaque lane() :: #lane{}.
--type helper() :: {OsPid :: pos_integer(), Born :: binary()}.
 
 -export_type([lane/0]).
 
@@ -50,19 +49,19 @@
         {heir :: pid(),
          lanes = #{} :: #{pid() => {lane(), ets:table(), Monitor :: reference()}},
          %% helpers that are to end
-         ending = [] :: [helper()],
+         ending = [] :: [gosocket_helper:process()],
          %% who want to know when the aborts of a lane are sent
          waiting = [] :: [{Lane :: pid(), From :: {pid(), term()}}]}).
 
 -type state() :: #guardian{}.
--type request() :: {enroll, non_neg_integer() | none, pos_integer() | undefined, binary() | none} | {await_gone, pid()}.
+-type request() :: {enroll, non_neg_integer() | none, pos_integer() | undefined, gosocket_helper:process() | none} | {await_gone, pid()}.
 
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
     gosocket_sup:succeed(fun() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) end).
 
 %% @doc Called by a lane, to which the end of the guardian will come as a `DOWN': a table for its selects.
--spec enroll(Number :: non_neg_integer(), OsPid :: pos_integer(), Helper :: binary() | none) -> {Guardian :: pid(), ets:table()}.
+-spec enroll(Number :: non_neg_integer(), OsPid :: pos_integer(), gosocket_helper:process() | none) -> {Guardian :: pid(), ets:table()}.
 enroll(Number, OsPid, Helper) ->
     enroll({enroll, Number, OsPid, Helper}).
 
@@ -139,7 +138,7 @@ terminate(_Reason, #guardian{lanes = Lanes, ending = Ending}) ->
 inherited(#lane{pid = Pid} = Lane, Table) ->
     see_off(end_lane({Lane, Table, monitor(process, Pid)})).
 
--spec end_lane({lane(), ets:table(), Monitor :: reference()}) -> [helper()].
+-spec end_lane({lane(), ets:table(), Monitor :: reference()}) -> [gosocket_helper:process()].
 end_lane({#lane{pid = Pid} = Lane, Table, Monitor}) ->
     receive
         {'DOWN', Monitor, process, Pid, Reason} -> gone(Lane, Table, Reason)
@@ -151,9 +150,9 @@ end_lane({#lane{pid = Pid} = Lane, Table, Monitor}) ->
     end.
 
 %% Those that are there still.
--spec left(Looks :: non_neg_integer(), [helper()]) -> [helper()].
+-spec left(Looks :: non_neg_integer(), [gosocket_helper:process()]) -> [gosocket_helper:process()].
 left(Looks, Helpers) ->
-    case [Helper || {OsPid, Born} = Helper <- Helpers, gosocket_helper:is_there(OsPid, Born)] of
+    case [Helper || Helper <- Helpers, gosocket_helper:is_there(Helper)] of
         [_ | _] = Left when Looks > 0 ->
             receive after ?LAST_LOOK -> left(Looks - 1, Left) end;
         Left ->
@@ -161,19 +160,19 @@ left(Looks, Helpers) ->
     end.
 
 %% In a process that outlives the application.
--spec see_off([helper()]) -> ok.
+-spec see_off([gosocket_helper:process()]) -> ok.
 see_off(Helpers) ->
-    lists:foreach(fun({OsPid, Born}) -> spawn(gosocket_helper, see_off, [OsPid, Born]) end, left(0, Helpers)).
+    lists:foreach(fun(Helper) -> spawn(gosocket_helper, see_off, [Helper]) end, left(0, Helpers)).
 
 %% Killing the helper takes a while: aborts of others must not wait for it. One that is to end by itself is returned.
--spec gone(lane(), ets:table(), Reason :: term()) -> [helper()].
+-spec gone(lane(), ets:table(), Reason :: term()) -> [gosocket_helper:process()].
 gone(#lane{number = Number, pid = Pid, os_pid = OsPid, helper = Helper, born = Born}, Table, Reason) ->
     _ = is_integer(Number) andalso gosocket_door:close(Number, Pid),
     gosocket_selects:abort_rest(Table),
     IsOrderly = is_orderly(Reason),
-    _ = IsOrderly orelse spawn(gosocket_helper, kill, [OsPid]),
+    _ = IsOrderly orelse spawn(gosocket_helper, kill, [Helper]),
     _ = is_integer(Number) andalso gosocket_telemetry:stopped(Pid, OsPid, Born, Reason),
-    [{OsPid, Helper} || IsOrderly, is_integer(OsPid), is_binary(Helper)].
+    [Helper || IsOrderly, Helper =/= none].
 
 -spec born(lane()) -> lane().
 born(#lane{number = none} = Lane) -> Lane;

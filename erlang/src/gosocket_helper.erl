@@ -5,14 +5,14 @@
 -export([start/2,
          hello/2,
          os_pid/1,
-         born/2,
-         is_there/2,
-         see_off/2,
+         process/2,
+         is_there/1,
+         see_off/1,
          kill/1,
          log_failure/3,
          log_wrong/2]).
 
--export_type([hello/0]).
+-export_type([hello/0, process/0]).
 
 -define(PROTOCOL, 0).
 -define(HELLO_TIMEOUT, 5000).
@@ -22,6 +22,7 @@
 -define(LOOK, 500).
 -define(LOOKS, 120).
 
+-type process() :: {OsPid :: pos_integer(), Born :: binary()}.
 -type hello() :: #{protocol := 0,
                    pid := pos_integer(),
                    window := pos_integer(),
@@ -114,38 +115,53 @@ os_pid(Port) ->
         undefined -> undefined
     end.
 
-%% @doc When it was started, as the kernel counts: a process of the same number that was started at another time is another one.
-%% Where another program has started it, its number may be one of another namespace, of which nothing is known here.
--spec born(OsPid :: pos_integer(), port()) -> binary() | none.
-born(OsPid, Port) ->
+%% @doc The helper that has said hello with this number, as a process of which it is known when it was started: one of the same number
+%% that was started at another time is another one. Where another program has started it, its number may be one of another
+%% namespace, and of somebody else here: then the process is that of this program.
+-spec process(OsPid :: pos_integer(), port()) -> process() | none.
+process(OsPid, Port) ->
     case os_pid(Port) of
-        OsPid -> element(2, stat(OsPid));
-        _ -> none
+        undefined -> none;
+        Started -> process(OsPid, OsPid, Started)
     end.
 
--spec is_there(OsPid :: pos_integer(), Born :: binary()) -> boolean().
-is_there(OsPid, Born) ->
+-spec process(pos_integer(), Ancestor :: non_neg_integer(), Started :: pos_integer()) -> process() | none.
+process(OsPid, Started, Started) ->
+    case stat(OsPid) of
+        {dead, _, _} -> none;
+        {_, Born, _} -> {OsPid, Born}
+    end;
+process(OsPid, Ancestor, Started) ->
+    case stat(Ancestor) of
+        {_, _, Parent} when Parent > 1 -> process(OsPid, Parent, Started);
+        _ -> process(Started, Started, Started)
+    end.
+
+-spec is_there(process()) -> boolean().
+is_there({OsPid, Born}) ->
     element(2, stat(OsPid)) =:= Born.
 
 %% @doc After an orderly end of its lane, the input of the helper at end of file: waits for its end. It does what it was told
 %% before it sees that. One that is stopped sees nothing, and keeps its sockets: it is killed, and so is one that has
 %% not ended after a minute.
--spec see_off(OsPid :: pos_integer(), Born :: binary()) -> ok.
-see_off(OsPid, Born) ->
-    see_off(OsPid, Born, running, ?LOOKS).
+-spec see_off(process()) -> ok.
+see_off(Process) ->
+    see_off(Process, running, ?LOOKS).
 
--spec see_off(pos_integer(), binary(), Before :: running | stopped, Looks :: non_neg_integer()) -> ok.
-see_off(OsPid, Born, Before, Looks) ->
+-spec see_off(process(), Before :: running | stopped, Looks :: non_neg_integer()) -> ok.
+see_off({OsPid, Born} = Process, Before, Looks) ->
     receive after ?LOOK -> ok end,
     case stat(OsPid) of
-        {running, Born} when Looks > 0 -> see_off(OsPid, Born, running, Looks - 1);
-        {stopped, Born} when Looks > 0, Before =:= running -> see_off(OsPid, Born, stopped, Looks - 1);
-        {_, Born} -> kill(OsPid);
+        {running, Born, _} when Looks > 0 -> see_off(Process, running, Looks - 1);
+        {stopped, Born, _} when Looks > 0, Before =:= running -> see_off(Process, stopped, Looks - 1);
+        {_, Born, _} -> kill(OsPid);
         _ -> ok
     end.
 
-%% Fields 3 and 22 (proc(5)). Not through the file server, which is not there any more when a node ends.
--spec stat(OsPid :: pos_integer()) -> {running | stopped, Born :: binary()} | {dead, none}.
+-type stat() :: {running | stopped, Born :: binary(), Parent :: non_neg_integer()} | {dead, none, 0}.
+
+%% Fields 3, 4 and 22 (proc(5)). Not through the file server, which is not there any more when a node ends.
+-spec stat(OsPid :: non_neg_integer()) -> stat().
 stat(OsPid) ->
     case file:open("/proc/" ++ integer_to_list(OsPid) ++ "/stat", [read, raw, binary]) of
         {ok, File} ->
@@ -153,26 +169,30 @@ stat(OsPid) ->
             _ = file:close(File),
             stat_line(Read);
         {error, _} ->
-            {dead, none}
+            {dead, none, 0}
     end.
 
--spec stat_line({ok, binary()} | eof | {error, term()}) -> {running | stopped, Born :: binary()} | {dead, none}.
+-spec stat_line({ok, binary()} | eof | {error, term()}) -> stat().
 stat_line({ok, Line}) ->
     [_, Fields] = string:split(Line, ") ", trailing),
-    [State | Others] = binary:split(Fields, <<" ">>, [global]),
+    [State, Parent | Others] = binary:split(Fields, <<" ">>, [global]),
     case State of
-        <<"T">> -> {stopped, lists:nth(19, Others)};
-        <<"Z">> -> {dead, none};
-        <<"X">> -> {dead, none};
-        _ -> {running, lists:nth(19, Others)}
+        <<"Z">> -> {dead, none, 0};
+        <<"X">> -> {dead, none, 0};
+        _ -> {case State of <<"T">> -> stopped; _ -> running end, lists:nth(18, Others), binary_to_integer(Parent)}
     end;
 stat_line(_) ->
-    {dead, none}.
+    {dead, none, 0}.
 
 %% @doc Ends a helper that may not end at end of file, because it is stopped or is no helper. SIGKILL
 %% works in any case; the VM has no call for it.
--spec kill(OsPid :: pos_integer() | undefined) -> ok.
-kill(undefined) ->
+-spec kill(process() | none | OsPid :: pos_integer() | undefined) -> ok.
+kill({OsPid, _} = Process) ->
+    case is_there(Process) of
+        true -> kill(OsPid);
+        false -> ok
+    end;
+kill(Nobody) when Nobody =:= none; Nobody =:= undefined ->
     ok;
 kill(OsPid) ->
     Pid = integer_to_list(OsPid),

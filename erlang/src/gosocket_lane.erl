@@ -84,7 +84,7 @@ fail(Parent, Reason) ->
 -spec greeted(pid(), {non_neg_integer(), #gosocket_lane{}, gosocket_configuration:settings()}, port(), Hello) -> no_return() when
       Hello :: {ok, gosocket_helper:hello()} | {error, atom()} | {ended, Reason :: term()}.
 greeted(Parent, {Number, Known, Settings}, Port, {ok, #{pid := OsPid, window := Window, frame_limit := Limit} = Hello}) ->
-    {Guardian, Table} = gosocket_guardian:enroll(Number, OsPid, gosocket_helper:born(OsPid, Port)),
+    {Guardian, Table} = gosocket_guardian:enroll(Number, OsPid, gosocket_helper:process(OsPid, Port)),
     Incarnation = gosocket_door:open(Number, Known, [{?WINDOW_WORD, Window},
                                                      {?SPIN_WORD, maps:get(caller_spin, Settings, ?DEFAULT_CALLER_SPIN)},
                                                      {?APART_WORD, gosocket_clock:expected(Hello)}]),

@@ -120,13 +120,13 @@ forget(Entry, _Lane) ->
     gosocket_far:dropped(Entry).
 
 -spec listen(Frames :: pos_integer(), gosocket_lane:lane()) -> told() | no_return().
-listen(Frames, #lane{liveness = Liveness, home = {Number, _}, hello = #{pid := OsPid}} = Lane) ->
+listen(Frames, #lane{liveness = Liveness, home = {Number, _}, hello = #{pid := OsPid}, port = Port} = Lane) ->
     case gosocket_liveness:listen(Frames, Liveness) of
         {ping, Heard} ->
             gosocket_liveness:next_tick(),
             {[gosocket_clock:question(Number)], Lane#lane{liveness = Heard}};
         dead ->
-            gosocket_helper:kill(OsPid),
+            gosocket_helper:kill(gosocket_helper:process(OsPid, Port)),
             gone(etimedout, Lane)
     end.
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gosocket/etf"
 	"gosocket/socketcore"
 )
 
@@ -213,6 +214,69 @@ func TestUnreadBytesHaveALimit(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// Of a receive in parts less than a part counts: the others are its caller's.
+func TestAReceiveInPartsCountsWithWhatItHasNotHandedOver(t *testing.T) {
+	const size, step, most = 1_300_000, 50_000, 256 << 10
+	everyLoops(t, func(t *testing.T, c *client) {
+		for _, pair := range []func() (a, b uint64){c.pair, func() (a, b uint64) { return c.localPair(t.TempDir()) }} {
+			a, b := pair()
+			c.kept = nil
+			c.call(recv(b, 8, 2<<20, atom("infinity")))
+			for range size / step {
+				c.want(c.do(send(a, 1, strings.Repeat("x", step))), "ok")
+			}
+			handed, unread := 0, 0
+			for end := time.Now().Add(5 * time.Second); handed+unread != size && time.Now().Before(end); {
+				c.do(tuple("sockname", b))
+				handed, unread = 0, int(c.server.totals.Unread.Load())
+				for _, f := range c.kept {
+					if isTuple(f, "more") {
+						handed += len(f.(etf.Tuple)[2].(etf.Binary))
+					}
+				}
+			}
+			if handed+unread != size || unread >= most {
+				t.Errorf("%d bytes handed over, %d unread", handed, unread)
+			}
+			c.want(c.do(tuple("close", b, 1)), "ok")
+		}
+	})
+}
+
+// However much room a receive has asked for, while it waits it keeps what counts as unread, or nothing when that is its caller's.
+func TestWaitingReceivesKeepNoMoreThanCounts(t *testing.T) {
+	const readers, wanted, most = 100, 2 << 20, 2 << 20
+	inUse := func() int {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	for _, timeout := range []any{atom("infinity"), atom("nowait")} {
+		everyLoops(t, func(t *testing.T, c *client) {
+			var pairs [readers][2]uint64
+			for i := range pairs {
+				pairs[i][0], pairs[i][1] = c.pair()
+			}
+			before := inUse()
+			for _, p := range pairs {
+				recv := tuple("recv", p[1], 8, wanted, none, timeout, atom("r"))
+				if timeout == atom("nowait") {
+					c.want(c.do(send(p[0], 1, "x")), "ok")
+					c.want(c.do(recv)[:13], `{ok,{<<"x">>,`)
+					continue
+				}
+				c.call(recv)
+				c.want(c.do(send(p[0], 1, "x")), "ok")
+				c.do(tuple("sockname", p[1]))
+			}
+			if grown := inUse() - before; grown > most {
+				t.Errorf("%v: %d bytes for %d of which %d are unread", timeout, grown, readers, c.server.totals.Unread.Load())
+			}
+		})
 	}
 }
 

@@ -142,7 +142,7 @@ func (l *Loop) readBehind(o *Op, limit int) {
 	if there <= 0 {
 		return
 	}
-	if n, c := l.recv(o.sock, o.spare(there), 0); c == 0 {
+	if n, c := l.recv(o.sock, l.spare(o, there), 0); c == 0 {
 		o.Taken += n
 		o.got = o.got[:len(o.got)+n]
 	}

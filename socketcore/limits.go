@@ -123,7 +123,11 @@ func (l *Loop) uncountParked(o *Op) {
 // weigh counts what a receive that waits, or is about to, has gathered. It tells whether there is more of it now, and that is too
 // much for all of them.
 func (l *Loop) weigh(o *Op) (over bool) {
-	if o.Kind >= Accept || len(o.got) == o.unread {
+	if o.Kind >= Accept {
+		return false
+	}
+	l.trim(o)
+	if len(o.got) == o.unread {
 		return false
 	}
 	more := len(o.got) - o.unread

@@ -69,6 +69,7 @@ type Loop struct {
 	freeSlots []uint32
 	processes map[string]*process
 	ops       opPool
+	roomy     []byte         // for the next receive that needs room, see trim
 	asking    map[uint32]*Op // sends that more bytes were asked for, by ID
 	timers    timerHeap
 	foreign   map[int]func(events uint32)

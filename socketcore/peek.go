@@ -22,7 +22,7 @@ func (l *Loop) attemptPeek(o *Op) Code {
 			return l.gathered(o)
 		}
 		room = max(room, sysInq(s.fd))
-		p := o.spare(min(left, room))
+		p := l.spare(o, min(left, room))
 		n, c := l.recv(s, p, o.Flags)
 		o.got = o.got[:len(o.got)+n]
 		o.Result, o.seen = o.got, len(o.got)

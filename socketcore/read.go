@@ -158,7 +158,7 @@ func (l *Loop) attemptGather(o *Op) Code {
 		if direct {
 			p = l.handler.Room(o, left)
 		} else {
-			p = o.spare(min(left, stepMax))
+			p = l.spare(o, min(left, stepMax))
 		}
 		n, c := l.recvExact(s, p)
 		if c == Again && o.Length == 0 && len(o.got) > 0 {
@@ -232,14 +232,30 @@ func (l *Loop) gathered(o *Op) Code {
 }
 
 // spare returns room for n more bytes behind what was gathered.
-func (o *Op) spare(n int) []byte {
+func (l *Loop) spare(o *Op, n int) []byte {
 	need := len(o.got) + n
 	if cap(o.got) < need {
-		grown := make([]byte, len(o.got), max(need, min(2*cap(o.got), moreSize)))
-		copy(grown, o.got)
-		o.got = grown
+		grown := l.roomy
+		if l.roomy = nil; cap(grown) < need {
+			grown = make([]byte, 0, max(need, min(2*cap(o.got), moreSize)))
+		}
+		o.got = append(grown[:0], o.got...)
 	}
 	return o.got[len(o.got):need]
+}
+
+// trim takes from a receive that is to wait the room that it has not used: while it waits it keeps what counts as unread, and little
+// more. The next receive of this loop that needs room has it.
+func (l *Loop) trim(o *Op) {
+	if cap(o.got)-len(o.got) <= keepBuffer {
+		return
+	}
+	l.cfg.Freed(cap(l.roomy))
+	l.roomy = o.got
+	o.got = append([]byte(nil), o.got...)
+	if o.Result != nil {
+		o.Result = o.got
+	}
 }
 
 func (l *Loop) countPackage(s *Socket, n int) {

@@ -10,6 +10,7 @@
     more_payload_than_allowed_stays_with_its_senders/1,
     more_messages_than_allowed_are_enobufs/1,
     receives_that_gather_more_than_allowed_get_what_they_have/1,
+    receives_in_parts_count_with_what_is_not_handed_over/1,
     more_descriptors_than_allowed_are_cut/1,
     more_memory_than_allowed_is_enomem/1,
     descriptors_are_as_many_as_the_hard_limit_allows/1
@@ -238,12 +239,28 @@ receives_that_gather_more_than_allowed_get_what_they_have(_) ->
          ?assertEqual({Way, Most =:= 100}, {Way, Refused =:= #{}})
      end || #{way := Way, through := Through, refused := Refused} <- Figures].
 
+%% Of more than 1 MiB what has come goes to its caller, part by part: the helper keeps, and counts, what is less than a part.
+-spec receives_in_parts_count_with_what_is_not_handed_over(config()) -> term().
+receives_in_parts_count_with_what_is_not_handed_over(_) ->
+    Have = 1300000,
+    Figures = alone({unread_limit, 2 * ?MIB}, fun() ->
+        Part = random(Have),
+        [flood(lists:flatten(io_lib:format("~s of ~b bytes that have ~b, ~p", [Way, 1500000, Have, Kind])), fun() -> gathering(Kind, Part, Receive) end)
+         || Kind <- [{inet, stream}, {local, stream}],
+            {Way, Receive} <- [{"recv", fun(B) -> ?S:recv(B, 1500000) end}, {"recv with a time-out", fun(B) -> ?S:recv(B, 1500000, 2 * ?PATIENCE) end}]]
+    end),
+    [?assertEqual({Way, 100}, {Way, Through + maps:get(enobufs, Refused, 0)}) || #{way := Way, through := Through, refused := Refused} <- Figures].
+
 -spec gathering({inet | local, stream}, binary(), fun((socket()) -> term())) -> gosocket_test_flood:flooded().
 gathering(Kind, Part, Receive) ->
     Pairs = [pair(Kind) || _ <- lists:seq(1, 100)],
     Readers = [start(fun() -> Receive(B) end) || {_, B} <- Pairs],
     [await_parked(B, num_readers, 1) || {_, B} <- Pairs],
-    [ok = ?S:send(A, Part) || {A, _} <- Pairs],
+    %% behind a reader that has its answer there may be no room for the rest
+    Senders = [start(fun() -> ?S:send(A, Part) end) || {A, _} <- Pairs],
+    wait_until(fun() ->
+        lists:all(fun({{Sender, _}, {Reader, _}}) -> not (is_process_alive(Sender) andalso is_process_alive(Reader)) end, lists:zip(Senders, Readers))
+    end),
     [ok = ?S:shutdown(A, write) || {A, _} <- Pairs],
     %% the bytes of a receive come in pieces, and the last of them may be one too many
     Results = [case result(Reader) of

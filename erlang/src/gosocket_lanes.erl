@@ -34,7 +34,7 @@
 %% here: of the capabilities those stay that are in both lists, the allow-list counts beside the one that is configured, and what the
 %% kernel keeps it keeps. The same goes for a lane of the configuration, which is started with that. Default lanes take no settings.
 %% Until it is stopped it has the name, whether its helper lives or not; one that only somebody's use has started, as long as it runs.
-%% A lane of the configuration that has left that is another one's when it has ended.
+%% A name that has left the configuration is free once its lane has ended.
 %%
 %% Of those who start a lane at the same time one has done it, and all have the same answer when it does not start. Settings that are
 %% not understood are a badarg, and so are names that no lane can be started by; what the configuration does not let start is the

@@ -8,6 +8,7 @@ import (
 
 // TestMain fails when a descriptor is left open.
 func TestMain(m *testing.M) {
+	shortPaths()
 	warmUp()
 	before := descriptors()
 	status := m.Run()
@@ -16,6 +17,13 @@ func TestMain(m *testing.M) {
 		status = 1
 	}
 	os.Exit(status)
+}
+
+// shortPaths has temporary directories where paths in them have room for the name of a test and fit a local socket (unix(7)).
+func shortPaths() {
+	if len(os.TempDir()) > len("/var/tmp") {
+		os.Setenv("TMPDIR", "/tmp")
+	}
 }
 
 // warmUp has the runtime open what it keeps for its own poller.

@@ -29,6 +29,7 @@
     info_0_counts_sockets/1,
     debug_flags_show_in_info_0/1,
     table_has_a_row_for_each_socket/1,
+    table_names_protocols/1,
     table_of_some_fields_or_some_sockets/1,
     table_shortens_ipv6_addresses/1,
     table_refuses_other_terms/1
@@ -43,6 +44,7 @@
     registry_filter_that_raises_reaches_the_caller,
     info_0_counts_sockets,
     table_has_a_row_for_each_socket,
+    table_names_protocols,
     table_of_some_fields_or_some_sockets,
     table_shortens_ipv6_addresses,
     table_refuses_other_terms
@@ -403,6 +405,15 @@ table_has_a_row_for_each_socket(_) ->
     await_parked(Listener, num_acceptors, 0),
     ?assert(lists:member([fd(Listener), "LISTENING"], printed(fun() -> ?S:i([fd, state]) end))),
     close([Idle, Bound, Listener, A, B, Local]).
+
+%% By the name that the kernel's number has, where it has one.
+-spec table_names_protocols(config()) -> term().
+table_names_protocols(_) ->
+    Sockets = [{Shown, ?S:open(inet, raw, Protocol)} || {Shown, Protocol} <- [{"icmp", icmp}, {"icmp", {raw, 1}}, {"igmp", igmp}, {"200", {raw, 200}}]],
+    skip_unless([Error || {_, {error, _} = Error} <- Sockets] =:= [], "no raw sockets without the capability net_raw"),
+    Rows = printed(fun() -> ?S:i([fd, protocol]) end),
+    ?assertEqual([], [[fd(Socket), Shown] || {Shown, {ok, Socket}} <- Sockets] -- Rows),
+    close([Socket || {_, {ok, Socket}} <- Sockets]).
 
 -spec fd(socket()) -> string().
 fd(Socket) ->

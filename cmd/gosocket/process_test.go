@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 		confined(how, os.Args[1])
 		return
 	}
+	shortPaths()
 	dir, err := os.MkdirTemp("", "gosocket")
 	if err != nil {
 		panic(err)
@@ -42,6 +43,13 @@ func TestMain(m *testing.M) {
 	}
 	os.RemoveAll(dir)
 	os.Exit(status)
+}
+
+// shortPaths has temporary directories where paths in them have room for the name of a test and fit a local socket (unix(7)).
+func shortPaths() {
+	if len(os.TempDir()) > len("/var/tmp") {
+		os.Setenv("TMPDIR", "/tmp")
+	}
 }
 
 func descriptors() int {

@@ -97,6 +97,12 @@ cell(fd, Socket, _) ->
         {error, _} -> ""
     end;
 cell(lane, Socket, _) -> text(gosocket_names:of_socket(Socket));
+cell(protocol, Socket, #{domain := Domain, protocol := Number}) when is_integer(Number), Domain =/= packet ->
+    %% info/1 has names for a few of them only, as in OTP
+    case gosocket:getopt(Socket, socket, protocol) of
+        {ok, Name} -> text(Name);
+        {error, _} -> integer_to_list(Number)
+    end;
 cell(recv, _, #{counters := #{read_byte := Bytes}}) -> integer_to_list(Bytes);
 cell(sent, _, #{counters := #{write_byte := Bytes}}) -> integer_to_list(Bytes);
 cell(owner, _, #{ctrl := Owner}) -> text(Owner);

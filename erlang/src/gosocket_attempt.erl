@@ -12,9 +12,9 @@
          used/2,
          ending/2,
          join/2,
-         is_refused/1,
+         is_stopped/1,
          is_claim/1,
-         enrolled/3,
+         enrolled/2,
          greeted/2,
          stop/1,
          ended/3]).
@@ -68,7 +68,7 @@ answer(#waiter{from = From}, Answer) ->
 begun(Starter, Claim, Given, Waiter) ->
     #attempt{starter = Starter, claim = Claim, given = Given, waiters = [Waiter]}.
 
-%% @doc Of a lane that somebody uses. There may be those who wait for the end of the one before.
+%% @doc Of a lane that somebody uses.
 -spec used(claim(), gosocket_lanes:settings()) -> attempt().
 used(Claim, Given) ->
     #attempt{claim = Claim, given = Given}.
@@ -83,18 +83,18 @@ join(Waiter, #attempt{waiters = Waiters} = Attempt) ->
     Attempt#attempt{waiters = Waiters ++ [Waiter]}.
 
 %% @doc Whether a lane that asks for its settings now has been stopped.
--spec is_refused(attempt()) -> boolean().
-is_refused(#attempt{stopped = Stopped, lane = Lane}) ->
-    Stopped andalso Lane =:= none.
+-spec is_stopped(attempt()) -> boolean().
+is_stopped(#attempt{stopped = Stopped}) ->
+    Stopped.
 
 -spec is_claim(attempt()) -> boolean().
 is_claim(#attempt{claim = Claim}) ->
     Claim =:= new.
 
-%% @doc The lane has its settings. One that a use starts takes the place of one that is about to have ended.
--spec enrolled(Lane :: pid(), attempt(), Used :: attempt()) -> attempt().
-enrolled(Lane, #attempt{stopped = true, waiters = Waiters}, Used) -> Used#attempt{lane = Lane, waiters = Waiters};
-enrolled(Lane, Attempt, _Used) -> Attempt#attempt{lane = Lane}.
+%% @doc The lane has its settings.
+-spec enrolled(Lane :: pid(), attempt()) -> attempt().
+enrolled(Lane, Attempt) ->
+    Attempt#attempt{lane = Lane}.
 
 %% @doc Its helper has said hello: whether that is all.
 -spec greeted(Lane :: pid(), attempt()) -> boolean().

@@ -410,7 +410,6 @@ stopped(#row{name = Name, number = Number, configured = Configured, lane = Lane}
 ended(Pid, Reason, Number, #lanes{attempts = Attempts} = State) ->
     _ = case row(Number) of
             #row{lane = Pid, stopping = true, configured = false} = Row -> forget(Row);
-            #row{lane = Pid, stopping = true} = Row -> insert(Row#row{stopping = false});
             _ -> true
         end,
     case Attempts of
@@ -443,7 +442,7 @@ enrolled(none, _Number, _Lane, State) ->
 enrolled(#row{stopping = true, configured = false}, _Number, _Lane, State) ->
     {{error, no_lane}, State};
 enrolled(Row, Number, Lane, #lanes{attempts = Attempts} = State) ->
-    case is_map_key(Number, Attempts) andalso gosocket_attempt:is_refused(maps:get(Number, Attempts)) orelse configured(Row) of
+    case is_map_key(Number, Attempts) andalso gosocket_attempt:is_stopped(maps:get(Number, Attempts)) orelse configured(Row) of
         true ->
             {{error, no_lane}, State};
         {ok, Configured} ->
@@ -475,6 +474,6 @@ enrolled(#row{number = Number, given = Given, claimed = Claimed, lane = Lane} = 
             end,
     _ = monitor(process, Lane),
     Used = gosocket_attempt:used(case Claimed of true -> held; false -> none end, Given),
-    Attempt = gosocket_attempt:enrolled(Lane, maps:get(Number, Attempts, Used), Used),
+    Attempt = gosocket_attempt:enrolled(Lane, maps:get(Number, Attempts, Used)),
     {{ok, gosocket_door:make(Number, Table), gosocket_configuration:settings(Configured, Given)},
      watched(Lane, Number, State#lanes{tables = Tables#{Number => Table}, attempts = Attempts#{Number => Attempt}})}.

@@ -23,6 +23,7 @@
     helper_ignores_the_signals_of_service_managers/1,
     killed_lane_leaves_no_helper_behind/1,
     orderly_ends_leave_no_stopped_helper_behind/1,
+    ends_of_what_is_shared_leave_no_stopped_helper_behind/1,
     only_the_helper_itself_is_seen_off/1,
     helper_of_another_program_is_seen_off/1,
     helper_with_the_number_of_another_process_ends_itself_only/1,
@@ -36,6 +37,7 @@
     stopped_helper_aborts_every_select_within_six_seconds,
     stopped_helper_with_full_pipes_holds_nobody_longer,
     helper_stopped_for_two_seconds_goes_on,
+    ends_of_what_is_shared_leave_no_stopped_helper_behind,
     helper_of_another_program_is_seen_off,
     helper_with_the_number_of_another_process_ends_itself_only,
     killed_node_leaves_no_helper_behind,
@@ -384,6 +386,19 @@ orderly_ends_leave_no_stopped_helper_behind(_) ->
              ?assertMatch({ok, Port}, ?S:bind(Again, #{family => inet, addr => loopback, port => Port})),
              close([Again])
          end || End <- Ends]
+    end).
+
+%% Nor when what its lane needs is killed, and ends it in its own way.
+-spec ends_of_what_is_shared_leave_no_stopped_helper_behind(config()) -> term().
+ends_of_what_is_shared_leave_no_stopped_helper_behind(_) ->
+    gosocket_test_node:alone(fun() ->
+        [begin
+             {ok, _} = ?S:open(inet, dgram),
+             Helper = helper_os_pid(),
+             ok = signal("STOP", Helper),
+             exit(whereis(Shared), kill),
+             wait_until(fun() -> not helper_alive(Helper) end)
+         end || Shared <- [gosocket_heir, gosocket_guardian, gosocket_names, gosocket_sup]]
     end).
 
 %% A process that runs has its time, and another one that has got the number of a helper is left alone.

@@ -147,7 +147,9 @@ func (l *Loop) arm(q *queue, o *Op, front bool) {
 	l.park(q, o, armed, front)
 	l.answer(o)
 	o.Result, o.got = nil, o.got[:0]
-	l.trim(o)
+	if o.Kind < Accept {
+		l.trim(o)
+	}
 }
 
 // askAgain serves a process that waits in the queue by select and asks once more.

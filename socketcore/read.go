@@ -235,11 +235,13 @@ func (l *Loop) gathered(o *Op) Code {
 func (l *Loop) spare(o *Op, n int) []byte {
 	need := len(o.got) + n
 	if cap(o.got) < need {
-		grown := l.roomy
-		if l.roomy = nil; cap(grown) < need {
+		var grown []byte
+		if cap(l.roomy) >= need {
+			grown, l.roomy = l.roomy[:0], nil
+		} else {
 			grown = make([]byte, 0, max(need, min(2*cap(o.got), moreSize)))
 		}
-		o.got = append(grown[:0], o.got...)
+		o.got = append(grown, o.got...)
 	}
 	return o.got[len(o.got):need]
 }
@@ -250,9 +252,12 @@ func (l *Loop) trim(o *Op) {
 	if cap(o.got)-len(o.got) <= keepBuffer {
 		return
 	}
-	l.cfg.Freed(cap(l.roomy))
-	l.roomy = o.got
+	unused := o.got
 	o.got = append([]byte(nil), o.got...)
+	if cap(unused) <= moreSize {
+		l.roomy, unused = unused, l.roomy
+	}
+	l.cfg.Freed(cap(unused))
 	if o.Result != nil {
 		o.Result = o.got
 	}

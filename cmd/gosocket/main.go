@@ -75,7 +75,7 @@ func main() {
 	flag.Usage = func() {} // what is wrong would drown in it
 	err := flag.CommandLine.Parse(os.Args[1:])
 	if err == nil && flag.NArg() > 0 {
-		err = fmt.Errorf("%q is behind the flags", flag.Arg(0)) // and so are flags that come after it
+		err = fmt.Errorf("%q is neither a flag nor the value of one", flag.Arg(0)) // flags that come after it would go unseen
 		fmt.Fprintln(&said, err)
 	}
 	if err != nil {

@@ -17,7 +17,7 @@
 -define(TOO_LARGE, (1 bsl 63)).
 
 %% @doc Those of the options of an open that are known. Others are ignored, but not what was meant to be one of these: a socket that is
-%% opened without it would be less shut off than was asked for. Nor is a value that none of them has.
+%% opened without it would be less shut off than was asked for. Nor are values of another type.
 -spec options(map(), [atom()]) -> {ok, map()} | misspelt.
 options(Opts, Known) ->
     Ours = maps:with(Known, Opts),

@@ -9,7 +9,8 @@
     default_lanes_are_understood_or_refused/1,
     what_is_said_twice_is_refused/1,
     a_wrong_variable_beside_a_good_start_is_refused/1,
-    options_of_open_are_understood_or_refused/1
+    options_of_open_are_understood_or_refused/1,
+    rights_with_a_misspelt_key_are_refused/1
 ]).
 
 -import(gosocket_test_lanes, [fresh/2]).
@@ -182,3 +183,15 @@ options_of_open_are_understood_or_refused(_) ->
                                 {fun(Opts) -> ?S:open(FD, Opts#{lane => Socket}) end, [{dup, Flag}, {debug, Flag}, {use_registry, Flag}]}],
             {Option, Good} <- Options, Value <- values()],
     close(Socket).
+
+%% Who means `lane' has said whose the descriptors are.
+-spec rights_with_a_misspelt_key_are_refused(config()) -> term().
+rights_with_a_misspelt_key_are_refused(_) ->
+    {A, B} = pair({local, stream}),
+    Send = fun(More) ->
+        Rights = #{level => socket, type => rights, data => <<(gosocket_test_fd:fd(A)):32/native>>, lane => A},
+        ?S:sendmsg(A, #{iov => [<<"x">>], ctrl => [maps:merge(Rights, More)]})
+    end,
+    [?assertEqual({Key, {error, einval}}, {Key, Send(#{Key => A})}) || Key <- [lnae, lanes, 'Lane', "lane", <<"lane">>, value]],
+    ?assertEqual(ok, Send(#{})),
+    close({A, B}).

@@ -46,12 +46,11 @@ openfd(FD, Opts) ->
 
 %% @doc The control messages of a message that this socket is to send, without the word on whose the descriptors in them are. To the
 %% helper of the socket a number that means one of another helper is some other file: what comes in the place of such a message is
-%% none, which makes the call einval. So it is with several default lanes when nothing is said, and with a key that means nothing, which
-%% may have been to say it.
+%% none, which makes the call einval. So it is with several default lanes when nothing is said. Keys that mean nothing the helper refuses.
 -spec control(Ctrl :: term(), gosocket_handle:handle()) -> term().
 control([#{level := Level, type := Type} = Message | Rest], Handle)
   when Level =:= socket orelse Level =:= ?SOL_SOCKET, Type =:= rights orelse Type =:= ?SCM_RIGHTS ->
-    case map_size(maps:without([level, type, data, lane], Message)) =:= 0 andalso gosocket_names:is_own(Message, {'$socket', Handle}) of
+    case gosocket_names:is_own(Message, {'$socket', Handle}) of
         true -> [maps:remove(lane, Message) | control(Rest, Handle)];
         false -> [not_of_this_lane | control(Rest, Handle)]
     end;

@@ -7,12 +7,9 @@ import (
 	"gosocket/port"
 )
 
-// Limits of a batch in bytes: of the term of one element, and of the whole frame. A result that is larger is worth a
-// frame of its own, from which its receiver need not copy it.
-const (
-	batchElement = 1 << 10
-	batchLimit   = 16 << 10
-)
+// batchLimit is how many bytes a batch has at most. Whoever gets a result out of it may keep it as a part of the batch: that
+// costs less than a copy, and nobody holds more than this besides what is his.
+const batchLimit = 1 << 10
 
 const (
 	// batchHead is what a batch begins with: length, version, and the head of the list.
@@ -34,7 +31,7 @@ type batch struct {
 func (x *Dispatcher) enroll(start int) {
 	b := &x.batch
 	size := len(x.out) - start - port.HeadSize
-	if size > batchElement || !x.server.want.batch.Load() {
+	if size > batchLimit || !x.server.want.batch.Load() {
 		return
 	}
 	if b.count == 0 || b.end != start || len(x.out)-b.start+batchHead+2 > batchLimit {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gosocket/etf"
+	"gosocket/port"
 )
 
 // TestBatchesHoldTheFramesInOrder ends frames of random kinds and sizes and compares what is written with the same
@@ -22,7 +23,7 @@ func TestBatchesHoldTheFramesInOrder(t *testing.T) {
 	for range 300 {
 		var alone [][]byte
 		for i := range random.IntN(flushReplies) {
-			size := []int{0, random.IntN(60), random.IntN(1100), batchElement - 20 + random.IntN(40), 5000}[random.IntN(5)]
+			size := []int{0, random.IntN(60), random.IntN(1100), batchLimit - 20 + random.IntN(40), 5000}[random.IntN(5)]
 			data := bytes.Repeat([]byte{byte(i)}, size)
 			more := random.IntN(8) == 0
 			for _, y := range []*Dispatcher{&plain, &batched} {
@@ -45,8 +46,9 @@ func TestBatchesHoldTheFramesInOrder(t *testing.T) {
 		for i, frame := range frames {
 			if !isBatch(frame) {
 				got = append(got, frame)
-				single := func(f []byte) bool { return !isBatch(f) && len(f) <= batchElement && !contains(alone, f) }
-				if i > 0 && single(frame) && single(frames[i-1]) {
+				single := func(f []byte) bool { return !isBatch(f) && !contains(alone, f) }
+				const heads = batchHead + 2 + 2*port.HeadSize
+				if i > 0 && single(frame) && single(frames[i-1]) && len(frame)+len(frames[i-1])+heads <= batchLimit {
 					t.Fatal("two small frames stand for themselves")
 				}
 				continue
@@ -58,7 +60,7 @@ func TestBatchesHoldTheFramesInOrder(t *testing.T) {
 				t.Fatalf("a batch of %d elements and %d bytes", len(elements), len(frame))
 			}
 			for _, e := range elements {
-				if len(e) > batchElement || contains(alone, e) {
+				if len(e) > batchLimit || contains(alone, e) {
 					t.Fatalf("an element of %d bytes", len(e))
 				}
 			}

@@ -75,17 +75,8 @@ func init() {
 	recvRow, sendRow = calls["recv"], calls["send"]
 }
 
-// Calls of every day: their arguments are all read before anything is done, whatever is wrong with one of them.
+// Those that are served without the table as well are counted in it.
 var recvRow, sendRow callRow
-
-// How these begin as most clients write them, and the flags, time-out and reference of most.
-const (
-	recvHead = "\x68\x07\x77\x04recv"
-	sendHead = "\x68\x08\x77\x04send"
-	plainEnd = "\x6a" + "\x77\x08infinity" + "\x6a"
-)
-
-var noReference = []byte{'\x6a'}
 
 // socket reads a socket argument; nil stands for one that is closed.
 func (c *call) socket() *socketcore.Socket { return c.loop.Find(c.d.Uint()) }

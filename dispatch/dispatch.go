@@ -66,8 +66,7 @@ type call struct {
 	id   uint32
 	args int
 	far  bool
-	term []byte // all of it; nil when it is read once only
-	read bool   // all of its arguments have been read
+	term []byte // all of it
 }
 
 var errItem = errors.New("no item of the protocol")
@@ -133,7 +132,7 @@ func init() {
 
 // request serves {Id, Call}, of which the decoder stands at Call.
 func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
-	if d.Err() != nil || x.requestOnce(d, id) {
+	if d.Err() != nil || x.everyDay(d, id) {
 		return
 	}
 	term := d.Raw()
@@ -144,7 +143,7 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	args.Reset(term)
 	name, n, far := callHead(args)
 	row, ok := calls[string(name)]
-	x.cur = call{x, args, id, n, far, term, false}
+	x.cur = call{x, args, id, n, far, term}
 	c := &x.cur
 	if args.Err() != nil || !ok || c.args < row.least || c.args > row.most {
 		c.badarg()
@@ -160,48 +159,11 @@ func (x *Dispatcher) request(d *etf.Decoder, id uint32) {
 	if x.tracing() {
 		c.trace(string(name), row.of)
 	}
-	if answered := c.serve(&row); args.Err() != nil && !answered {
-		c.badarg()
-	}
-}
-
-// serve runs the call and tells whether it was answered at once.
-func (c *call) serve(row *callRow) bool {
-	start, frames := len(c.out), c.frames
+	start, frames := len(x.out), x.frames
 	row.serve(c)
-	return len(c.out) != start || c.frames != frames
-}
-
-// requestOnce serves a call of every day without reading it twice, first to its end and then its arguments. It tells
-// whether it has; if not, nothing was done.
-func (x *Dispatcher) requestOnce(d *etf.Decoder, id uint32) bool {
-	if len(x.server.dispatchers) > 1 || x.tracing() {
-		return false
-	}
-	args := &x.args
-	*args = *d
-	var row *callRow
-	switch {
-	case args.Match(recvHead):
-		row = &recvRow
-	case args.Match(sendHead):
-		row = &sendRow
-	default:
-		return false
-	}
-	x.stats.calls[row.number]++
-	x.cur = call{x, args, id, row.least, false, nil, false}
-	c := &x.cur
-	answered := c.serve(row)
-	if c.read {
-		*d = *args
-		return true
-	}
-	// A bad argument is this call's alone. What is no term at all is the frame's.
-	if d.Skip(); d.Err() == nil && !answered {
+	if answered := len(x.out) != start || x.frames != frames; args.Err() != nil && !answered {
 		c.badarg()
 	}
-	return true
 }
 
 // callHead reads what a call begins with: its name, and how many arguments follow.

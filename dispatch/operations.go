@@ -71,9 +71,8 @@ const maxTimeout = uint64(1) << 42
 // counts before the socket is looked at; only of a message that is refused it is first said
 // that the socket is closed.
 func (c *call) submit(s *socketcore.Socket, o *socketcore.Op, v verdict) {
-	c.read = c.good()
 	switch {
-	case !c.read:
+	case !c.good():
 	case v.kind == raised || !v.ok() && (s != nil || o.Kind != socketcore.Sendmsg):
 		c.refuse(o, v)
 	default:

@@ -23,6 +23,7 @@ var legs = []leg{
 	{"local", (*tour).local, plainly},
 	{"datagram", (*tour).datagram, plainly},
 	{"bulk", (*tour).bulk, plainly},
+	{"straight", (*tour).straight, plainly},
 	{"peek", (*tour).peek, plainly},
 	{"back", (*tour).back, plainly},
 	{"ahead", (*tour).ahead, plainly},
@@ -82,6 +83,14 @@ func (c *client) left(before int) string {
 		}
 	}
 	return ""
+}
+
+// straight is a send that waits for as long as it takes, by a socket that nobody has waited for: it is writable when that is asked
+// for the first time.
+func (v *tour) straight(string) {
+	a, b := v.pair("inet", loopback)
+	v.do(send(b, 1, "abc"))
+	v.do(recv(a, 1, 3, soon))
 }
 
 // bulk is enough to be spliced.

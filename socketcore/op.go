@@ -91,6 +91,7 @@ type Op struct {
 	nobody     bool // nobody waits for its end: see handover
 	waited     bool
 	goesOn     bool // a nowait receive in parts that keeps its turn
+	straight   bool // see Receive
 
 	elder, younger *Op           // of the same process
 	counted        *atomic.Int64 // where it counts while it is parked

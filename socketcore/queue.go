@@ -62,7 +62,12 @@ func (l *Loop) Submit(s *Socket, o *Op) {
 			front = true
 		}
 	}
-	switch c := l.attempt(o); {
+	l.settle(q, o, l.attempt(o), front)
+}
+
+// settle answers an operation that is in no queue, or has it wait, by how its attempt ended.
+func (l *Loop) settle(q *queue, o *Op, c Code, front bool) {
+	switch {
 	case c == Again || c == Held || c == Hungry:
 		l.block(q, o, c, front)
 	case c == 0 && o.goesOn:
@@ -315,7 +320,12 @@ func (l *Loop) advanceHead(s *Socket, q *queue) Code {
 		return Again
 	}
 	before := o.state
-	c := l.attempt(o)
+	return l.settleHead(s, o, before, l.attempt(o))
+}
+
+// settleHead does so with the head of a queue, which was in this state before.
+func (l *Loop) settleHead(s *Socket, o *Op, before state, c Code) Code {
+	q := o.queue
 	switch {
 	case c == Held:
 		l.hold(s)

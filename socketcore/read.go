@@ -80,6 +80,11 @@ func (l *Loop) attempt(o *Op) Code {
 	if c == Again {
 		c = s.abandoned()
 	}
+	return l.received(s, c)
+}
+
+// received has a receive that found too little wait for what comes, and counts failures.
+func (l *Loop) received(s *Socket, c Code) Code {
 	if c == Again {
 		c = l.want(s, readEvents)
 	}

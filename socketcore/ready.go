@@ -65,7 +65,7 @@ func (l *Loop) ready(s *Socket, events uint32) {
 		l.connectReady(s)
 	}
 	// The end of an association that was shut down here is told to writers.
-	if events&(badEvents|readEvents) != 0 || s.whole && s.stream && s.shutWrite {
+	if (events&(badEvents|readEvents) != 0 || s.whole && s.stream && s.shutWrite) && !l.arriveStraight(s) {
 		l.advance(s, &s.acceptors)
 		l.advance(s, &s.readers)
 	}

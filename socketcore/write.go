@@ -32,26 +32,35 @@ func (l *Loop) attemptSend(o *Op) Code {
 			flags = flags&^lastFlags | unix.MSG_MORE
 		}
 		n, c := l.send(o, flags)
-		if c == Again {
-			return l.refused(o)
-		}
-		if c != 0 {
-			s.Counters[WriteFails]++
+		if c, ended := l.afterSend(o, n, c); ended {
 			return c
 		}
-		l.took(o, n)
-		if o.Taken == o.Total {
-			if o.ends == nil {
-				s.countSent(o.Total)
-			}
-			return 0
-		}
-		if len(o.Data) > 0 {
-			// A short write: the kernel's buffer is full (epoll(7)).
-			s.Counters[WriteWaits]++
-			return l.refused(o)
-		}
 	}
+}
+
+// afterSend takes note of what a send(2) of a stream did, and tells whether the operation has ended or waits by that.
+func (l *Loop) afterSend(o *Op, n int, c Code) (_ Code, ended bool) {
+	s := o.sock
+	if c == Again {
+		return l.refused(o), true
+	}
+	if c != 0 {
+		s.Counters[WriteFails]++
+		return c, true
+	}
+	l.took(o, n)
+	if o.Taken == o.Total {
+		if o.ends == nil {
+			s.countSent(o.Total)
+		}
+		return 0, true
+	}
+	if len(o.Data) > 0 {
+		// A short write: the kernel's buffer is full (epoll(7)).
+		s.Counters[WriteWaits]++
+		return l.refused(o), true
+	}
+	return 0, false
 }
 
 // attemptSendMessage sends one message, gathered whole before.

@@ -251,7 +251,7 @@ free(Next) ->
 given({Pid, Tag, _, [], _} = Entry, Data, Next, Frames, Lent, Outbox, Quiet, #lane{selects = Selects} = Lane) ->
     case gosocket_selects:is_empty(Selects) of
         true ->
-            Pid ! {Tag, {ok, Data}},
+            Pid ! {Tag, {part, Data}},
             drain(Next, Frames, Lent, Outbox, Quiet, Lane);
         false ->
             drain(Next, Frames, Lent, Outbox, Quiet, gosocket_lane_route:give(Entry, Data, Lane))

@@ -249,7 +249,10 @@ unwatch(Monitor) -> demonitor(Monitor, [flush]).
 answer(ok, _Tag, Watch, _Shape) ->
     unwatch(Watch),
     ok;
-answer({ok, Data}, _Tag, Watch, Shape) when is_binary(Data) ->
+answer({ok, Data} = Result, _Tag, Watch, Shape) when is_binary(Data) ->
+    unwatch(Watch),
+    finish(Shape, Result);
+answer({part, Data}, _Tag, Watch, Shape) ->
     unwatch(Watch),
     finish(Shape, {ok, own(Data)});
 answer(<<?ANSWER(_), ?OK>>, _Tag, Watch, Shape) ->
@@ -257,7 +260,7 @@ answer(<<?ANSWER(_), ?OK>>, _Tag, Watch, Shape) ->
     finish(Shape, ok);
 answer(<<?ANSWER(_), ?OK_HEAD, 109, Size:32, Data:Size/binary>>, _Tag, Watch, Shape) ->
     unwatch(Watch),
-    finish(Shape, {ok, own(Data)});
+    finish(Shape, {ok, Data});
 answer(<<?ANSWER(_), _/binary>> = Frame, _Tag, Watch, Shape) ->
     unwatch(Watch),
     {_Id, Result} = binary_to_term(Frame),
@@ -281,7 +284,7 @@ answer(Result, _Tag, Watch, _Shape) ->
     unwatch(Watch),
     Result.
 
-%% A small result must not keep the frame of a whole batch.
+%% A small result must not keep all of a copy that the lane had.
 -spec own(binary()) -> binary().
 own(Data) ->
     case binary:referenced_byte_size(Data) > 2 * byte_size(Data) + ?KEPT of

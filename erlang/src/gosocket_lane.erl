@@ -16,6 +16,7 @@
 -export_type([lane/0, entry/0, kept/0, path/0]).
 
 -include("gosocket.hrl").
+-include("gosocket_batch.hrl").
 -include("gosocket_lane.hrl").
 
 -define(LAST_ID, 16#7fffffff).
@@ -46,6 +47,9 @@
 %% the helper has yet to learn are delivered; what is to be written; who calls.
 -type path() :: {Next :: non_neg_integer(), Frames :: pos_integer(), Lent :: non_neg_integer(), gosocket_outbox:outbox(),
                  gosocket_quiet:quiet(), lane()}.
+
+%% Improper on purpose: each item is the tail of a cell.
+-dialyzer({no_improper_lists, [collect/13]}).
 
 -include("gosocket_reload.hrl").
 
@@ -99,7 +103,7 @@ greeted(Parent, {Number, Known, Settings}, Port, {ok, #{pid := OsPid, window := 
     %% Ahead of the calls that wait in the mailbox: no socket is there before the clocks are compared. The answer to the
     %% hello is an answer that nobody waits for.
     Greetings = [{0, {hello, #{batch => true, ahead => true, process => self()}}}, gosocket_clock:question(Number), gosocket_registry:debug(Number)],
-    resume({1, 1, 0, tell(Greetings, gosocket_outbox:new(Port, Limit)),
+    resume({1, 1, 0, gosocket_outbox:tell(Greetings, gosocket_outbox:new(Port, Limit)),
             gosocket_quiet:new(maps:get(lane_spin, Settings, ?DEFAULT_LANE_SPIN), Known), Lane});
 greeted(_Parent, {Number, _, Settings}, Port, {error, Posix}) ->
     gosocket_helper:log_failure(gosocket_names:name(Number), Posix, Settings),
@@ -126,12 +130,59 @@ loop(Next, Frames, Lent, Outbox, Quiet, Lane) ->
 
 -spec drain(non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) ->
           no_return().
+drain(Next, Frames, Lent, Outbox, Quiet, #lane{node = Node, ticking = true, loading = none, ahead = false} = Lane)
+  when Node =:= node() ->
+    case gosocket_outbox:open(Outbox) of
+        {Batch, Count, Bytes} -> collect(Next, Batch, Count, Bytes, 0, Frames, Lent, Outbox, Quiet, Lane);
+        closed -> take(Next, Frames, Lent, Outbox, Quiet, Lane)
+    end;
 drain(Next, Frames, Lent, Outbox, Quiet, Lane) ->
+    take(Next, Frames, Lent, Outbox, Quiet, Lane).
+
+-spec take(non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) ->
+          no_return().
+take(Next, Frames, Lent, Outbox, Quiet, Lane) ->
     receive
         Message -> handle(Message, Next, Frames, Lent, Outbox, Quiet, Lane)
     after 0 ->
         idle(Next, Frames, Lent, Outbox, Quiet, Lane)
     end.
+
+%% Where nothing special is going on, requests that follow one another are only noted down and put into the batch, of which the parts stand
+%% in the arguments meanwhile.
+-spec collect(non_neg_integer(), gosocket_term:batch(), non_neg_integer(), non_neg_integer(), New :: non_neg_integer(), pos_integer(),
+              non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) -> no_return().
+collect(Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane) when ?IS_OPEN(Count, Bytes) ->
+    receive
+        [Entry | Item] when is_binary(Item), byte_size(Item) =< ?SMALL_ITEM ->
+            collect(Entry, Item, byte_size(Item), Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane);
+        [Entry | [Head | First] = Item] when byte_size(Head) + byte_size(First) =< ?SMALL_ITEM ->
+            collect(Entry, Item, byte_size(Head) + byte_size(First), Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane);
+        Message ->
+            collected(Message, Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane)
+    after 0 ->
+        idle(Next, Frames, Lent, gosocket_outbox:close(Batch, Count, Bytes, Outbox), gosocket_quiet:calls(New, Next, Quiet), Lane)
+    end;
+collect(Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane) ->
+    take(Next, Frames, Lent, gosocket_outbox:close(Batch, Count, Bytes, Outbox), gosocket_quiet:calls(New, Next, Quiet), Lane).
+
+-spec collect(kept(), gosocket_term:item(), Size :: non_neg_integer(), non_neg_integer(), gosocket_term:batch(), non_neg_integer(),
+              non_neg_integer(), New :: non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(),
+              lane()) -> no_return().
+collect(Entry, Item, Size, Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane) ->
+    case put(Next, Entry) of
+        undefined ->
+            collect((Next + 1) band ?LAST_ID, [Batch, ?REQUEST(Next) | Item], Count + 1, Bytes + ?REQUEST_HEAD + Size, New + 1,
+                    Frames, Lent, Outbox, Quiet, Lane);
+        Waiting ->
+            put(Next, Waiting),
+            collected([Entry | Item], Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane)
+    end.
+
+-spec collected(Message :: term(), non_neg_integer(), gosocket_term:batch(), non_neg_integer(), non_neg_integer(), New :: non_neg_integer(),
+                pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) -> no_return().
+collected(Message, Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane) ->
+    handle(Message, Next, Frames, Lent, gosocket_outbox:close(Batch, Count, Bytes, Outbox), gosocket_quiet:calls(New, Next, Quiet), Lane).
 
 -spec idle(non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) ->
           no_return().
@@ -383,7 +434,7 @@ routed({lent, Lane}, _Socket, _Frame, Rest, Next, Frames, Lent, Outbox, Quiet) -
     elements(Rest, Next, Frames, Lent + 1, Outbox, Quiet, Lane);
 routed({handback, Lane}, Socket, Frame, Rest, Next, Frames, Lent, Outbox, Quiet) ->
     gosocket_ahead:upset(Socket),
-    elements(Rest, Next, Frames, Lent + 1, tell([{handback, Socket, Frame}], Outbox), Quiet, Lane).
+    elements(Rest, Next, Frames, Lent + 1, gosocket_outbox:tell([{handback, Socket, Frame}], Outbox), Quiet, Lane).
 
 -spec event(Event :: tuple(), Rest :: binary(), path()) -> no_return().
 event({credit, Socket, Bytes}, Rest, {Next, Frames, Lent, Outbox, Quiet, Lane}) ->
@@ -404,11 +455,7 @@ event(Event, Rest, {Next, Frames, Lent, Outbox, Quiet, Lane}) ->
 %% Frames are handed over as they come: all of them are delivered.
 -spec deliver(pos_integer(), gosocket_outbox:outbox()) -> gosocket_outbox:outbox().
 deliver(Frames, Outbox) ->
-    tell([{delivered, Frames}], Outbox).
-
--spec tell([tuple()], gosocket_outbox:outbox()) -> gosocket_outbox:outbox().
-tell(Items, Outbox) ->
-    lists:foldl(fun(Item, Out) -> gosocket_outbox:control(gosocket_term:item(Item), Out) end, Outbox, Items).
+    gosocket_outbox:tell([{delivered, Frames}], Outbox).
 
 %% What a dead process has had is delivered: an accepted connection would go to the next acceptor otherwise.
 -spec told({[tuple()], lane()}, path()) -> no_return().
@@ -417,7 +464,7 @@ told({[], Lane}, {Next, Frames, Lent, Outbox, Quiet, _}) ->
 told(Told, {Next, Frames, Lent, Outbox, Quiet, Lane}) when Lent > 0 ->
     told(Told, {Next, Frames, 0, deliver(Frames, Outbox), Quiet, Lane});
 told({Items, Lane}, {Next, Frames, Lent, Outbox, Quiet, _}) ->
-    drain(Next, Frames, Lent, tell(gosocket_ahead:told() ++ Items, Outbox), Quiet, Lane).
+    drain(Next, Frames, Lent, gosocket_outbox:tell(gosocket_ahead:told() ++ Items, Outbox), Quiet, Lane).
 
 %% ---- Everything else
 

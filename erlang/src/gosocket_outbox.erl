@@ -7,8 +7,11 @@
 
 -export([new/2,
          count/1,
+         open/1,
+         close/4,
          request/3,
          control/2,
+         tell/2,
          payload/2,
          patient/3,
          may_wait/1,
@@ -20,16 +23,11 @@
 
 -export_type([outbox/0]).
 
+-include("gosocket_batch.hrl").
+
 %% Bytes that the helper has not read: up to the first, payload goes out, up to the second, control.
 -define(PAYLOAD_WINDOW, (2 bsl 20)).
 -define(CONTROL_WINDOW, (2 * ?PAYLOAD_WINDOW)).
-
-%% A batch goes out at either limit: the helper can start while the rest of the mailbox is read.
--define(BATCH_ITEMS, 32).
--define(BATCH_BYTES, (128 bsl 10)).
-
-%% Bytes in front of the call in a request.
--define(REQUEST_HEAD, 7).
 
 %% Bytes of a frame that are not items: length, version, list head and tail.
 -define(FRAME_OVERHEAD, 11).
@@ -82,6 +80,18 @@ busy_limits() ->
 count(#outbox{count = Count}) ->
     Count.
 
+%% @doc The batch, where nothing stands in the way of requests that have room in it: who adds some closes it again.
+-spec open(outbox()) -> {gosocket_term:batch(), Count :: non_neg_integer(), Bytes :: non_neg_integer()} | closed.
+open(#outbox{batch = Batch, count = Count, bytes = Bytes, more = #more{unread = Unread, waiting = 0, frame_limit = Limit}})
+  when ?IS_OPEN(Count, Bytes), Unread < ?PAYLOAD_WINDOW - ?BATCH_BYTES, Limit >= ?BATCH_BYTES + ?FRAME_OVERHEAD ->
+    {Batch, Count, Bytes};
+open(_) ->
+    closed.
+
+-spec close(gosocket_term:batch(), Count :: non_neg_integer(), Bytes :: non_neg_integer(), outbox()) -> outbox().
+close(Batch, Count, Bytes, Outbox) ->
+    Outbox#outbox{batch = Batch, count = Count, bytes = Bytes}.
+
 %% @doc A call with this id, which has to wait when it is a payload and the helper is slow. A frame above the helper's
 %% limit would end it.
 -spec request(Id :: non_neg_integer(), gosocket_term:item(), outbox()) -> outbox() | too_large.
@@ -94,6 +104,11 @@ request(Id, Item, #outbox{more = #more{frame_limit = Limit}} = Outbox) ->
         _ ->
             too_large
     end.
+
+%% @doc Terms that are no requests.
+-spec tell([tuple()], outbox()) -> outbox().
+tell(Items, Outbox) ->
+    lists:foldl(fun(Item, Out) -> control(gosocket_term:item(Item), Out) end, Outbox, Items).
 
 -spec control(gosocket_term:item(), outbox()) -> outbox().
 control(Item, Outbox) ->

@@ -7,6 +7,7 @@
 
 -export([new/2,
          note/2,
+         calls/3,
          rounds/2,
          is_quiet/1,
          found/2,
@@ -58,6 +59,19 @@ note(Pid, #quiet{newest = Newest, other = Other, missing = Missing, words = Word
 note(Pid, #quiet{newest = Newest, missing = Missing, words = Words} = Quiet) ->
     Missing =:= 0 andalso atomics:put(Words, ?QUIET_WORD, 0),
     Quiet#quiet{newest = Pid, other = Newest, missing = ?CALLS}.
+
+%% @doc The lane has so many new calls, of which the last has the number before this one in its dictionary. Among three there are more
+%% than two callers.
+-spec calls(New :: non_neg_integer(), Next :: non_neg_integer(), quiet()) -> quiet().
+calls(New, Next, Quiet) when New =:= 0; Next =:= 0 ->
+    Quiet;
+calls(New, Next, Quiet) when New < 3 ->
+    note(element(1, get(Next - 1)), calls(New - 1, Next - 1, Quiet));
+calls(_New, _Next, #quiet{missing = ?CALLS} = Quiet) ->
+    Quiet;
+calls(_New, _Next, #quiet{missing = Missing, words = Words} = Quiet) ->
+    Missing =:= 0 andalso atomics:put(Words, ?QUIET_WORD, 0),
+    Quiet#quiet{newest = none, other = none, missing = ?CALLS}.
 
 %% @doc How many rounds the lane may spin now.
 -spec rounds(awaited(), quiet()) -> {non_neg_integer(), quiet()}.

@@ -15,6 +15,7 @@
 -export_type([item/0, batch/0]).
 
 -include("gosocket.hrl").
+-include("gosocket_batch.hrl").
 
 %% Improper on purpose: a binary as the tail saves a cell.
 -dialyzer({no_improper_lists, [item/2, request/2, frame/2]}).
@@ -27,7 +28,6 @@
 
 -define(VERSION, 131).
 -define(SMALL_TUPLE, 104).
--define(INTEGER, 98).
 -define(LIST, 108).
 -define(NIL, 106).
 -define(BINARY, 109).
@@ -57,7 +57,7 @@ size(Item) -> byte_size(Item).
 %% @doc `{Id, Call}'.
 -spec request(Id :: non_neg_integer(), item()) -> item().
 request(Id, Item) ->
-    [<<?SMALL_TUPLE, 2, ?INTEGER, Id:32>> | Item].
+    [?REQUEST(Id) | Item].
 
 %% @doc One frame: the item alone, or a list.
 -spec frame(Count :: pos_integer(), batch()) -> iolist().

@@ -28,8 +28,8 @@ func (x *Dispatcher) everyDay(d *etf.Decoder, id uint32) bool {
 		return false
 	}
 	socket := args.Uint()
-	process := x.process(&args)
 	if isRecv {
+		process := x.process(&args)
 		length := args.Uint()
 		if !args.Match(plainEnd) || args.Err() != nil {
 			return false
@@ -40,6 +40,12 @@ func (x *Dispatcher) everyDay(d *etf.Decoder, id uint32) bool {
 		o.Length = int(min(length, math.MaxInt))
 		x.loop.Receive(x.loop.Find(socket), o)
 		return true
+	}
+	process := args
+	if args.Kind() == etf.KindInt {
+		args.Uint()
+	} else {
+		args.Skip()
 	}
 	if !args.Match(plainEnd) {
 		return false
@@ -55,15 +61,14 @@ func (x *Dispatcher) everyDay(d *etf.Decoder, id uint32) bool {
 	return true
 }
 
-// sendNow sends and answers. An operation is needed only when that is not done with one system call.
-func (x *Dispatcher) sendNow(s *socketcore.Socket, id uint32, data, process []byte) {
+// sendNow sends and answers. An operation is needed only when that is not done with one system call, and only then who asks.
+func (x *Dispatcher) sendNow(s *socketcore.Socket, id uint32, data []byte, process etf.Decoder) {
 	n, code, tried := x.loop.SendNow(s, data)
 	if tried && code == 0 && n == len(data) {
-		x.cur = call{Dispatcher: x, id: id}
-		x.cur.answerCode(0)
+		x.sent(id)
 		return
 	}
-	o := x.newOp(socketcore.Send, id, process)
+	o := x.newOp(socketcore.Send, id, x.process(&process))
 	o.Data, o.Total = data, len(data)
 	if tried {
 		x.loop.GoOn(s, o, n, code)

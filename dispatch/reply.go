@@ -1,14 +1,30 @@
 package dispatch
 
 import (
+	"encoding/binary"
+
 	"gosocket/etf"
 	"gosocket/port"
 	"gosocket/socketcore"
 )
 
-// replyHead is the size of everything before Data in the frame of {Id, {ok, Data}}: the
-// length, version and tuple, Id; tuple, ok; the head of the binary.
-const replyHead = port.HeadSize + 3 + 5 + 2 + 4 + 5
+// replyHead is the size of everything before Data in the frame of {Id, {ok, Data}}.
+const replyHead = len(receivedHead)
+
+// What the replies of every day are but for their numbers: the length, Id, and the size of Data.
+const (
+	sentReply    = "\x00\x00\x00\x0c" + "\x83\x68\x02\x62\x00\x00\x00\x00" + "\x77\x02ok"
+	receivedHead = "\x00\x00\x00\x00" + "\x83\x68\x02\x62\x00\x00\x00\x00" + "\x68\x02\x77\x02ok" + "\x6d\x00\x00\x00\x00"
+	idAt         = port.HeadSize + 4
+)
+
+// sent replies ok.
+func (x *Dispatcher) sent(id uint32) {
+	start := len(x.out)
+	x.out = append(x.out, sentReply...)
+	binary.BigEndian.PutUint32(x.out[start+idAt:], id)
+	x.end(start)
+}
 
 // Room implements socketcore.Handler: received bytes go straight to where the frame of
 // {Id, {ok, Data}} has them.
@@ -53,14 +69,17 @@ func (x *Dispatcher) Done(o *socketcore.Op) {
 
 // received replies {ok, Data} to recv, without a copy when the data lies in Room.
 func (x *Dispatcher) received(o *socketcore.Op) {
-	inPlace := x.inRoom(o.Result)
-	start := x.begin(o.ID)
-	x.out = appendOK(x.out)
 	if o.Poured > 0 {
+		start := x.begin(o.ID)
+		x.out = appendOK(x.out)
 		x.pour(start, o)
 		return
 	}
-	x.out = etf.AppendBinaryHead(x.out, len(o.Result))
+	inPlace := x.inRoom(o.Result)
+	start := len(x.out)
+	x.out = append(x.out, receivedHead...)
+	binary.BigEndian.PutUint32(x.out[start+idAt:], o.ID)
+	binary.BigEndian.PutUint32(x.out[start+replyHead-4:], uint32(len(o.Result)))
 	if inPlace {
 		x.out = x.out[:len(x.out)+len(o.Result)]
 	} else {

@@ -159,7 +159,7 @@ collect(Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane) when 
         [Entry | [Head | First] = Item] when byte_size(Head) + byte_size(First) =< ?SMALL_ITEM ->
             collect(Entry, Item, byte_size(Head) + byte_size(First), Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane);
         Message ->
-            collected(Message, Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane)
+            handle(Message, Next, Frames, Lent, gosocket_outbox:close(Batch, Count, Bytes, Outbox), gosocket_quiet:calls(New, Next, Quiet), Lane)
     after 0 ->
         idle(Next, Frames, Lent, gosocket_outbox:close(Batch, Count, Bytes, Outbox), gosocket_quiet:calls(New, Next, Quiet), Lane)
     end;
@@ -176,13 +176,8 @@ collect(Entry, Item, Size, Next, Batch, Count, Bytes, New, Frames, Lent, Outbox,
                     Frames, Lent, Outbox, Quiet, Lane);
         Waiting ->
             put(Next, Waiting),
-            collected([Entry | Item], Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane)
+            collect(Entry, Item, Size, (Next + 1) band ?LAST_ID, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane)
     end.
-
--spec collected(Message :: term(), non_neg_integer(), gosocket_term:batch(), non_neg_integer(), non_neg_integer(), New :: non_neg_integer(),
-                pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) -> no_return().
-collected(Message, Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane) ->
-    handle(Message, Next, Frames, Lent, gosocket_outbox:close(Batch, Count, Bytes, Outbox), gosocket_quiet:calls(New, Next, Quiet), Lane).
 
 -spec idle(non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) ->
           no_return().

@@ -147,6 +147,21 @@ func (o *Op) Socket() *Socket { return o.sock }
 // Remaining is how many bytes the kernel has not taken.
 func (o *Op) Remaining() int { return o.Total - o.Taken }
 
+// waits counts an operation that has to wait, once.
+func (l *Loop) waits(o *Op) {
+	if o.waited {
+		return
+	}
+	o.waited = true
+	c := &o.sock.Counters
+	switch {
+	case o.Kind == Accept:
+		c[AccWaits]++
+	case o.Kind < Accept:
+		c[ReadWaits]++
+	}
+}
+
 // queue holds the operations of one direction of a socket in order of arrival. Its
 // head is the current one; all others are locked out until it is done.
 type queue struct {

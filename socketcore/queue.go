@@ -458,21 +458,6 @@ func (l *Loop) cut(o *Op, c Code) {
 	}
 }
 
-// waits counts an operation that has to wait, once.
-func (l *Loop) waits(o *Op) {
-	if o.waited {
-		return
-	}
-	o.waited = true
-	c := &o.sock.Counters
-	switch {
-	case o.Kind == Accept:
-		c[AccWaits]++
-	case o.Kind < Accept:
-		c[ReadWaits]++
-	}
-}
-
 // Cancel takes back a promised select, of the process itself or on behalf of another.
 func (l *Loop) Cancel(s *Socket, process []byte, kind Kind, ref []byte) Code {
 	if s == nil || s.closed {

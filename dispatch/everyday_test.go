@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -60,18 +61,26 @@ func TestCallsOfEveryDayEndAsAllOthersDo(t *testing.T) {
 	}
 }
 
-// faultsOf has the calls of one name fail, one after the other.
+// faultsOf has the next call of one name fail.
 type faultsOf struct {
-	name  string
+	mu    sync.Mutex
+	name  string // none when empty
 	errno syscall.Errno
-	left  int
+}
+
+func (f *faultsOf) set(name string, errno syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.name, f.errno = name, errno
 }
 
 func (f *faultsOf) next(call string, _ int) syscall.Errno {
-	if f.left == 0 || call != f.name {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if call != f.name {
 		return 0
 	}
-	f.left--
+	f.name = ""
 	return f.errno
 }
 
@@ -170,15 +179,15 @@ func (w *daily) step() {
 		errno := []syscall.Errno{unix.ECONNRESET, unix.EPIPE, unix.EBADMSG, unix.ENOMEM, unix.EINTR, unix.ETIMEDOUT}[n(6)]
 		switch n(3) {
 		case 0:
-			*w.faults = faultsOf{"send", errno, 1}
+			w.faults.set("send", errno)
 			w.call(send(s, who, w.text(9)))
 		case 1:
-			*w.faults = faultsOf{"recvmsg", errno, 1}
+			w.faults.set("recvmsg", errno)
 			w.call(recv(s, who, 1+n(30), atom("infinity")))
 		default:
 			w.call(recv(s, who, 1+n(30), atom("infinity")))
 			w.settle()
-			*w.faults = faultsOf{"recvmsg", errno, 1}
+			w.faults.set("recvmsg", errno)
 			w.call(send(peer, 1, w.text(9)))
 		}
 	case 19:
@@ -223,7 +232,7 @@ func (w *daily) settle() {
 		w.c.write(tuple("ping", i))
 		w.c.event("pong")
 	}
-	w.faults.left = 0
+	w.faults.set("", 0)
 	for _, f := range w.c.kept {
 		if !isTuple(f, "consumed") { // where reads end is chance
 			w.note(text(f))

@@ -97,7 +97,7 @@ do({info, Name}) -> gosocket_lanes:info(Name);
 do({statistics, Name}) -> gosocket_metrics:statistics(Name);
 do(which) -> gosocket_lanes:which();
 do({configure, What, Is}) -> configure(What, Is);
-do({kill_shared, Name}) -> catch exit(whereis(Name), kill).
+do({kill_shared, Name}) -> [exit(Pid, kill) || Pid <- [whereis(Name)], is_pid(Pid)].
 
 -spec configure(a | defaults, boolean()) -> ok.
 configure(a, Is) -> application:set_env(gosocket, lanes, [{a, #{}} || Is]);

@@ -74,6 +74,7 @@ func (l *Loop) isStraight(s *Socket, o *Op) bool {
 }
 
 // takeExact takes all that the receive wants into the room of the handler. Again says that there was less; that has been gathered.
+// Where the kernel says that more is there, be it the end, it is asked for that as well.
 func (l *Loop) takeExact(s *Socket, o *Op) Code {
 	l.behind = -1
 	o.place = s.input.next()
@@ -88,8 +89,7 @@ func (l *Loop) takeExact(s *Socket, o *Op) Code {
 	o.Taken = n
 	if n < len(p) {
 		o.got = append(o.got, p[:n]...)
-		o.Result = o.got
-		return Again
+		return l.attemptGather(o)
 	}
 	o.Result = p
 	l.countPackage(s, n)

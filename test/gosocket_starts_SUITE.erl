@@ -5,6 +5,7 @@
     slow_helper_of_one_lane_holds_up_no_other/1,
     stop_ends_a_lane_that_waits_for_its_helper/1,
     stop_ends_a_lane_that_is_suspended/1,
+    death_of_who_is_before_a_lane_that_starts_is_no_stop/1,
     stop_comes_before_the_lane/1,
     starts_of_a_lane_share_one_attempt/1,
     bad_settings_have_one_answer_however_many_give_them/1,
@@ -23,7 +24,7 @@
 -import(gosocket_test_lanes, [fresh/2, script/2]).
 
 -define(OURS, gosocket_test_lib:cases(?MODULE)).
--define(BESIDE, [slow_helper_of_one_lane_holds_up_no_other, stop_ends_a_lane_that_waits_for_its_helper, stop_ends_a_lane_that_is_suspended,
+-define(BESIDE, [slow_helper_of_one_lane_holds_up_no_other, stop_ends_a_lane_that_waits_for_its_helper, stop_ends_a_lane_that_is_suspended, death_of_who_is_before_a_lane_that_starts_is_no_stop,
                  starts_of_a_lane_share_one_attempt]).
 -include("gosocket_test.hrl").
 
@@ -84,6 +85,21 @@ stop_ends_a_lane_that_waits_for_its_helper(_) ->
         ?assertMatch([{ok, {error, closed}, true}, {ok, {error, closed}, true}, {ok, {error, closed}, true}, {ok, _, true}], Ends),
         ?assertEqual([], [File || File <- filelib:wildcard("/proc/[0-9]*/environ"), is_silent(File, Starts)])
     end).
+
+%% The lane goes with them, and who waited for it gets the next one. Its program is silent the first time only.
+-spec death_of_who_is_before_a_lane_that_starts_is_no_stop(config()) -> term().
+death_of_who_is_before_a_lane_that_starts_is_no_stop(_) ->
+    Helper = filename:join(code:priv_dir(gosocket), "gosocket"),
+    [script(["if [ -e $0.once ]; then exec ", Helper, " \"$@\"; fi; : >$0.once; exec sleep 1000"], fun(Path) ->
+         {Answers, _} = fresh([{helper, Path}], fun() ->
+             Calls = [start(fun() -> open(default) end) || _ <- lists:seq(1, 5)],
+             ok = wait_until(fun() -> filelib:is_file(Path ++ ".once") end),
+             exit(whereis(Name), kill),
+             [result(Call) || Call <- Calls]
+         end),
+         _ = file:delete(Path ++ ".once"),
+         ?assertEqual({Name, lists:duplicate(5, ok)}, {Name, Answers})
+     end) || Name <- [gosocket_guardian, gosocket_names]].
 
 -spec stop_ends_a_lane_that_is_suspended(config()) -> term().
 stop_ends_a_lane_that_is_suspended(_) ->

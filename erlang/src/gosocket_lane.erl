@@ -111,7 +111,7 @@ greeted(_Parent, {Number, _, Settings}, Port, {error, Posix}) ->
     exit({shutdown, {no_helper, Posix}});
 greeted(_Parent, _, Port, {ended, Reason}) ->
     gosocket_helper:kill(gosocket_helper:os_pid(Port)),
-    exit(Reason).
+    exit(gosocket_lane_life:why(Reason)).
 
 %% @doc Goes on with the loop.
 -spec resume(path()) -> no_return().
@@ -476,8 +476,9 @@ rare({'DOWN', _Monitor, process, Guardian, _}, {_, _, _, _, _, #lane{guardian = 
 rare({'EXIT', Guardian, _}, {_, _, _, _, _, #lane{guardian = Guardian} = Lane}) ->
     gosocket_lane_life:unguarded(Lane);
 rare({'EXIT', Parent, Reason}, {_, _, _, _, _, #lane{parent = Parent}}) ->
-    gosocket_lane_life:end_calls(Reason),
-    exit(Reason);
+    Why = gosocket_lane_life:why(Reason),
+    gosocket_lane_life:end_calls(Why),
+    exit(Why);
 rare({tell, Item}, {_, _, _, _, _, Lane} = Path) ->
     told({gosocket_ahead:forget_all() ++ [Item], Lane}, Path);
 rare({ask, Pid, Tag, statistics}, {Next, _, _, _, _, #lane{home = Home} = Lane} = Path) ->

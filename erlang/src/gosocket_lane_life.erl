@@ -9,6 +9,7 @@
          tick/2,
          gone/2,
          unguarded/1,
+         why/1,
          end_calls/1,
          tell_leave/3]).
 
@@ -136,6 +137,17 @@ unguarded(#lane{selects = Selects}) ->
     gosocket_selects:abort_all(Selects),
     end_calls({shutdown, unguarded}),
     exit({shutdown, unguarded}).
+
+%% @doc Why its supervisor, or who stops it, ends a lane: in order, or because somebody before it has died and takes it along. Then there
+%% will be another, for those who wait for one.
+-spec why(Reason :: term()) -> term().
+why(shutdown) ->
+    case [Name || Name <- [gosocket_guardian, gosocket_names], whereis(Name) =:= undefined] of
+        [] -> shutdown;
+        _ -> {shutdown, unguarded}
+    end;
+why(Reason) ->
+    Reason.
 
 %% @doc The helper is gone: so is the lane.
 -spec gone(Reason :: term(), gosocket_lane:lane()) -> no_return().

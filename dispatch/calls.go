@@ -72,11 +72,11 @@ func init() {
 	for i, name := range callNames {
 		calls[name] = callRow{specs[name], i}
 	}
-	recvRow, sendRow = calls["recv"], calls["send"]
+	recvNumber, sendNumber = calls["recv"].number, calls["send"].number
 }
 
-// Those that are served without the table as well are counted in it.
-var recvRow, sendRow callRow
+// Numbers of the calls that are served without the table as well.
+var recvNumber, sendNumber int
 
 // socket reads a socket argument; nil stands for one that is closed.
 func (c *call) socket() *socketcore.Socket { return c.loop.Find(c.d.Uint()) }

@@ -35,7 +35,7 @@ func (x *Dispatcher) everyDay(d *etf.Decoder, id uint32) bool {
 			return false
 		}
 		*d = args
-		x.stats.calls[recvRow.number]++
+		x.stats.calls[recvNumber]++
 		o := x.newOp(socketcore.Recv, id, process)
 		o.Length = int(min(length, math.MaxInt))
 		x.loop.Receive(x.loop.Find(socket), o)
@@ -56,7 +56,7 @@ func (x *Dispatcher) everyDay(d *etf.Decoder, id uint32) bool {
 		return false
 	}
 	*d = args
-	x.stats.calls[sendRow.number]++
+	x.stats.calls[sendNumber]++
 	x.sendNow(x.loop.Find(socket), id, data, process)
 	return true
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gosocket/etf"
-	"gosocket/socketcore"
 )
 
 // Whatever happens to a socket between calls of every day, and whatever the kernel answers them: they end as the same calls do when
@@ -24,13 +22,11 @@ import (
 func TestCallsOfEveryDayEndAsAllOthersDo(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	var failures faultsOf
-	socketcore.Fault = failures.next
-	defer func() { socketcore.Fault = nil }()
+	failures := injectFaults(t)
 	calls := map[string]int{}
 	day := func(round uint64, other bool) (log string) {
 		t.Run("", func(t *testing.T) {
-			w := daily{c: newClient(t), other: other, random: rand.New(rand.NewPCG(seed, round)), faults: &failures, calls: calls}
+			w := daily{c: newClient(t), other: other, random: rand.New(rand.NewPCG(seed, round)), faults: failures, calls: calls}
 			w.run(t.TempDir())
 			slices.Sort(w.log) // who is served first of two that have nothing to do with each other is chance
 			log = strings.Join(w.log, "\n")
@@ -61,35 +57,12 @@ func TestCallsOfEveryDayEndAsAllOthersDo(t *testing.T) {
 	}
 }
 
-// faultsOf has the next call of one name fail.
-type faultsOf struct {
-	mu    sync.Mutex
-	name  string // none when empty
-	errno syscall.Errno
-}
-
-func (f *faultsOf) set(name string, errno syscall.Errno) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.name, f.errno = name, errno
-}
-
-func (f *faultsOf) next(call string, _ int) syscall.Errno {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if call != f.name {
-		return 0
-	}
-	f.name = ""
-	return f.errno
-}
-
 // daily is a random day of two sockets.
 type daily struct {
 	c       *client
 	other   bool
 	random  *rand.Rand
-	faults  *faultsOf
+	faults  *faults
 	calls   map[string]int
 	log     []string
 	ends    [2]uint64
@@ -163,7 +136,7 @@ func (w *daily) step() {
 		for _, f := range c.kept {
 			if reply, ok := f.(etf.Tuple); ok && len(reply) == 2 && strings.HasPrefix(text(reply[1]), "{ok,<<") {
 				if id, ok := number(reply[0]); ok && slices.Contains(ids, id) {
-					lost = append(lost, etf.Append(etf.AppendInt32(etf.AppendTuple(etf.AppendVersion(nil), 2), int32(id)), reply[1]))
+					lost = append(lost, frameOf(id, etf.Append(nil, reply[1])))
 				}
 			}
 		}
@@ -185,15 +158,15 @@ func (w *daily) step() {
 		errno := []syscall.Errno{unix.ECONNRESET, unix.EPIPE, unix.EBADMSG, unix.ENOMEM, unix.EINTR, unix.ETIMEDOUT}[n(6)]
 		switch n(3) {
 		case 0:
-			w.faults.set("send", errno)
+			w.faults.once("send", errno)
 			w.call(send(s, who, w.text(9)))
 		case 1:
-			w.faults.set("recvmsg", errno)
+			w.faults.once("recvmsg", errno)
 			w.call(recv(s, who, 1+n(30), atom("infinity")))
 		default:
 			w.call(recv(s, who, 1+n(30), atom("infinity")))
 			w.settle()
-			w.faults.set("recvmsg", errno)
+			w.faults.once("recvmsg", errno)
 			w.call(send(peer, 1, w.text(9)))
 		}
 	case 19:
@@ -238,7 +211,7 @@ func (w *daily) settle() {
 		w.c.write(tuple("ping", i))
 		w.c.event("pong")
 	}
-	w.faults.set("", 0)
+	w.faults.none()
 	for _, f := range w.c.kept {
 		if !isTuple(f, "consumed") { // where reads end is chance
 			w.note(text(f))

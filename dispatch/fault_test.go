@@ -45,6 +45,13 @@ func (f *faults) once(call string, e syscall.Errno) {
 	f.mu.Unlock()
 }
 
+// none takes back what no call has met.
+func (f *faults) none() {
+	f.mu.Lock()
+	clear(f.next)
+	f.mu.Unlock()
+}
+
 func TestErrnosReachTheCallerInTheShapeOfTheCall(t *testing.T) {
 	f := injectFaults(t)
 	c := newClient(t)

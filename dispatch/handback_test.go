@@ -12,8 +12,7 @@ import (
 // resultOf returns the frame of a reply as it came, for handback.
 func (c *client) resultOf(id int) []byte {
 	c.t.Helper()
-	r := c.replyTerm(id)
-	return etf.Append(etf.AppendInt32(etf.AppendTuple(etf.AppendVersion(nil), 2), int32(id)), r)
+	return frameOf(id, etf.Append(nil, c.replyTerm(id)))
 }
 
 func (c *client) deliverAll() []byte { return tuple("delivered", c.frames) }

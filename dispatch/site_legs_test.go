@@ -123,7 +123,7 @@ func (v *tour) back(string) {
 	v.do(hurried(send(a, 1, "abc")))
 	id := v.c.call(recv(b, 7, 2, soon))
 	result := v.look("recv", v.c.replyTerm(id))
-	frame := etf.Append(etf.AppendInt32(etf.AppendTuple(etf.AppendVersion(nil), 2), int32(id)), result)
+	frame := frameOf(id, etf.Append(nil, result))
 	v.c.lost(7, b, frame)
 	v.do(hurried(send(a, 1, "def")))
 	v.do(recv(b, 8, 0, soon))

@@ -89,8 +89,7 @@ stop_ends_a_lane_that_waits_for_its_helper(_) ->
 %% The lane goes with them, and who waited for it gets the next one. Its program is silent the first time only.
 -spec death_of_who_is_before_a_lane_that_starts_is_no_stop(config()) -> term().
 death_of_who_is_before_a_lane_that_starts_is_no_stop(_) ->
-    Helper = filename:join(code:priv_dir(gosocket), "gosocket"),
-    [script(["if [ -e $0.once ]; then exec ", Helper, " \"$@\"; fi; : >$0.once; exec sleep 1000"], fun(Path) ->
+    [script(["if [ -e $0.once ]; then exec ", gosocket_test_bare:path(), " \"$@\"; fi; : >$0.once; exec sleep 1000"], fun(Path) ->
          {Answers, _} = fresh([{helper, Path}], fun() ->
              Calls = [start(fun() -> open(default) end) || _ <- lists:seq(1, 5)],
              ok = wait_until(fun() -> filelib:is_file(Path ++ ".once") end),

@@ -34,20 +34,19 @@ func TestCallsOfEveryDayEndAsAllOthersDo(t *testing.T) {
 		return log
 	}
 	for round := range uint64(150) {
-		// The kernel's part is chance now and then, too: then there are several days that may be.
+		// Where two processors are busy with other things the kernel's part is chance once in a thousand days: there are several that may be.
 		var days, others []string
-		for len(days) < 8 && !slices.ContainsFunc(days, func(log string) bool { return slices.Contains(others, log) }) {
-			days, others = append(days, day(round, false)), append(others, day(round, true))
-		}
-		if calls["days"] += len(days); len(days) == 8 {
-			got, want := strings.Split(days[0], "\n"), strings.Split(others[0], "\n")
-			for i := range got {
-				if i >= len(want) || got[i] != want[i] {
-					t.Fatalf("round %d, of every day and in general:\n%s\n\n%s", round, got[i], want[min(i, len(want)-1)])
-				}
+		for !slices.ContainsFunc(days, func(log string) bool { return slices.Contains(others, log) }) {
+			if days, others = append(days, day(round, false)), append(others, day(round, true)); len(days) < 5 {
+				continue
 			}
-			t.Fatalf("round %d: more was answered in general: %v", round, want[len(got):])
+			got, want := strings.Split(days[0], "\n"), strings.Split(others[0], "\n")
+			for len(got) > 0 && len(want) > 0 && got[0] == want[0] {
+				got, want = got[1:], want[1:]
+			}
+			t.Fatalf("round %d, of every day and in general:\n%.900s\n\n%.900s", round, got, want)
 		}
+		calls["days"] += len(days)
 	}
 	t.Log(calls)
 	for _, what := range []string{"{ok,", "ok", "{error,closed}", "{error,{econnreset,", "{error,{ebadmsg,", "{error,{epipe,", "fault", "died", "held"} {
@@ -130,8 +129,7 @@ func (w *daily) step() {
 		w.call(send(peer, 1, w.text(20)))
 		w.settle()
 		ids := []int{w.call(recv(s, 2, 1+n(9), atom("infinity"))), w.call(recv(s, 2, 1+n(9), atom("infinity")))}
-		c.write(tuple("ping", 0))
-		c.event("pong")
+		w.calm()
 		var lost [][]byte
 		for _, f := range c.kept {
 			if reply, ok := f.(etf.Tuple); ok && len(reply) == 2 && strings.HasPrefix(text(reply[1]), "{ok,<<") {
@@ -202,15 +200,9 @@ func (w *daily) call(call []byte) (id int) {
 	return w.c.call(call)
 }
 
-// settle has the loop see what the last step has caused, and what that causes, and notes what came.
+// settle has the loop see what the last step has caused, and notes what came.
 func (w *daily) settle() {
-	for i := range 3 {
-		for end := time.Now().Add(20 * time.Millisecond); w.underWay() && time.Now().Before(end); {
-			runtime.Gosched()
-		}
-		w.c.write(tuple("ping", i))
-		w.c.event("pong")
-	}
+	w.calm()
 	w.faults.none()
 	for _, f := range w.c.kept {
 		if !isTuple(f, "consumed") { // where reads end is chance
@@ -218,6 +210,17 @@ func (w *daily) settle() {
 		}
 	}
 	w.c.kept = w.c.kept[:0]
+}
+
+// calm has the loop see what was caused, and what that causes.
+func (w *daily) calm() {
+	for i := range 3 {
+		for end := time.Now().Add(20 * time.Millisecond); w.underWay() && time.Now().Before(end); {
+			runtime.Gosched()
+		}
+		w.c.write(tuple("ping", i))
+		w.c.event("pong")
+	}
 }
 
 // underWay tells whether the kernel has something of one end that the other has not got yet. A peer whose buffer is full gets nothing.

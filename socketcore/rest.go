@@ -38,7 +38,7 @@ func (l *Loop) wait(sleep int) int {
 	if l.rest.file != nil {
 		n = l.waitWithRuntime(sleep)
 	} else {
-		n = l.waitInKernel(sleep)
+		n = l.waitInKernel(sleep, begin)
 	}
 	end := Now()
 	l.sees(end)
@@ -57,16 +57,18 @@ func (l *Loop) wait(sleep int) int {
 	return n
 }
 
-func (l *Loop) waitInKernel(sleep int) int {
-	for {
-		n, e := l.sysEpollWait(sleep)
+func (l *Loop) waitInKernel(sleep int, begin int64) int {
+	for left := sleep; ; {
+		n, e := l.sysEpollWait(left)
 		if e == 0 {
 			return n
 		}
 		if e != unix.EINTR {
 			panic("socketcore: epoll_wait: " + e.Error())
 		}
-		sleep = l.sleepTime()
+		if sleep > 0 {
+			left = max(0, sleep-int((Now()-begin)/int64(time.Millisecond)))
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package socketcore
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +76,34 @@ func TestRestKeepsDeadlines(t *testing.T) {
 	}()
 	if n := l.wait(-1); n != 1 {
 		t.Errorf("%d events", n)
+	}
+}
+
+// Signals, as the runtime sends them to stop a thread, neither end a wait nor make it longer, whoever waits.
+func TestWaitsOutliveSignals(t *testing.T) {
+	l, _, _ := resting(t)
+	for _, rests := range []bool{false, true} {
+		if l.endRest(); rests {
+			l.beginRest()
+		}
+		var signals atomic.Int32
+		runtime.LockOSThread()
+		thread, done := unix.Gettid(), make(chan bool)
+		go func() {
+			defer close(done)
+			for end := Now() + int64(200*time.Millisecond); Now() < end; time.Sleep(time.Millisecond) {
+				if unix.Tgkill(unix.Getpid(), thread, unix.SIGURG) == nil {
+					signals.Add(1)
+				}
+			}
+		}()
+		start := Now()
+		n := l.wait(100)
+		took, during := time.Duration(Now()-start), signals.Load()
+		runtime.UnlockOSThread()
+		if <-done; n != 0 || took < 100*time.Millisecond || during == 0 {
+			t.Errorf("rests %v: %d events in %v, %d signals", rests, n, took, during)
+		}
 	}
 }
 

@@ -15,11 +15,16 @@
     timeout_leaves_the_queue_without_messages/1,
     pending_accept_and_recv_exclude_each_other/1,
     ping_pong_by_selects_moves_everything/1,
-    a_thousand_selects_fire_once_each/1
+    a_thousand_selects_fire_once_each/1,
+    who_is_killed_has_told_of_a_select_or_left_it_to_others/1
 ]).
 
--define(OURS, []).
+-define(OURS, [who_is_killed_has_told_of_a_select_or_left_it_to_others]).
 -include("gosocket_test.hrl").
+
+%% Selects that a process has when it is killed, and the reductions that the VM gives a process at a time.
+-define(ARMED, 100).
+-define(REDUCTIONS, 4000).
 
 %% ---- ends ----
 
@@ -216,6 +221,103 @@ a_thousand_selects_fire_once_each(_) ->
     ?assertEqual([{ok, <<"x">>}], lists:usort([?S:recv(B, 0, nowait) || {_, B} <- Pairs])),
     [close(Pair) || Pair <- Pairs],
     ok.
+
+%% A process is ended where its reductions are used up, at the latest. In the table that others look through afterwards there are those of
+%% which nothing is told yet; or, where selects are being armed, those of which the caller was told.
+-spec who_is_killed_has_told_of_a_select_or_left_it_to_others(config()) -> term().
+who_is_killed_has_told_of_a_select_or_left_it_to_others(_) ->
+    Killer = spawn_link(fun killer/0),
+    [begin
+         Outcomes = [{Left, killed_with(Left, Act, Killer)} || Left <- lists:seq(1, 150) ++ lists:seq(1000, 1150)],
+         Halfway = [Told || {_, {Told, _}} <- Outcomes, Told > 0, Told < ?ARMED],
+         ct:log("~p: ~p of ~p were killed halfway", [Act, length(Halfway), length(Outcomes)]),
+         ?assertEqual({Act, []}, {Act, [Outcome || {_, {Told, Rest}} = Outcome <- Outcomes, Rest =/= rest(Act, Told)]})
+     end || Act <- [arm, fire, abort_all, abort_rest]],
+    unlink(Killer),
+    kill(Killer).
+
+-spec killer() -> no_return().
+killer() ->
+    receive
+        {kill, Pid, Done} ->
+            exit(Pid, kill),
+            atomics:put(Done, 1, 1),
+            killer()
+    end.
+
+-spec rest(atom(), Told :: non_neg_integer()) -> non_neg_integer().
+rest(arm, Told) -> Told;
+rest(_, Told) -> ?ARMED - Told.
+
+%% It is so many reductions away from its end when it begins.
+-spec killed_with(Reductions :: pos_integer(), atom(), Killer :: pid()) -> {Told :: non_neg_integer(), Rest :: non_neg_integer()}.
+killed_with(Reductions, Act, Killer) ->
+    Table = gosocket_selects:new_table({heir, self(), none}),
+    Test = self(),
+    {Pid, Monitor} = spawn_monitor(fun() ->
+        Refs = [make_ref() || _ <- lists:seq(1, ?ARMED)],
+        New = gosocket_selects:new(Table),
+        Selects = case Act of
+                      arm -> New;
+                      _ -> lists:foldl(fun(Ref, Armed) -> arm(Test, Ref, Armed) end, New, Refs)
+                  end,
+        Test ! {self(), armed},
+        receive {Test, go} -> ok end,
+        Done = atomics:new(1, []),
+        Others = gosocket_selects:new(gosocket_selects:new_table({heir, Test, none})),
+        %% it has all its reductions then, and knows it
+        _ = erase(),
+        _ = arm(self(), make_ref(), Others),
+        Before = reductions(),
+        Killer ! {kill, self(), Done},
+        await(Done, 1000),
+        erlang:bump_reductions(max(1, ?REDUCTIONS - Reductions - (reductions() - Before))),
+        act(Act, Test, Refs, Table, Selects),
+        receive after infinity -> ok end
+    end),
+    receive {Pid, armed} -> ok end,
+    _ = told(),
+    Pid ! {Test, go},
+    receive {'DOWN', Monitor, process, Pid, killed} -> ok end,
+    receive {'ETS-TRANSFER', Others, Pid, none} -> ets:delete(Others) end,
+    Rest = case ets:info(Table, size) of
+               undefined -> 0;
+               Size -> ets:delete(Table), Size
+           end,
+    {told(), Rest}.
+
+-spec reductions() -> non_neg_integer().
+reductions() ->
+    {reductions, Reductions} = erlang:process_info(self(), reductions),
+    Reductions.
+
+-spec await(atomics:atomics_ref(), Looks :: non_neg_integer()) -> ok.
+await(Done, Looks) ->
+    case Looks > 0 andalso atomics:get(Done, 1) of
+        0 -> await(Done, Looks - 1);
+        _ -> ok
+    end.
+
+-spec act(atom(), pid(), [reference()], ets:table(), gosocket_selects:selects()) -> term().
+act(arm, Test, Refs, _, Selects) -> lists:foldl(fun(Ref, Armed) -> arm(Test, Ref, Armed) end, Selects, Refs);
+act(fire, Test, Refs, _, Selects) -> lists:foldl(fun(Ref, Armed) -> gosocket_selects:fire(Ref, Test, {told, Ref}, Armed) end, Selects, Refs);
+act(abort_all, _, _, _, Selects) -> gosocket_selects:abort_all(Selects);
+act(abort_rest, _, _, Table, _) -> gosocket_selects:abort_rest(Table).
+
+%% As a lane does with the answer to a call that is to wait.
+-spec arm(pid(), reference(), Selects) -> Selects when Selects :: gosocket_selects:selects().
+arm(Pid, Ref, Selects) ->
+    Answer = iolist_to_binary([131, 104, 2, 98, <<0:32>>, 104, 2, 119, 6, "select"]),
+    Socket = erlang:unique_integer([positive]),
+    gosocket_selects:send(Pid, {told, Ref}, gosocket_selects:settle({Pid, read, Ref, Socket}, make_ref(), Answer, Selects)).
+
+-spec told() -> non_neg_integer().
+told() ->
+    receive
+        {told, _} -> 1 + told();
+        {'$socket', _, abort, _} -> 1 + told()
+    after 0 -> 0
+    end.
 
 -spec read_calls(socket(), timeout() | nowait) -> [fun(() -> term())].
 read_calls(Socket, Timeout) ->

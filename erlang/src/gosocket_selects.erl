@@ -3,9 +3,9 @@
 %% under their reference; the lane keeps them by process and slot as well, and so outlives the table. A process has at
 %% most one select in each slot: arming another one there replaces it.
 %%
-%% Each select has one message. Who takes its row from the table sends that, with no call in between: a process is ended
-%% only where it calls, so that a row is taken and its message sent, or neither. So it is with a row that is put there and
-%% the answer that tells of the select.
+%% Each select has one message. Who takes its row from the table sends that next, and is not scheduled out in between (see
+%% undisturbed/0), which is where a process is ended: a row is taken and its message sent, or neither. So it is with a row that is put
+%% there and the answer that tells of the select. Only one process at a time sends: others when it has ended.
 -module(gosocket_selects).
 
 -export([new/1,
@@ -31,6 +31,10 @@
          slots = #{} :: #{pid() => #{slot() => {reference(), gosocket_handle:handle()}}},
          %% of the select that the next answer tells of
          next = none :: none | row()}).
+
+%% Of the reductions that a process has at a time (4000, less what was done with its signals before) as many as it may have used up. The rest
+%% is for the next calls, and for memory that is collected in between.
+-define(USED_UP, 3000).
 
 -type slot() :: {socket_id(), read | write | accept | connect | atom()}.
 -type call() :: {pid(), gosocket_wait:class(), Ref :: reference() | [], socket_id()}.
@@ -92,6 +96,7 @@ send(To, Answer, #selects{next = none} = Selects) ->
     To ! Answer,
     Selects;
 send(To, Answer, #selects{table = Table, next = Row} = Selects) ->
+    undisturbed(),
     try ets:insert(Table, Row) of
         true ->
             To ! Answer,
@@ -129,18 +134,40 @@ unsent(#selects{next = Row} = Selects) -> forget([Row], Selects#selects{next = n
 fire(Ref, Pid, Message, #selects{table = Table} = Selects) ->
     case gosocket_nodes:route(Pid, Message) of
         {To, Routed} ->
-            try ets:take(Table, Ref) of
-                Rows ->
-                    To ! Routed,
-                    forget(Rows, Selects)
-            catch
-                error:badarg ->
-                    To ! Routed,
-                    forget(rows(Ref, Selects), Selects)
-            end;
+            Rows = rows(Ref, Selects),
+            take(Table, Ref, To, Routed),
+            forget(Rows, Selects);
         none ->
             cancelled(Ref, Selects)
     end.
+
+%% Takes the row and sends its message.
+-spec take(ets:table(), reference(), pid(), Message :: term()) -> term().
+take(Table, Ref, To, Message) ->
+    undisturbed(),
+    try ets:delete(Table, Ref) of
+        true -> To ! Message
+    catch
+        error:badarg -> To ! Message
+    end.
+
+%% A process is scheduled out where its reductions are used up, at a send as at any call. There are some left for the next two calls, which
+%% need no memory.
+-spec undisturbed() -> term().
+undisturbed() ->
+    Now = reductions(),
+    case get(?MODULE) of
+        Since when is_integer(Since), Now - Since < ?USED_UP ->
+            ok;
+        _ ->
+            erlang:yield(),
+            put(?MODULE, reductions())
+    end.
+
+-spec reductions() -> non_neg_integer().
+reductions() ->
+    {reductions, Reductions} = erlang:process_info(self(), reductions),
+    Reductions.
 
 -spec forget([row()], selects()) -> selects().
 forget([{_Ref, Pid, Slot, _Handle}], #selects{slots = Slots} = Selects) ->
@@ -152,10 +179,13 @@ forget([{_Ref, Pid, Slot, _Handle}], #selects{slots = Slots} = Selects) ->
 forget([], Selects) ->
     Selects.
 
-%% When there is no table.
 -spec rows(reference(), selects()) -> [row()].
-rows(Ref, Selects) ->
-    [Row || {Armed, _, _, _} = Row <- rows(Selects), Armed =:= Ref].
+rows(Ref, #selects{table = Table} = Selects) ->
+    try
+        ets:lookup(Table, Ref)
+    catch
+        error:badarg -> [Row || {Armed, _, _, _} = Row <- rows(Selects), Armed =:= Ref]
+    end.
 
 -spec rows(selects()) -> [row()].
 rows(#selects{slots = Slots}) ->
@@ -174,8 +204,7 @@ dead(Pid, #selects{slots = Slots} = Selects) ->
 
 %% ---- Aborts
 
-%% @doc Called by a lane that ends because its guardian has. There may be no table any more: who has ended with it sends
-%% nothing, then.
+%% @doc Called by a lane that ends. There may be no table any more: who has ended with it sends nothing, then.
 -spec abort_all(selects()) -> ok.
 abort_all(#selects{table = Table} = Selects) ->
     lists:foreach(fun(Row) -> abort(Table, Row) end, rows(Selects)).
@@ -191,12 +220,7 @@ abort_rest(Table) ->
 abort(Table, {Ref, Pid, _Slot, Handle}) ->
     case gosocket_nodes:route(Pid, {'$socket', {'$socket', Handle}, abort, {Ref, closed}}) of
         {To, Message} ->
-            try ets:take(Table, Ref) of
-                [_] -> To ! Message;
-                [] -> sent
-            catch
-                error:badarg -> To ! Message
-            end;
+            take(Table, Ref, To, Message);
         none ->
             its_node_has_seen_the_end
     end.

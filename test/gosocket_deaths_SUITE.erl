@@ -8,6 +8,9 @@
     any_process_may_be_killed_with_the_lane/1,
     any_process_may_be_killed_with_the_supervisor/1,
     any_process_may_be_killed_with_the_guardian/1,
+    guardian_without_heir_may_be_killed_while_it_ends/1,
+    guardian_and_heir_may_be_gone_before_anybody_hears_of_it/1,
+    lanes_that_stand_still_hold_up_all_aborts_together_for_one_time/1,
     stopped_application_answers_everybody/1,
     twenty_deaths_of_a_worker_do_not_end_the_application/1,
     deaths_as_fast_as_can_be_do_not_end_the_node/1,
@@ -18,7 +21,7 @@
 
 -include("gosocket_test.hrl").
 
--import(gosocket_test_lib, [actor/0, run/2, cast/2, answer/1, kill/1, result/1, elapsed/1, wait_until/1, await_parked/3,
+-import(gosocket_test_lib, [actor/0, run/2, cast/2, answer/1, kill/1, result/1, elapsed/1, wait_until/1, await_abort/3, await_parked/3,
                             lane/0, helper_os_pid/0, helper_alive/1]).
 -import(gosocket_test_net, [pair/1, small_pair/1, listener/1, unconnected/1]).
 
@@ -57,6 +60,62 @@ any_process_may_be_killed_with_the_supervisor(_) ->
 -spec any_process_may_be_killed_with_the_guardian(config()) -> term().
 any_process_may_be_killed_with_the_guardian(_) ->
     each(?FEW, fun(Labels) -> pairs(gosocket_guardian, Labels) end).
+
+%% It waits for the lanes then, of which one stands still: these are all who are left.
+-spec guardian_without_heir_may_be_killed_while_it_ends(config()) -> term().
+guardian_without_heir_may_be_killed_while_it_ends(_) ->
+    with_another_node(fun(Node) ->
+        Waiting = waiting(?FEW, Node),
+        {Lane, Guardian} = {lane(), whereis(gosocket_guardian)},
+        ends(?GROUPS, Waiting, fun() ->
+            true = erlang:suspend_process(Lane),
+            exit(whereis(gosocket_heir), kill),
+            wait_until(fun() -> is_in(gosocket_guardian, end_lane, Guardian) end),
+            kill(Guardian),
+            true = erlang:resume_process(Lane)
+        end)
+    end).
+
+%% The supervisor ends those behind the guardian, which hear of that perhaps first.
+-spec guardian_and_heir_may_be_gone_before_anybody_hears_of_it(config()) -> term().
+guardian_and_heir_may_be_gone_before_anybody_hears_of_it(_) ->
+    with_another_node(fun(Node) ->
+        Waiting = waiting(?FEW, Node),
+        {Door, [Remote]} = {whereis(gosocket_nodes), gosocket_nodes:remotes()},
+        ends(?GROUPS, Waiting, fun() ->
+            true = erlang:suspend_process(Remote),
+            lists:foreach(fun(Name) -> exit(whereis(Name), kill) end, [gosocket_heir, gosocket_guardian]),
+            wait_until(fun() -> not is_process_alive(Door) orelse is_in(gosocket_sup, await_end, Door) end),
+            _ = is_process_alive(Door) andalso erlang:resume_process(Remote)
+        end)
+    end).
+
+%% They are killed in the end.
+-spec lanes_that_stand_still_hold_up_all_aborts_together_for_one_time(config()) -> term().
+lanes_that_stand_still_hold_up_all_aborts_together_for_one_time(_) ->
+    [begin
+         Names = [list_to_atom(gosocket_test_lib:unique()) || _ <- lists:seq(1, 6)],
+         Lanes = [element(2, {ok, _} = gosocket_lanes:start(Name, #{})) || Name <- Names],
+         Selects = [begin
+                        {_, Socket} = gosocket_test_lanes:pair_in(Name),
+                        {select, Info} = ?S:recv(Socket, 0, nowait),
+                        {Socket, Info}
+                    end || Name <- Names],
+         [true = erlang:suspend_process(Lane) || Lane <- Lanes],
+         {Elapsed, _} = elapsed(fun() ->
+             exit(whereis(Dies), kill),
+             [await_abort(Socket, Info, closed) || {Socket, Info} <- Selects]
+         end),
+         ?assert(Elapsed < ?SECOND),
+         works()
+     end || Dies <- [gosocket_guardian, gosocket_heir]].
+
+-spec is_in(module(), Function :: atom(), pid()) -> boolean().
+is_in(Module, Function, Pid) ->
+    case erlang:process_info(Pid, current_function) of
+        {_, {Module, Function, _}} -> true;
+        _ -> false
+    end.
 
 -spec pairs(module(), [label()]) -> [[label()]].
 pairs(Name, Labels) ->

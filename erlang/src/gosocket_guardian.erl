@@ -16,7 +16,7 @@
          await_gone/1]).
 
 %% For the heir.
--export([inherited/2]).
+-export([inherited/1]).
 
 -export([init/1,
          handle_call/3,
@@ -24,7 +24,7 @@
          handle_info/2,
          terminate/2]).
 
-%% For lanes to end in that are told to: one that is suspended does not.
+%% For lanes to end in that are told to, all of them together: one that is suspended does not.
 -define(PATIENCE, 300).
 
 %% A helper whose input has ended has long ended itself then: nobody else looks at it.
@@ -127,22 +127,28 @@ handle_info({look, Helper}, #guardian{ending = Ending} = Guardian) ->
 handle_info(_Other, Guardian) ->
     {noreply, Guardian}.
 
-%% In order the lanes have ended before, and those of a killed supervisor end by themselves.
+%% In order the lanes have ended before, and those of a killed supervisor end by themselves. They are told by a message, not by an exit:
+%% where the heir is gone, and the guardian is killed while it waits for them here, nobody is left to send the aborts but they.
 -spec terminate(term(), state()) -> ok.
 terminate(_Reason, #guardian{lanes = Lanes, ending = Ending}) ->
-    lists:foreach(fun(Pid) -> exit(Pid, unguarded) end, maps:keys(Lanes)),
-    see_off(left(?LAST_LOOKS, Ending ++ lists:append(lists:map(fun end_lane/1, maps:values(Lanes))))).
+    lists:foreach(fun(Pid) -> Pid ! {unguarded, self()} end, maps:keys(Lanes)),
+    see_off(left(?LAST_LOOKS, Ending ++ end_lanes(maps:values(Lanes)))).
 
-%% @doc The heir has got the table: its guardian was killed, and the lane is about to end.
--spec inherited(lane(), ets:table()) -> ok.
-inherited(#lane{pid = Pid} = Lane, Table) ->
-    see_off(end_lane({Lane, Table, monitor(process, Pid)})).
+%% @doc The heir has got the tables: their guardian was killed, and the lanes are about to end.
+-spec inherited([{lane(), ets:table()}]) -> ok.
+inherited(Tables) ->
+    see_off(end_lanes([{Lane, Table, monitor(process, Pid)} || {#lane{pid = Pid} = Lane, Table} <- Tables])).
 
--spec end_lane({lane(), ets:table(), Monitor :: reference()}) -> [gosocket_helper:process()].
-end_lane({#lane{pid = Pid} = Lane, Table, Monitor}) ->
+-spec end_lanes([{lane(), ets:table(), Monitor :: reference()}]) -> [gosocket_helper:process()].
+end_lanes(Lanes) ->
+    Deadline = erlang:monotonic_time(millisecond) + ?PATIENCE,
+    lists:append([end_lane(Lane, Deadline) || Lane <- Lanes]).
+
+-spec end_lane({lane(), ets:table(), Monitor :: reference()}, Deadline :: integer()) -> [gosocket_helper:process()].
+end_lane({#lane{pid = Pid} = Lane, Table, Monitor}, Deadline) ->
     receive
         {'DOWN', Monitor, process, Pid, Reason} -> gone(Lane, Table, Reason)
-    after ?PATIENCE ->
+    after max(0, Deadline - erlang:monotonic_time(millisecond)) ->
         exit(Pid, kill),
         receive
             {'DOWN', Monitor, process, Pid, Reason} -> gone(Lane, Table, Reason)

@@ -8,7 +8,9 @@
 
 %% The process.
 -export([init/1,
-         wait/1]).
+         wait/2]).
+
+-type inheritance() :: [{gosocket_guardian:lane(), ets:table()}].
 
 %% @doc Called by a new guardian. What an earlier one has left is done first.
 -spec start() -> pid().
@@ -49,24 +51,24 @@ await(Heir) ->
 %% With the group leader of the guardian.
 -spec init(pid()) -> no_return().
 init(Guardian) ->
-    rest(monitor(process, Guardian)).
+    rest(monitor(process, Guardian), []).
 
 %% In no code while it waits: loading this module again ends nobody.
--spec rest(reference()) -> no_return().
-rest(Monitor) ->
-    erlang:hibernate(?MODULE, wait, [Monitor]).
+-spec rest(reference(), inheritance()) -> no_return().
+rest(Monitor, Tables) ->
+    erlang:hibernate(?MODULE, wait, [Monitor, Tables]).
 
 %% A process that ends gives its tables away before anybody hears of its end, so all that there is to be inherited has come
-%% before the end of the guardian, and before the question of whoever has heard of that.
--spec wait(reference()) -> no_return() | ok.
-wait(Monitor) ->
+%% before the end of the guardian, and before the question of whoever has heard of that. The lanes end at the same time.
+-spec wait(reference(), inheritance()) -> no_return() | ok.
+wait(Monitor, Tables) ->
     receive
         {'ETS-TRANSFER', Table, _Guardian, Lane} ->
-            gosocket_guardian:inherited(Lane, Table),
-            rest(Monitor);
+            rest(Monitor, [{Lane, Table} | Tables]);
         {await, Pid, Tag} ->
+            gosocket_guardian:inherited(Tables),
             Pid ! {Tag, done},
-            rest(Monitor);
+            rest(Monitor, []);
         {'DOWN', Monitor, process, _, _} ->
-            ok
+            gosocket_guardian:inherited(Tables)
     end.

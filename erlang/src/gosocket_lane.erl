@@ -473,12 +473,10 @@ rare({'EXIT', Port, Reason}, {_, _, _, _, _, #lane{port = Port} = Lane}) ->
     gosocket_lane_life:gone(Reason, Lane);
 rare({'DOWN', _Monitor, process, Guardian, _}, {_, _, _, _, _, #lane{guardian = Guardian} = Lane}) ->
     gosocket_lane_life:unguarded(Lane);
-rare({'EXIT', Guardian, _}, {_, _, _, _, _, #lane{guardian = Guardian} = Lane}) ->
+rare({unguarded, Guardian}, {_, _, _, _, _, #lane{guardian = Guardian} = Lane}) ->
     gosocket_lane_life:unguarded(Lane);
-rare({'EXIT', Parent, Reason}, {_, _, _, _, _, #lane{parent = Parent}}) ->
-    Why = gosocket_lane_life:why(Reason),
-    gosocket_lane_life:end_calls(Why),
-    exit(Why);
+rare({'EXIT', Parent, Reason}, {_, _, _, _, _, #lane{parent = Parent} = Lane}) ->
+    gosocket_lane_life:ended(Reason, Lane);
 rare({tell, Item}, {_, _, _, _, _, Lane} = Path) ->
     told({gosocket_ahead:forget_all() ++ [Item], Lane}, Path);
 rare({ask, Pid, Tag, statistics}, {Next, _, _, _, _, #lane{home = Home} = Lane} = Path) ->

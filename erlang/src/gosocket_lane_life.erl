@@ -9,8 +9,8 @@
          tick/2,
          gone/2,
          unguarded/1,
+         ended/2,
          why/1,
-         end_calls/1,
          tell_leave/3]).
 
 -include("gosocket.hrl").
@@ -22,9 +22,8 @@
 
 %% @doc A message that is neither a call nor from the helper.
 -spec message(term(), gosocket_lane:lane()) -> told() | no_return().
-message({'EXIT', _Stopper, shutdown}, _Lane) ->
-    end_calls(shutdown),
-    exit(shutdown);
+message({'EXIT', _Stopper, shutdown}, Lane) ->
+    done(shutdown, Lane);
 message({'DOWN', _Monitor, process, Process, _Reason}, Lane) ->
     down(Process, Lane);
 message({'EXIT', _Watcher, {died, Process}}, Lane) ->
@@ -133,13 +132,15 @@ listen(Frames, #lane{liveness = Liveness, home = {Number, _}, hello = #{pid := O
 
 %% @doc The guardian has ended, or says that it is about to.
 -spec unguarded(gosocket_lane:lane()) -> no_return().
-unguarded(#lane{selects = Selects}) ->
-    gosocket_selects:abort_all(Selects),
-    end_calls({shutdown, unguarded}),
-    exit({shutdown, unguarded}).
+unguarded(Lane) ->
+    done({shutdown, unguarded}, Lane).
 
-%% @doc Why its supervisor, or who stops it, ends a lane: in order, or because somebody before it has died and takes it along. Then there
-%% will be another, for those who wait for one.
+%% @doc Its supervisor, or who stops it, ends the lane.
+-spec ended(Reason :: term(), gosocket_lane:lane()) -> no_return().
+ended(Reason, Lane) ->
+    done(why(Reason), Lane).
+
+%% @doc Why a lane is ended: in order, or because somebody before it has died and takes it along. Then there will be another, for those who wait for one.
 -spec why(Reason :: term()) -> term().
 why(shutdown) ->
     case [Name || Name <- [gosocket_guardian, gosocket_names], whereis(Name) =:= undefined] of
@@ -151,15 +152,16 @@ why(Reason) ->
 
 %% @doc The helper is gone: so is the lane.
 -spec gone(Reason :: term(), gosocket_lane:lane()) -> no_return().
-gone(Reason, #lane{hello = #{pid := Pid}}) ->
+gone(Reason, #lane{hello = #{pid := Pid}} = Lane) ->
     logger:warning("gosocket: the helper (process ~w) is gone: ~tp", [Pid, Reason]),
-    end_calls({shutdown, Reason}),
-    exit({shutdown, Reason}).
+    done({shutdown, Reason}, Lane).
 
-%% @doc Answers all calls: nobody else would soon see that the lane ends.
--spec end_calls(Reason :: term()) -> ok.
-end_calls(Reason) ->
-    lists:foreach(fun({_, {Pid, Tag, _, _, _}}) -> Pid ! {Tag, {gone, self(), Reason}} end, calls()).
+%% Sends the aborts, since its guardian may be gone with the heir, and answers all calls: nobody else would soon see that the lane ends.
+-spec done(Reason :: term(), gosocket_lane:lane()) -> no_return().
+done(Reason, #lane{selects = Selects}) ->
+    gosocket_selects:abort_all(Selects),
+    lists:foreach(fun({_, {Pid, Tag, _, _, _}}) -> Pid ! {Tag, {gone, self(), Reason}} end, calls()),
+    exit(Reason).
 
 %% ---- Code
 

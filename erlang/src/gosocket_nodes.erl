@@ -20,9 +20,13 @@
 -export([init/1,
          handle_call/3,
          handle_cast/2,
-         handle_info/2]).
+         handle_info/2,
+         terminate/2]).
 
 -include("gosocket.hrl").
+
+%% For those who call other nodes to end in: one that is suspended, since the other node does not read, does not.
+-define(PATIENCE, 300).
 
 -type state() :: [].
 
@@ -103,6 +107,11 @@ handle_info({'EXIT', Pid, _Reason}, State) ->
     {noreply, State};
 handle_info(_Other, State) ->
     {noreply, State}.
+
+%% They end with this process in any case. Where that is because guardian and heir are gone they are the last who know of their selects.
+-spec terminate(term(), state()) -> ok.
+terminate(_Reason, _State) ->
+    gosocket_sup:end_all(remotes(), fun(Remote) -> Remote ! {unguarded, self()} end, ?PATIENCE).
 
 -spec started({remote | proxy, node()}, {ok, pid()}) -> pid().
 started(Key, {ok, Pid}) ->

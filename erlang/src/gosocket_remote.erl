@@ -108,9 +108,10 @@ handle_info({'DOWN', Monitor, process, _, {shutdown, detached}}, #remote{session
     next(detached(Remote));
 handle_info({'DOWN', Monitor, process, _, _}, #remote{session = {_, _, Monitor}} = Remote) ->
     {stop, {shutdown, closed}, Remote};
-handle_info({'DOWN', _, process, Guardian, _}, #remote{guardian = Guardian, selects = Selects} = Remote) ->
-    gosocket_selects:abort_all(Selects),
-    {stop, {shutdown, closed}, Remote};
+handle_info({'DOWN', _, process, Guardian, _}, #remote{guardian = Guardian} = Remote) ->
+    unguarded(Remote);
+handle_info({unguarded, _}, Remote) ->
+    unguarded(Remote);
 handle_info({nodedown, _Node}, Remote) ->
     {stop, {shutdown, closed}, Remote};
 handle_info({refused, Version}, Remote) ->
@@ -127,6 +128,12 @@ next(#remote{lost = [_ | _]} = Remote) ->
     {noreply, Remote, 0};
 next(Remote) ->
     {noreply, Remote}.
+
+%% The guardian has ended, or it or the door says that it is about to.
+-spec unguarded(state()) -> {stop, {shutdown, closed}, state()}.
+unguarded(#remote{selects = Selects} = Remote) ->
+    gosocket_selects:abort_all(Selects),
+    {stop, {shutdown, closed}, Remote}.
 
 %% ---- Calls
 

@@ -8,7 +8,8 @@
 -export([start_link/0,
          succeed/1,
          start_lane/1,
-         end_lanes/1]).
+         end_lanes/1,
+         end_all/3]).
 
 -export([init/1]).
 
@@ -55,19 +56,24 @@ start_lane(Number) ->
 %% @doc Ends lanes in order. The supervisor, which starts all of them, waits for none: it learns of their ends.
 -spec end_lanes([Lane :: pid()]) -> ok.
 end_lanes(Lanes) ->
-    Monitors = [{Lane, monitor(process, Lane)} || Lane <- Lanes],
-    lists:foreach(fun(Lane) -> exit(Lane, shutdown) end, Lanes),
-    Deadline = erlang:monotonic_time(millisecond) + ?ENDING,
-    lists:foreach(fun({Lane, Monitor}) -> await_end(Lane, Monitor, Deadline) end, Monitors).
+    end_all(Lanes, fun(Lane) -> exit(Lane, shutdown) end, ?ENDING).
+
+%% @doc Tells processes to end, and returns when they have. All of them together have so many milliseconds.
+-spec end_all([pid()], Tell :: fun((pid()) -> term()), Patience :: pos_integer()) -> ok.
+end_all(Processes, Tell, Patience) ->
+    Monitors = [{Process, monitor(process, Process)} || Process <- Processes],
+    lists:foreach(Tell, Processes),
+    Deadline = erlang:monotonic_time(millisecond) + Patience,
+    lists:foreach(fun({Process, Monitor}) -> await_end(Process, Monitor, Deadline) end, Monitors).
 
 -spec await_end(pid(), reference(), Deadline :: integer()) -> ok.
-await_end(Lane, Monitor, Deadline) ->
+await_end(Process, Monitor, Deadline) ->
     receive
-        {'DOWN', Monitor, process, Lane, _} -> ok
+        {'DOWN', Monitor, process, Process, _} -> ok
     after max(0, Deadline - erlang:monotonic_time(millisecond)) ->
-        exit(Lane, kill),
+        exit(Process, kill),
         receive
-            {'DOWN', Monitor, process, Lane, _} -> ok
+            {'DOWN', Monitor, process, Process, _} -> ok
         end
     end.
 

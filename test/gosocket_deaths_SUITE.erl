@@ -22,7 +22,7 @@
 -include("gosocket_test.hrl").
 
 -import(gosocket_test_lib, [actor/0, run/2, cast/2, answer/1, kill/1, result/1, elapsed/1, wait_until/1, await_abort/3, await_parked/3,
-                            lane/0, helper_os_pid/0, helper_alive/1]).
+                            lane/0, helper_os_pid/0, helper_alive/1, slack/0]).
 -import(gosocket_test_net, [pair/1, small_pair/1, listener/1, unconnected/1]).
 
 -define(SECOND, 1000).
@@ -94,7 +94,7 @@ guardian_and_heir_may_be_gone_before_anybody_hears_of_it(_) ->
 -spec lanes_that_stand_still_hold_up_all_aborts_together_for_one_time(config()) -> term().
 lanes_that_stand_still_hold_up_all_aborts_together_for_one_time(_) ->
     [begin
-         Names = [list_to_atom(gosocket_test_lib:unique()) || _ <- lists:seq(1, 6)],
+         Names = [list_to_atom(gosocket_test_lib:unique()) || _ <- lists:seq(1, 20)],
          Lanes = [element(2, {ok, _} = gosocket_lanes:start(Name, #{})) || Name <- Names],
          Selects = [begin
                         {_, Socket} = gosocket_test_lanes:pair_in(Name),
@@ -106,7 +106,7 @@ lanes_that_stand_still_hold_up_all_aborts_together_for_one_time(_) ->
              exit(whereis(Dies), kill),
              [await_abort(Socket, Info, closed) || {Socket, Info} <- Selects]
          end),
-         ?assert(Elapsed < ?SECOND),
+         ?assert(Elapsed < ?SECOND * slack()),
          works()
      end || Dies <- [gosocket_guardian, gosocket_heir]].
 
@@ -163,14 +163,11 @@ stopped_application_answers_everybody(_) ->
 twenty_deaths_of_a_worker_do_not_end_the_application(_) ->
     works(),
     Sup = whereis(gosocket_sup),
-    {Elapsed, _} = elapsed(fun() ->
-        [begin
-             wait_until(fun() -> is_pid(whereis(Name)) end),
-             kill(whereis(Name))
-         end || _ <- lists:seq(1, 20), Name <- [gosocket_guardian, gosocket_heir, gosocket_nodes]],
-        [begin works(), kill(lane()) end || _ <- lists:seq(1, 20)]
-    end),
-    ?assert(Elapsed < 5000),
+    [begin
+         wait_until(fun() -> is_pid(whereis(Name)) end),
+         kill(whereis(Name))
+     end || _ <- lists:seq(1, 20), Name <- [gosocket_guardian, gosocket_heir, gosocket_nodes]],
+    [begin works(), kill(lane()) end || _ <- lists:seq(1, 20)],
     works(),
     ?assertEqual(Sup, whereis(gosocket_sup)).
 
@@ -379,7 +376,7 @@ ends(Groups, #{helper := Helper} = Waiting, End) ->
         [?assertEqual({Group, []}, {Group, run(Actor, fun() -> missing(Armed) end)})
          || {Group, #{selects := Selects}} <- groups(Groups, Waiting), {Actor, Armed} <- Selects]
     end),
-    ?assert(Elapsed < ?SECOND),
+    ?assert(Elapsed < ?SECOND * slack()),
     works(),
     not lists:member(local, Groups) orelse wait_until(fun() -> not helper_alive(Helper) end),
     wait_until(fun is_tidy/0),
@@ -407,7 +404,7 @@ missing(Armed) ->
 aborted(Socket, Ref) ->
     receive
         {'$socket', Socket, abort, {Ref, closed}} -> true
-    after ?SECOND ->
+    after ?SECOND * slack() ->
         false
     end.
 

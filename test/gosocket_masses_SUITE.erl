@@ -77,14 +77,6 @@ needs_descriptors() ->
 rounds() ->
     list_to_integer(os:getenv("GOSOCKET_MASSES", "1")).
 
-%% Where other suites run beside they may have the processors: then what is slow is not to be taken for lost.
--spec slack() -> pos_integer().
-slack() ->
-    case os:getenv("GOSOCKET_MASSES") of
-        false -> 5;
-        _ -> 1
-    end.
-
 %% How long it took until all that waited was answered, and then until a socket could be opened.
 -spec mass(fun(() -> term())) -> {Answered :: non_neg_integer(), Opened :: non_neg_integer()}.
 mass(Break) ->

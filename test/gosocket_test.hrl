@@ -39,7 +39,7 @@
     wait_until/1, wait_until/2, await_parked/3, await_select/2, await_abort/3, no_messages/1,
     in_each_lane/1, lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1,
     killed_before_delivery/2, with_lane_suspended/1, await_frame/1,
-    random/1, unique/0, abstract/0, has_ipv6/0, is_short/0, skip_unless/2
+    random/1, unique/0, abstract/0, has_ipv6/0, is_short/0, slack/0, skip_unless/2
 ]).
 -import(gosocket_test_net, [
     kinds/0, stream_kinds/0, listener/1, listener/2, pair/1, small_pair/1, accepted/2, unconnected/1,

@@ -14,7 +14,7 @@
 -export([default_lanes/0, in_each_lane/1, in_lane/3, lane/0, lane_port/0, helper_os_pid/0, signal/2, helper_alive/1]).
 -export([killed_before_delivery/2, with_lane_suspended/1, await_frame/1]).
 %% the machine
--export([random/1, unique/0, abstract/0, has_ipv6/0, is_short/0, skip_unless/2]).
+-export([random/1, unique/0, abstract/0, has_ipv6/0, is_short/0, slack/0, skip_unless/2]).
 
 -type call() :: {pid(), reference()}.
 -type socket() :: {'$socket', reference()}.
@@ -326,6 +326,15 @@ has_ipv6() ->
 -spec is_short() -> boolean().
 is_short() ->
     os:getenv("GOSOCKET_TEST_SHORT") =/= false.
+
+%% How many times as long as promised something may take: where other suites run beside they may have the processors, and what is slow is
+%% not to be taken for lost.
+-spec slack() -> pos_integer().
+slack() ->
+    case os:getenv("GOSOCKET_MASSES") of
+        false -> 5;
+        _ -> 1
+    end.
 
 -spec skip_unless(boolean(), string()) -> ok.
 skip_unless(true, _) ->

@@ -4,6 +4,9 @@
 -export([
     slow_helper_of_one_lane_holds_up_no_other/1,
     stop_ends_a_lane_that_waits_for_its_helper/1,
+    program_of_a_lane_that_starts_ends_with_the_supervisor/1,
+    einval_of_a_program_is_no_badarg/1,
+    stop_does_not_start_the_application/1,
     stop_ends_a_lane_that_is_suspended/1,
     death_of_who_is_before_a_lane_that_starts_is_no_stop/1,
     stop_comes_before_the_lane/1,
@@ -85,6 +88,37 @@ stop_ends_a_lane_that_waits_for_its_helper(_) ->
         ?assertMatch([{ok, {error, closed}, true}, {ok, {error, closed}, true}, {ok, {error, closed}, true}, {ok, _, true}], Ends),
         ?assertEqual([], [File || File <- filelib:wildcard("/proc/[0-9]*/environ"), is_silent(File, Starts)])
     end).
+
+%% The application's master kills the lane then, which would have ended it.
+-spec program_of_a_lane_that_starts_ends_with_the_supervisor(config()) -> term().
+program_of_a_lane_that_starts_ends_with_the_supervisor(_) ->
+    with_silent(fun(Variables, Starts) ->
+        {Ended, _} = fresh(Variables, fun() ->
+            Open = start(fun() -> open(silent) end),
+            ok = begun(silent),
+            ok = wait_until(fun() -> filelib:is_file(Starts) end),
+            [Lane] = [Pid || {{gosocket_lane, _}, Pid, _, _} <- supervisor:which_children(gosocket_sup)],
+            true = erlang:suspend_process(Lane),
+            exit(whereis(gosocket_sup), kill),
+            _ = result(Open, 20000),
+            wait_until(fun() -> not is_process_alive(Lane) end),
+            wait_until(fun() -> [] =:= [File || File <- filelib:wildcard("/proc/[0-9]*/environ"), is_silent(File, Starts)] end)
+        end),
+        ?assertEqual(ok, Ended)
+    end).
+
+%% What the helper does not understand of the settings is what was given; what else its start may fail with is not.
+-spec einval_of_a_program_is_no_badarg(config()) -> term().
+einval_of_a_program_is_no_badarg(_) ->
+    Starts = fun(Path) ->
+        {Answers, _} = fresh([{helper, Path}], fun() ->
+            [try gosocket_lanes:start(Name, Given) of {ok, _} -> ok; Error -> Error catch error:Reason -> {error, Reason} end
+             || {Name, Given} <- [{a, #{}}, {b, #{capabilities => []}}, {c, #{allow => [{domains, [inet]}]}}, {d, #{capabilities => [net_rwa]}}]]
+        end),
+        Answers
+    end,
+    ?assertEqual(lists:duplicate(4, {error, einval}), script(["exit 22"], Starts)),
+    ?assertEqual([ok, ok, ok, {error, badarg}], Starts(gosocket_test_bare:path())).
 
 %% The lane goes with them, and who waited for it gets the next one. Its program is silent the first time only.
 -spec death_of_who_is_before_a_lane_that_starts_is_no_stop(config()) -> term().
@@ -343,6 +377,20 @@ lane_of(Number) ->
         {_, Lane, _, _} when is_pid(Lane) -> hd([Alive || Alive <- [Lane], is_process_alive(Alive)] ++ [none]);
         _ -> none
     end.
+
+-spec stop_does_not_start_the_application(config()) -> term().
+stop_does_not_start_the_application(_) ->
+    Names = [default, {default, 1}, {default, 2}, {default, 3}, {default, 0}, {default, x}, known, unknown],
+    {{Before, Started}, _} = fresh([{default_lanes, 2}, {lanes, [{known, #{}}]}], fun() ->
+        {[gosocket_lanes:stop(Name) || Name <- Names], lists:keymember(gosocket, 1, application:which_applications())}
+    end),
+    {After, _} = fresh([{default_lanes, 2}, {lanes, [{known, #{}}]}], fun() ->
+        {ok, _} = application:ensure_all_started(gosocket),
+        [gosocket_lanes:stop(Name) || Name <- Names]
+    end),
+    ?assertEqual({After, false}, {Before, Started}),
+    ?assertEqual([ok, ok, ok, {error, {no_lane, {default, 3}}}, {error, {no_lane, {default, 0}}}, {error, {no_lane, {default, x}}}, ok,
+                  {error, {no_lane, unknown}}], Before).
 
 %% ---- What is said
 

@@ -25,9 +25,11 @@ import (
 	"gosocket/socketcore"
 )
 
-// badSettings is the exit status when the helper does not understand its flags: clients take the
-// status of a program that ends before its hello for an errno, as that of a failed execve(2) is.
-const badSettings = int(syscall.EINVAL)
+// Clients take the exit status of a program that ends before its hello for an errno, as that of a failed execve(2) is.
+const (
+	badFlags    = 64                  // EX_USAGE (sysexits.h): the helper does not understand its flags
+	badSettings = int(syscall.EINVAL) // what they ask for cannot be had here
+)
 
 // version is set by the linker.
 var version = "dev"
@@ -87,7 +89,7 @@ func main() {
 		if help {
 			return
 		}
-		os.Exit(badSettings)
+		os.Exit(badFlags)
 	}
 	if *showVersion {
 		fmt.Println(version)
@@ -110,7 +112,7 @@ func main() {
 	if err = cfg.Verify(); err != nil {
 		log.Error().Err(err).Msg("settings")
 		flush()
-		os.Exit(badSettings)
+		os.Exit(badFlags)
 	}
 	holds, missing, err := keep.confine()
 	if err != nil {

@@ -119,7 +119,7 @@ func TestPrivilegesAreGivenUpBeforeAByteIsRead(t *testing.T) {
 func TestUnknownCapabilityIsABadSetting(t *testing.T) {
 	for _, list := range []string{"net_raw,", "net_rwa", "all", "net_raw net_admin", "64"} {
 		h := launch(t, plainPipe, "-capabilities", list)
-		if status := h.ends(); status != badSettings {
+		if status := h.ends(); status != badFlags {
 			t.Errorf("%q: exit status %d", list, status)
 		}
 	}

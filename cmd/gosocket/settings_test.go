@@ -50,7 +50,7 @@ func wantUnderstood(t *testing.T, understood bool, named string, flags ...string
 	named = strings.ReplaceAll(named, "-", " ")
 	words := strings.ReplaceAll(stderr.String(), "-", " ")
 	switch status := cmd.ProcessState.ExitCode(); {
-	case understood == (status == badSettings):
+	case understood == (status == badFlags):
 		t.Errorf("%q: exit status %d: %s", flags, status, words)
 	case !understood && !strings.Contains(words, named):
 		t.Errorf("%q: %s", flags, words)

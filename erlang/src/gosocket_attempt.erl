@@ -131,7 +131,8 @@ ended(_Pid, _Reason, Attempt) ->
 over(_Reason, #attempt{stopped = true, waiters = Waiters}) ->
     Waiters;
 over({shutdown, {no_helper, Posix}}, #attempt{claim = Claim, given = Given, waiters = Waiters}) when Posix =/= no_lane ->
-    {Same, Others} = lists:partition(fun(#waiter{given = Own}) -> Posix =/= einval orelse Claim =:= held orelse Own =:= Given end, Waiters),
+    IsOfGiven = gosocket_helper:errno(Posix) =:= einval andalso Claim =/= held,
+    {Same, Others} = lists:partition(fun(#waiter{given = Own}) -> not IsOfGiven orelse Own =:= Given end, Waiters),
     lists:foreach(fun(Waiter) -> answer(Waiter, {error, Posix}) end, Same),
     Others;
 over(_Reason, #attempt{waiters = Waiters}) ->

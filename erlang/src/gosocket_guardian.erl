@@ -11,12 +11,16 @@
 -behaviour(gen_server).
 
 -export([start_link/0,
+         starting/1,
          enroll/0,
          enroll/3,
          await_gone/1]).
 
 %% For the heir.
 -export([inherited/1]).
+
+%% A process.
+-export([kill_behind/2]).
 
 -export([init/1,
          handle_call/3,
@@ -48,6 +52,8 @@
 -record(guardian,
         {heir :: pid(),
          lanes = #{} :: #{pid() => {lane(), ets:table(), Monitor :: reference()}},
+         %% programs that have not said hello, by their lanes
+         starting = #{} :: #{pid() => {gosocket_helper:process() | none, Monitor :: reference()}},
          %% helpers that are to end
          ending = [] :: [gosocket_helper:process()],
          %% who want to know when the aborts of a lane are sent
@@ -59,6 +65,11 @@
 -spec start_link() -> {ok, pid()} | {error, term()} | ignore.
 start_link() ->
     gosocket_sup:succeed(fun() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []) end).
+
+%% @doc Called by a lane that waits for its helper's hello. It ends the program itself, whatever that is, unless it is killed.
+-spec starting(gosocket_helper:process() | none) -> ok.
+starting(Program) ->
+    gen_server:cast(?MODULE, {starting, self(), Program}).
 
 %% @doc Called by a lane, to which the end of the guardian will come as a `DOWN': a table for its selects.
 -spec enroll(Number :: non_neg_integer(), OsPid :: pos_integer(), gosocket_helper:process() | none) -> {Guardian :: pid(), ets:table()}.
@@ -97,23 +108,40 @@ init([]) ->
 
 -spec handle_call(request(), {pid(), term()}, state()) ->
           {reply, {pid(), ets:table()} | ok, state()} | {noreply, state()}.
-handle_call({enroll, Number, OsPid, Helper}, {Pid, _Tag}, #guardian{heir = Heir, lanes = Lanes} = Guardian) ->
+handle_call({enroll, Number, OsPid, Helper}, {Pid, _Tag}, Guardian) ->
+    #guardian{heir = Heir, lanes = Lanes} = Started = started(Pid, Guardian),
     Lane = born(#lane{number = Number, pid = Pid, os_pid = OsPid, helper = Helper}),
     Table = gosocket_selects:new_table({heir, Heir, Lane}),
-    {reply, {self(), Table}, Guardian#guardian{lanes = Lanes#{Pid => {Lane, Table, monitor(process, Pid)}}}};
+    {reply, {self(), Table}, Started#guardian{lanes = Lanes#{Pid => {Lane, Table, monitor(process, Pid)}}}};
 handle_call({await_gone, Pid}, From, #guardian{lanes = Lanes, waiting = Waiting} = Guardian) ->
     case Lanes of
         #{Pid := _} -> {noreply, Guardian#guardian{waiting = [{Pid, From} | Waiting]}};
         _ -> {reply, ok, Guardian}
     end.
 
+-spec started(Lane :: pid(), state()) -> state().
+started(Pid, #guardian{starting = Starting} = Guardian) ->
+    case maps:take(Pid, Starting) of
+        {{_, Monitor}, Others} ->
+            demonitor(Monitor, [flush]),
+            Guardian#guardian{starting = Others};
+        error ->
+            Guardian
+    end.
+
 -spec handle_cast(term(), state()) -> {noreply, state()}.
+handle_cast({starting, Pid, Program}, #guardian{starting = Starting} = Guardian) ->
+    {noreply, Guardian#guardian{starting = Starting#{Pid => {Program, monitor(process, Pid)}}}};
 handle_cast(_Request, Guardian) ->
     {noreply, Guardian}.
 
 -spec handle_info(term(), state()) -> {noreply, state()} | {stop, {shutdown, no_heir}, state()}.
 handle_info({'DOWN', _, process, Heir, _}, #guardian{heir = Heir} = Guardian) ->
     {stop, {shutdown, no_heir}, Guardian};
+handle_info({'DOWN', _, process, Pid, _}, #guardian{starting = Starting} = Guardian) when is_map_key(Pid, Starting) ->
+    {{Program, _}, Others} = maps:take(Pid, Starting),
+    spawn(gosocket_helper, kill, [Program]),
+    {noreply, Guardian#guardian{starting = Others}};
 handle_info({'DOWN', _, process, Pid, Reason}, #guardian{lanes = Lanes, waiting = Waiting, ending = Ending} = Guardian) ->
     {{Lane, Table, _}, Others} = maps:take(Pid, Lanes),
     Helpers = gone(Lane, Table, Reason),
@@ -130,7 +158,8 @@ handle_info(_Other, Guardian) ->
 %% In order the lanes have ended before, and those of a killed supervisor end by themselves. They are told by a message, not by an exit:
 %% where the heir is gone, and the guardian is killed while it waits for them here, nobody is left to send the aborts but they.
 -spec terminate(term(), state()) -> ok.
-terminate(_Reason, #guardian{lanes = Lanes, ending = Ending}) ->
+terminate(_Reason, #guardian{starting = Starting, lanes = Lanes, ending = Ending}) ->
+    lists:foreach(fun({Pid, {Program, _}}) -> spawn(?MODULE, kill_behind, [Pid, Program]) end, maps:to_list(Starting)),
     lists:foreach(fun(Pid) -> Pid ! {unguarded, self()} end, maps:keys(Lanes)),
     see_off(left(?LAST_LOOKS, Ending ++ end_lanes(maps:values(Lanes)))).
 
@@ -153,6 +182,14 @@ end_lane({#lane{pid = Pid} = Lane, Table, Monitor}, Deadline) ->
         receive
             {'DOWN', Monitor, process, Pid, Reason} -> gone(Lane, Table, Reason)
         end
+    end.
+
+%% The lane ends, too, and would tell of the end of its program.
+-spec kill_behind(Lane :: pid(), gosocket_helper:process() | none) -> ok.
+kill_behind(Pid, Program) ->
+    Monitor = monitor(process, Pid),
+    receive
+        {'DOWN', Monitor, process, Pid, _} -> gosocket_helper:kill(Program)
     end.
 
 %% Those that are there still.

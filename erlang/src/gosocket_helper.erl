@@ -6,9 +6,11 @@
          hello/2,
          os_pid/1,
          process/2,
+         program/1,
          is_there/1,
          see_off/1,
          kill/1,
+         errno/1,
          log_failure/3,
          log_wrong/2]).
 
@@ -78,7 +80,8 @@ args(Settings) ->
     lists:append([[Flag, lists:flatten(io_lib:format("~tp", [maps:get(Setting, Settings)]))]
                   || {Setting, Flag} <- gosocket_schema:flags(), is_map_key(Setting, Settings)]).
 
-%% @doc The first frame, from a helper that speaks our protocol. The lane may be told to end before it comes.
+%% @doc The first frame, from a helper that speaks our protocol. The lane may be told to end before it comes. `usage' is what ends a helper
+%% that does not understand its flags.
 -spec hello(Parent :: pid(), port()) -> {ok, hello()} | {error, atom()} | {ended, Reason :: term()}.
 hello(Parent, Port) ->
     receive
@@ -123,6 +126,14 @@ process(OsPid, Port) ->
     case os_pid(Port) of
         undefined -> none;
         Started -> process(OsPid, OsPid, Started)
+    end.
+
+%% @doc What the VM has started, whatever it becomes.
+-spec program(port()) -> process() | none.
+program(Port) ->
+    case os_pid(Port) of
+        undefined -> none;
+        Started -> process(Started, Started, Started)
     end.
 
 -spec process(pos_integer(), Ancestor :: non_neg_integer(), Started :: pos_integer()) -> process() | none.
@@ -210,6 +221,11 @@ kill(OsPid) ->
             end
     end.
 
+%% @doc What callers are told.
+-spec errno(atom()) -> atom().
+errno(usage) -> einval;
+errno(Posix) -> Posix.
+
 -spec log_failure(gosocket_lanes:name() | '', Posix :: atom(), gosocket_configuration:settings()) -> ok.
 log_failure(Name, Posix, Settings) ->
     logger:error("gosocket: lane ~tp: the helper ~tp does not start: ~tp", [Name, path(Settings), Posix]).
@@ -228,5 +244,5 @@ posix(Status) ->
              #{1 => eperm, 2 => enoent, 5 => eio, 7 => e2big, 8 => enoexec, 11 => eagain,
                12 => enomem, 13 => eacces, 14 => efault, 20 => enotdir, 21 => eisdir, 22 => einval,
                23 => enfile, 24 => emfile, 26 => etxtbsy, 36 => enametoolong, 40 => eloop,
-               80 => elibbad},
+               64 => usage, 80 => elibbad},
              eproto).

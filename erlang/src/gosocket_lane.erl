@@ -74,6 +74,7 @@ init(Parent, Number) ->
 -spec started(pid(), non_neg_integer(), #gosocket_lane{}, gosocket_configuration:settings(), {ok, port()} | {error, atom()}) ->
           no_return().
 started(Parent, Number, Known, Settings, {ok, Port}) ->
+    gosocket_guardian:starting(gosocket_helper:program(Port)),
     proc_lib:init_ack(Parent, {ok, self()}),
     greeted(Parent, {Number, Known, Settings}, Port, gosocket_helper:hello(Parent, Port));
 started(Parent, Number, _Known, Settings, {error, Posix}) ->

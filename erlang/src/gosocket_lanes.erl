@@ -58,9 +58,11 @@ start(Name, Settings, {ok, Lane}) when is_atom(Lane); map_size(Settings) =:= 0 -
     case gosocket_start:new_lane(Lane, Settings) of
         {error, {no_lane, _}} ->
             not_default(Name, Settings);
-        {error, einval} when is_map_key(capabilities, Settings); is_map_key(allow, Settings) ->
+        {error, usage} when is_map_key(capabilities, Settings); is_map_key(allow, Settings) ->
             %% of the names in these the helper knows
             erlang:error(badarg, [Name, Settings]);
+        {error, usage} ->
+            {error, einval};
         Result ->
             Result
     end;

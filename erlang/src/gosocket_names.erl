@@ -18,6 +18,7 @@
          know/1,
          start/2,
          stop/1,
+         is_configured/1,
          enroll/1,
          greeted/1]).
 
@@ -212,6 +213,24 @@ start(Name, Given) ->
 -spec stop(gosocket_lanes:name()) -> {ok, [Lane :: pid()]} | {error, {no_lane, gosocket_lanes:name()} | einval}.
 stop(Name) ->
     gen_server:call(?MODULE, {stop, Name}, infinity).
+
+%% @doc What there is to say of a lane where the application does not run.
+-spec is_configured(gosocket_lanes:name()) -> ok | {error, {no_lane, gosocket_lanes:name()} | einval}.
+is_configured(default) ->
+    ok;
+is_configured(Name) ->
+    case gosocket_configuration:defaults() of
+        _ when is_atom(Name) -> is_known(gosocket_configuration:lane(Name), Name);
+        Count when is_integer(Count), is_integer(element(2, Name)), element(2, Name) >= 1, element(2, Name) =< Count -> ok;
+        Count when is_integer(Count) -> {error, {no_lane, Name}};
+        {error, Wrong} -> wrong(Wrong)
+    end.
+
+-spec is_known({ok, gosocket_lanes:settings()} | none | {error, Wrong :: term()}, atom()) ->
+          ok | {error, {no_lane, gosocket_lanes:name()} | einval}.
+is_known({ok, _}, _Name) -> ok;
+is_known(none, Name) -> {error, {no_lane, Name}};
+is_known({error, Wrong}, _Name) -> wrong(Wrong).
 
 %% @doc Called by a lane that starts.
 -spec enroll(Number :: non_neg_integer()) -> {ok, #gosocket_lane{}, gosocket_lanes:settings()} | {error, no_lane | einval}.

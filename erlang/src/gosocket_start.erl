@@ -61,10 +61,14 @@ asked(ok, Name, Settings) ->
 asked(Error, _Name, _Settings) ->
     Error.
 
-%% @doc For {@link gosocket_lanes:stop/1}: returns when everybody who waited for the lane has been answered.
+%% @doc For {@link gosocket_lanes:stop/1}: returns when everybody who waited for the lane has been answered. Where the application does not
+%% run it is not started for that.
 -spec end_lanes(gosocket_lanes:name()) -> ok | {error, {no_lane, gosocket_lanes:name()} | einval | closed}.
 end_lanes(Name) ->
-    bounded({end_lanes, Name}).
+    case whereis(gosocket_sup) of
+        undefined -> gosocket_names:is_configured(Name);
+        _ -> bounded({end_lanes, Name})
+    end.
 
 %% @doc Who calls that node.
 -spec remote(node()) -> {ok, pid()} | {error, closed}.

@@ -312,7 +312,7 @@ payload({sendmsg, Target, Payload, _Iovec}) -> {Target, Payload}.
 %% in order is not started again behind the back of who did that.
 -spec down(shape(), Lane :: pid(), Reason :: term()) -> term().
 down({open, _, _}, _Lane, {shutdown, {no_helper, Posix}}) ->
-    {error, Posix};
+    {error, gosocket_helper:errno(Posix)};
 down({open, _, _} = Shape, _Lane, shutdown) ->
     failed(Shape, closed);
 down({open, Request, Attempts}, _Lane, _Reason) ->

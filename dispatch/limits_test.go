@@ -127,6 +127,34 @@ func TestWaitingCallsHaveALimit(t *testing.T) {
 	}
 }
 
+// Those of other loops come at the same time.
+func TestNoLoopLetsMoreWaitThanTheLimit(t *testing.T) {
+	const limit, more = 20, 40
+	for _, timeout := range []any{atom("infinity"), atom("nowait")} {
+		c := newClient(t, limited(func(l *socketcore.Limits) { l.Waiting, l.Selects = limit, limit }), func(cfg *Config) { cfg.Loops = 3 })
+		var sockets []uint64
+		for range limit + more {
+			sockets = append(sockets, c.open("inet", "dgram"))
+		}
+		for round := range 50 {
+			var calls []int
+			for i, s := range sockets {
+				calls = append(calls, c.call(recv(s, i+10, 0, timeout)))
+			}
+			for loop := range c.server.dispatchers {
+				c.do(tuple("sockname", loop))
+			}
+			totals := &c.server.totals
+			if n := totals.Waiting.Load() + totals.Selects.Load(); n != limit {
+				t.Fatalf("%v, round %d: %d wait", timeout, round, n)
+			}
+			for i := range calls {
+				c.write(tuple("died", i+10))
+			}
+		}
+	}
+}
+
 const part = 20_000 // of what is waited for in gatherings
 
 // gatherings are ways to a receive on b, by process 8, that waits with a part of what it asked for.

@@ -77,16 +77,20 @@ func (l *Loop) takePlace() Code {
 
 func (l *Loop) givePlace() { l.totals.Sockets.Add(-1) }
 
-// mayPark tells by 0 that one more operation may wait, with what it has gathered.
+// mayPark tells by 0 that one more operation may wait, with what it has gathered. It is counted then; who is not parked uncounts it.
 func (l *Loop) mayPark(o *Op) Code {
 	t := l.totals
-	full := t.Waiting.Load() >= l.cfg.Limits.Waiting
+	n, limit := &t.Waiting, l.cfg.Limits.Waiting
 	if o.Mode == Select {
-		full = t.Selects.Load() >= l.cfg.Limits.Selects
+		n, limit = &t.Selects, l.cfg.Limits.Selects
+	}
+	if o.counted == nil && !o.nobody {
+		o.counted = n
+		if n.Add(1) > limit { // other loops count, too
+			return Code(unix.ENOBUFS)
+		}
 	}
 	switch {
-	case full:
-		return Code(unix.ENOBUFS)
 	case t.memory.isShort(l.cfg.Limits.Memory):
 		return Code(unix.ENOMEM)
 	case o.Mode == Wait && l.weigh(o): // others are given at once what they have gathered
@@ -98,15 +102,14 @@ func (l *Loop) mayPark(o *Op) Code {
 // countParked counts an operation that waits from now on, uncountParked one that does no more.
 func (l *Loop) countParked(o *Op) {
 	switch {
-	case o.nobody:
+	case o.nobody || o.counted != nil:
+		return
 	case o.state == armed || o.state == fired:
 		o.counted = &l.totals.Selects
 	default:
 		o.counted = &l.totals.Waiting
 	}
-	if o.counted != nil {
-		o.counted.Add(1)
-	}
+	o.counted.Add(1)
 }
 
 func (l *Loop) uncountParked(o *Op) {

@@ -9,7 +9,8 @@
 
 -export_type([api/0, socket/0, ahead/0]).
 
--type api() :: gosocket | socket | gen_tcp | gen_tcp_active | none.
+%% See bench_prototype.
+-type api() :: gosocket | socket | gen_tcp | gen_tcp_active | none | {prototype, Lane :: pid()}.
 -type socket() :: {api(), term()}.
 
 %% Whether gosocket's copies of what follows a receive are used; and whether it sends ahead as well.
@@ -19,6 +20,8 @@
 -define(BACKLOG, 1024).
 
 -spec listen(api()) -> socket().
+listen({prototype, Lane} = Api) ->
+    {Api, proto:listen(Lane)};
 listen(Api) when Api =:= gen_tcp; Api =:= gen_tcp_active ->
     {ok, S} = gen_tcp:listen(0, [{ip, ?LOOPBACK}, {backlog, ?BACKLOG}, {reuseaddr, true} | options(Api)]),
     {Api, S};
@@ -42,6 +45,8 @@ options(Api) ->
     [binary, {packet, raw}, {nodelay, true}, {buffer, 65536}, {active, Api =:= gen_tcp_active}].
 
 -spec port(socket()) -> inet:port_number().
+port({{prototype, _}, {_, Port}}) ->
+    Port;
 port({Api, S}) when Api =:= gen_tcp; Api =:= gen_tcp_active ->
     {ok, Port} = inet:port(S),
     Port;
@@ -50,6 +55,8 @@ port({Api, S}) ->
     Port.
 
 -spec accept(socket()) -> socket().
+accept({{prototype, Lane} = Api, {L, _}}) ->
+    {Api, proto:accept(Lane, L)};
 accept({Api, L}) when Api =:= gen_tcp; Api =:= gen_tcp_active ->
     {ok, S} = gen_tcp:accept(L),
     {Api, S};
@@ -63,6 +70,8 @@ connect(Api, Port) -> connect(Api, Port, []).
 
 %% @doc With linger of 0 seconds, closing leaves no port in TIME_WAIT.
 -spec connect(api(), inet:port_number(), [linger]) -> socket().
+connect({prototype, Lane} = Api, Port, _) ->
+    {Api, proto:connect(Lane, Port)};
 connect(Api, Port, Linger) when Api =:= gen_tcp; Api =:= gen_tcp_active ->
     Options = [{linger, {true, 0}} || linger <- Linger] ++ options(Api),
     {ok, S} = gen_tcp:connect(?LOOPBACK, Port, Options),
@@ -91,6 +100,7 @@ connect_buffered(gosocket, Port, Size) ->
     Socket.
 
 -spec send(socket(), binary()) -> ok | {error, term()}.
+send({{prototype, Lane}, S}, Data) -> proto:op({h, Lane, pa}, S, send, Data);
 send({Api, S}, Data) when Api =:= gen_tcp; Api =:= gen_tcp_active -> gen_tcp:send(S, Data);
 send({Api, S}, Data) -> Api:send(S, Data).
 
@@ -103,6 +113,9 @@ recv({gen_tcp_active, S}, Length) ->
         {tcp_closed, S} -> {error, closed};
         {tcp_error, S, Reason} -> {error, Reason}
     end;
+recv({{prototype, Lane}, S}, Length) ->
+    _ = proto:op({h, Lane, pa}, S, recv, Length),
+    ok;
 recv({Api, S}, Length) ->
     case Api:recv(S, Length) of
         {ok, _} -> ok;

@@ -31,7 +31,8 @@
 
 -spec all() -> [kase()].
 all() ->
-    lists:append([calls(), pingpongs(), streams(), bulk(), connections(), waiters(), spins(), [remote()], ttest()]).
+    lists:append([calls(), pingpongs(), streams(), bulk(), connections(), waiters(), spins(), [remote()], ttest(),
+                  prototype()]).
 
 %% @doc Only rows that have an aim, and who is needed for them; but none that are close to their aim, which take many rounds.
 -spec with_aims() -> [kase()].
@@ -258,6 +259,20 @@ ttest() ->
                                               floor_row(text("two nodes, ~s messages, ~s", [Kind, Way]))]])
      || {Way, Kind, Aim, AimAhead} <- [{passive, small, {at_least, 0.2}, {at_least, 0.5}}, {passive, medium, none, none},
                                        {passive, large, none, none}, {select, small, none, none}]].
+
+%% Beside the prototype, where there is one. The node gets another name, which it keeps: these are the last.
+-spec prototype() -> [kase()].
+prototype() ->
+    Answer = 2 * bench_served:answer_size([ok, {ok, binary:copy(<<"x">>, ?SMALL)}]),
+    [kase(text("prototype-~b~s", [N, Suffix]),
+          [entry(prototype, none, Named(fun(_Api, Seconds) -> bench_prototype:pingpong(N, ?SMALL, Seconds) end)),
+           served(gosocket, Answer, Named(tcp(N)))],
+          [row(text("TCP ping-pong, ~s~s", [pairs(N), Where]), rate, prototype, {at_least, 0.9}),
+           row(text("TCP ping-pong, ~s~s: CPU", [pairs(N), Where]), cpu, prototype, {at_most, 1.15})])
+     || bench_prototype:is_there(),
+        {Suffix, Where, Named} <- [{"", "", fun(Run) -> Run end},
+                                   {"-named", ", a node name of 60 bytes", fun bench_prototype:named/1}],
+        N <- [8, 64, 512]].
 
 %% ---- Rows and entries
 

@@ -48,6 +48,7 @@ name(gosocket) -> <<"gosocket">>;
 name(gosocket_sends) -> <<"send-ahead">>;
 name(gosocket_plain) -> <<"without copies">>;
 name(gosocket_off) -> <<"without spins">>;
+name(prototype) -> <<"the prototype">>;
 name(node_message) -> <<"a message there and back">>.
 
 -spec value(bench_cases:metric(), bench_run:result()) -> number().

@@ -52,7 +52,7 @@ func (x *Dispatcher) apply(global uint64) {
 // Flush implements socketcore.Handler.
 func (x *Dispatcher) Flush() {
 	if x.loop.Quiet() && len(x.out) > 0 {
-		x.loop.LookAgain()
+		x.loop.LookAgain(1)
 	}
 	if x.confirm {
 		x.catchUp()

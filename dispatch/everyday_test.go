@@ -108,7 +108,7 @@ func (w *daily) step() {
 	if n(4) == 0 {
 		who = 2
 	}
-	switch n(21) {
+	switch n(24) {
 	case 0, 1, 2, 3, 4, 5:
 		w.call(send(s, who, w.text(1+n(200))))
 	case 6:
@@ -167,7 +167,18 @@ func (w *daily) step() {
 			w.faults.once("recvmsg", errno)
 			w.call(send(peer, 1, w.text(9)))
 		}
-	case 19:
+	case 19, 20, 21:
+		// several at once
+		var items [][]byte
+		for range 2 + n(12) {
+			call := send(w.ends[n(2)], 1+n(2), w.text(1+n(200)))
+			if n(2) == 0 {
+				call = recv(w.ends[n(2)], 1+n(2), 1+n(250), atom("infinity"))
+			}
+			items = append(items, w.request(call))
+		}
+		c.write(items...)
+	case 22:
 		c.write(tuple("send_ahead", s, w.text(n(2000)))) // more than it may, now and then
 	default:
 		switch n(12) {
@@ -194,10 +205,17 @@ func (w *daily) text(n int) string {
 }
 
 func (w *daily) call(call []byte) (id int) {
+	w.c.write(w.request(call))
+	return w.c.next
+}
+
+// request returns a call with the next number, in the form of the day.
+func (w *daily) request(call []byte) []byte {
 	if w.other {
 		call = bytes.Replace(call, []byte("\x77\x08infinity"), []byte("\x76\x00\x08infinity"), 1)
 	}
-	return w.c.call(call)
+	w.c.next++
+	return append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(w.c.next)), call...)
 }
 
 // settle has the loop see what the last step has caused, and notes what came.

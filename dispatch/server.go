@@ -113,7 +113,7 @@ func NewServer(cfg Config, in, out int, log *zerolog.Logger) (*Server, error) {
 	}
 	s.setFeatures(features{watch: true, delivered: true, consumed: true, closed: true})
 	front := s.dispatchers[0].loop
-	if err := front.Listen(in, socketcore.Input, s.readable); err != nil {
+	if err := front.ListenLast(in, socketcore.Input, s.readable); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("standard input: %w", err)
 	}
@@ -240,9 +240,15 @@ func (s *Server) readable(uint32) {
 		s.frame(x, frame)
 	}
 	if !x.loop.Quiet() {
+		x.loop.LookAgain(1)
 		x.write()
 	}
 }
+
+// sendsAtOnce is after how many sends in a list of n items their answers leave, and what those have caused that wait on the other ends.
+// Without that, many who exchange messages fall into step: the client and the helper work by turns, each for all of them. About half
+// of the items of such are sends: with half of these the one works for half of them while the other does for the rest.
+func sendsAtOnce(n int) int { return max(4, n/4) }
 
 // frame serves one item or a list of them.
 func (s *Server) frame(x *Dispatcher, frame []byte) {
@@ -251,8 +257,12 @@ func (s *Server) frame(x *Dispatcher, frame []byte) {
 	d.Version()
 	if k := d.Kind(); k == etf.KindList || k == etf.KindNil {
 		n := d.List()
+		sends := sendsAtOnce(n)
 		for i := 0; i < n && d.Err() == nil; i++ {
 			x.item(d)
+			if !x.loop.Quiet() && x.loop.LookAgain(sends) {
+				x.write()
+			}
 		}
 		if n > 0 {
 			d.Tail()

@@ -73,6 +73,7 @@ type Loop struct {
 	asking    map[uint32]*Op // sends that more bytes were asked for, by ID
 	timers    timerHeap
 	foreign   map[int]func(events uint32)
+	last      int // the one of them that is told last
 	closings  map[int]*closing
 	held      []*Socket
 	gating    bool
@@ -97,7 +98,7 @@ type Loop struct {
 	handed    []*Socket // have something to tell of sends ahead
 	waste     []byte    // where bytes go that somebody has already
 	rounds    int
-	sent      bool // bytes since the last look
+	sends     int // since the last look
 	spinner   spinner
 	recent    activity
 	rest      rest
@@ -151,7 +152,7 @@ func NewLoop(cfg Config, totals *Totals) (*Loop, error) {
 	fds.reserve(efd)
 	l := &Loop{
 		cfg: cfg, epfd: epfd, eventfd: efd, pipe: newPipe(), totals: totals, gating: true,
-		processes: map[string]*process{}, foreign: map[int]func(uint32){}, closings: map[int]*closing{}, asking: map[uint32]*Op{},
+		processes: map[string]*process{}, foreign: map[int]func(uint32){}, last: -1, closings: map[int]*closing{}, asking: map[uint32]*Op{},
 	}
 	if l.cfg.Freed == nil {
 		l.cfg.Freed = func(int) {}
@@ -202,12 +203,19 @@ const (
 	Hangup = uint32(unix.EPOLLERR | unix.EPOLLHUP)
 )
 
-// Listen calls f with the events of a descriptor that is no socket of the loop.
+// Listen calls f with the events of a descriptor that is no socket of the loop, ahead of those of sockets of the same moment: what is
+// posted was posted before what somebody sent then.
 func (l *Loop) Listen(fd int, events uint32, f func(events uint32)) error {
 	l.foreign[fd] = f
 	fds.reserve(fd)
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: -foreignBit}
 	return asError(sysEpollCtl(l.epfd, unix.EPOLL_CTL_ADD, fd, &ev))
+}
+
+// ListenLast is Listen for one descriptor whose events come behind those of sockets, and not within LookAgain.
+func (l *Loop) ListenLast(fd int, events uint32, f func(events uint32)) error {
+	l.last = fd
+	return l.Listen(fd, events, f)
 }
 
 // Relisten changes the events of a descriptor; hang-up is reported all the same.
@@ -317,34 +325,43 @@ func (l *Loop) Free() {
 	}
 }
 
-// LookAgain polls once without waiting, if anything was sent, and handles what it finds: what
-// a send has just caused then leaves in the same write as the send's answer.
-func (l *Loop) LookAgain() {
-	if !l.sent {
-		return
+// LookAgain sees once what there is besides events of ListenLast, if there were that many sends since it last did so, which it tells:
+// what these have caused may leave in one write with their answers.
+func (l *Loop) LookAgain(sends int) bool {
+	if l.sends < sends {
+		return false
 	}
-	l.sent = false
-	if n := l.pollNow(); n > 0 {
-		l.handle(n)
-	}
+	l.sends = 0
+	l.serve(l.pollNow())
+	return true
 }
 
 // Quiet tells that at most two sockets were used of late.
 func (l *Loop) Quiet() bool { return l.recent.few() }
 
 func (l *Loop) handle(n int) {
+	if last := l.serve(n); last != 0 {
+		l.foreign[l.last](last)
+	}
+	if len(l.timers) > 0 {
+		l.expire()
+	}
+}
+
+// serve tells of n events, but for the one that is told last, which it returns.
+func (l *Loop) serve(n int) (last uint32) {
 	l.stats.Events += uint64(n)
 	late := 0
 	for i := range l.events[:n] {
 		ev := &l.events[i]
-		if ev.Pad&-foreignBit != 0 {
-			if f := l.foreign[int(ev.Fd)]; f != nil {
-				f(ev.Events)
-			}
-			continue
+		if ev.Pad&-foreignBit == 0 {
+			l.events[late] = *ev
+			late++
+		} else if int(ev.Fd) == l.last {
+			last = ev.Events
+		} else if f := l.foreign[int(ev.Fd)]; f != nil {
+			f(ev.Events)
 		}
-		l.events[late] = *ev
-		late++
 	}
 	for i := range l.events[:late] {
 		ev := &l.events[i]
@@ -352,9 +369,7 @@ func (l *Loop) handle(n int) {
 			l.ready(s, ev.Events)
 		}
 	}
-	if len(l.timers) > 0 {
-		l.expire()
-	}
+	return last
 }
 
 // poll waits for events: a while without sleeping, then in the kernel.

@@ -13,7 +13,7 @@ func (l *Loop) SendNow(s *Socket, p []byte) (n int, c Code, tried bool) {
 	s.Counters[WriteTries]++
 	n, e := sysSend(s.fd, p, 0, nil)
 	if e == 0 && n == len(p) {
-		l.sent = true
+		l.sends++
 		s.Counters[WriteByte] += uint64(n)
 		s.countSent(n)
 	}

@@ -98,7 +98,7 @@ func (s *Socket) countSent(size int) {
 }
 
 func (l *Loop) took(o *Op, n int) {
-	l.sent = true
+	l.sends++
 	o.Taken += n
 	o.Data = o.Data[n:]
 	if o.kept {

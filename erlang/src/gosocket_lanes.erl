@@ -87,7 +87,7 @@ lane(Name) ->
     end.
 
 %% @doc Ends it in order: its sockets close, and whoever waits is answered with `closed'. One that was started by {@link start/2} is
-%% forgotten; others start again when they are next used.
+%% forgotten; others start again when they are next used. Where the application does not run it is not started for this.
 -spec stop(name()) -> ok | {error, {no_lane, name()} | einval | closed}.
 stop(Name) when is_atom(Name); tuple_size(Name) =:= 2, element(1, Name) =:= default ->
     gosocket_start:end_lanes(Name);

@@ -5,6 +5,7 @@
     slow_helper_of_one_lane_holds_up_no_other/1,
     stop_ends_a_lane_that_waits_for_its_helper/1,
     program_of_a_lane_that_starts_ends_with_the_supervisor/1,
+    helper_of_a_lane_that_is_stopped_has_its_time/1,
     einval_of_a_program_is_no_badarg/1,
     stop_does_not_start_the_application/1,
     stop_ends_a_lane_that_is_suspended/1,
@@ -103,6 +104,18 @@ program_of_a_lane_that_starts_ends_with_the_supervisor(_) ->
             _ = result(Open, 20000),
             wait_until(fun() -> not is_process_alive(Lane) end),
             wait_until(fun() -> [] =:= [File || File <- filelib:wildcard("/proc/[0-9]*/environ"), is_silent(File, Starts)] end)
+        end),
+        ?assertEqual(ok, Ended)
+    end).
+
+%% It is known as a program that has not said hello only as long as it has not.
+-spec helper_of_a_lane_that_is_stopped_has_its_time(config()) -> term().
+helper_of_a_lane_that_is_stopped_has_its_time(_) ->
+    script([gosocket_test_bare:path(), " \"$@\"; sleep 0.3; : >$0.starts"], fun(Path) ->
+        {Ended, _} = fresh([{helper, Path}], fun() ->
+            {ok, _} = gosocket_lanes:start(a, #{}),
+            ok = gosocket_lanes:stop(a),
+            wait_until(fun() -> filelib:is_file(Path ++ ".starts") end)
         end),
         ?assertEqual(ok, Ended)
     end).

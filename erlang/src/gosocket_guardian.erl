@@ -222,7 +222,6 @@ born(#lane{number = none} = Lane) -> Lane;
 born(#lane{number = Number, pid = Pid, os_pid = OsPid} = Lane) -> Lane#lane{born = gosocket_telemetry:started(Number, Pid, OsPid)}.
 
 -spec is_orderly(Reason :: term()) -> boolean().
-is_orderly({shutdown, unguarded}) -> false;
 is_orderly(shutdown) -> true;
 is_orderly({shutdown, _}) -> true;
 is_orderly(_) -> false.

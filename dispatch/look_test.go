@@ -41,7 +41,7 @@ func TestAnswersOfALongListLeaveInParts(t *testing.T) {
 					sent++
 				}
 			}
-			if share := max(4, sends/4); data != sends || sent != sends || before != min(share, sends) {
+			if share := sendsAtOnce(sends, false); data != sends || sent != sends || before != min(share, sends) {
 				t.Errorf("%d data, %d sent, the first data behind %d of these", data, sent, before)
 			}
 		})

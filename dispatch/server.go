@@ -246,9 +246,15 @@ func (s *Server) readable(uint32) {
 }
 
 // sendsAtOnce is after how many sends in a list of n items their answers leave, and what those have caused that wait on the other ends.
-// Without that, many who exchange messages fall into step: the client and the helper work by turns, each for all of them. About half
-// of the items of such are sends: with half of these the one works for half of them while the other does for the rest.
-func sendsAtOnce(n int) int { return max(4, n/4) }
+// Without that, many who exchange messages fall into step: client and helper work by turns, each for all of them. About half of the
+// items of such are sends: after half of these the one works for half of them while the other does for the rest. A client that has
+// written more meanwhile does not wait.
+func sendsAtOnce(n int, more bool) int {
+	if more {
+		return max(4, n/2)
+	}
+	return max(4, n/4)
+}
 
 // frame serves one item or a list of them.
 func (s *Server) frame(x *Dispatcher, frame []byte) {
@@ -257,7 +263,7 @@ func (s *Server) frame(x *Dispatcher, frame []byte) {
 	d.Version()
 	if k := d.Kind(); k == etf.KindList || k == etf.KindNil {
 		n := d.List()
-		sends := sendsAtOnce(n)
+		sends := sendsAtOnce(n, s.reader.Buffered() > 0)
 		for i := 0; i < n && d.Err() == nil; i++ {
 			x.item(d)
 			if !x.loop.Quiet() && x.loop.LookAgain(sends) {

@@ -85,6 +85,9 @@ func (r *Reader) Shrink() bool {
 	return true
 }
 
+// Buffered is how many bytes there are behind the last frame.
+func (r *Reader) Buffered() int { return r.w - r.r }
+
 // Next returns the next whole frame, nil when there is none yet. A *LimitError is final.
 func (r *Reader) Next() ([]byte, error) {
 	if r.w-r.r < HeadSize {

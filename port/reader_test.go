@@ -93,6 +93,15 @@ func TestOneReadTakesManyFrames(t *testing.T) {
 	if got := fill(t, r); len(got) != n {
 		t.Fatalf("%d frames of %d", len(got), n)
 	}
+	put(t, out, bytes.Repeat(frame([]byte("request")), 3))
+	if _, err := r.Fill(); err != nil {
+		t.Fatal(err)
+	}
+	for left := 2; left >= 0; left-- {
+		if f, err := r.Next(); f == nil || err != nil || r.Buffered() != left*len(frame([]byte("request"))) {
+			t.Errorf("%q, %v, %d bytes behind it", f, err, r.Buffered())
+		}
+	}
 }
 
 func TestFramesAboveTheLimitAreRefusedByTheirLength(t *testing.T) {

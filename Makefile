@@ -136,7 +136,7 @@ demo: deps-demo compile ## two nodes exchange data through the helper, with a re
 	@examples/run demo
 
 .PHONY: bench
-bench: deps-bench compile ## all of it, about 25 minutes; CASES="pingpong call" ROUNDS=7 ROUND_SECONDS=0.4 LOADS="idle busy threads" BESIDE=confined CHART=docs/bench.svg, all optional
+bench: deps-bench compile ## all of it, about 25 minutes; CASES="pingpong call" ROUNDS=7 ROUND_SECONDS=0.4 LOADS="idle busy threads" BESIDE=confined PROTOTYPE=DIR CHART=docs/bench.svg, all optional
 	@bench/run main
 
 .PHONY: bench-short

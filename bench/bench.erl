@@ -13,7 +13,8 @@
 %% Environment: CASES (name prefixes), ROUNDS, ROUND_SECONDS, LOADS (idle, busy: beside two processes of this node that never
 %% rest, threads: beside a program with two such threads; every case has its own otherwise), SHORT=1 (rows that have an aim, and fewer
 %% and shorter rounds), BESIDE (instead of all opponents gosocket in another form: `confined', with an allow-list, without
-%% capabilities and with the filter of system calls; or the path of another helper).
+%% capabilities and with the filter of system calls; or the path of another helper), PROTOTYPE (rows beside it, see
+%% `bench_prototype').
 -module(bench).
 
 -export([main/0, number/2]).

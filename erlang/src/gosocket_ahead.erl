@@ -8,6 +8,7 @@
 -module(gosocket_ahead).
 
 -export([request/3,
+         is_concerned/2,
          credit/2,
          sent/2,
          arrived/2,
@@ -80,6 +81,26 @@ request({Pid, Tag, Class, _, Socket}, Item, Id) when is_integer(Socket) ->
     end;
 request(_Entry, _Item, _Id) ->
     ask.
+
+%% @doc Whether more is to be done about a call that is to be request Id than to ask the helper. Where there is a copy of what follows, or
+%% sends are ahead, that is what {@link request/3} says.
+-spec is_concerned(gosocket_lane:kept(), Id :: non_neg_integer()) -> boolean().
+is_concerned({_, _, Socket}, Id) -> has_copy(Socket, Id);
+is_concerned({_, _, write, Socket}, _Id) -> get(?SENDS(Socket)) =/= undefined;
+is_concerned({_, _, write, _, Socket}, _Id) -> get(?SENDS(Socket)) =/= undefined;
+is_concerned({_, _, _, _, Socket}, Id) -> is_integer(Socket) andalso has_copy(Socket, Id).
+
+-spec has_copy(non_neg_integer(), Id :: non_neg_integer()) -> boolean().
+has_copy(Socket, Id) ->
+    case get(?KEY(Socket)) of
+        undefined ->
+            false;
+        #copy{} ->
+            true;
+        _Last ->
+            put(?KEY(Socket), Id),
+            false
+    end.
 
 -spec serve(#copy{}, non_neg_integer() | none, pid(), non_neg_integer(), non_neg_integer()) -> verdict().
 serve(#copy{all = All} = Copy, 0, Pid, Socket, Id) when All > 0 ->

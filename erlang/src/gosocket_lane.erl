@@ -131,8 +131,7 @@ loop(Next, Frames, Lent, Outbox, Quiet, Lane) ->
 
 -spec drain(non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(), lane()) ->
           no_return().
-drain(Next, Frames, Lent, Outbox, Quiet, #lane{node = Node, ticking = true, loading = none, ahead = false} = Lane)
-  when Node =:= node() ->
+drain(Next, Frames, Lent, Outbox, Quiet, #lane{node = Node, ticking = true, loading = none} = Lane) when Node =:= node() ->
     case gosocket_outbox:open(Outbox) of
         {Batch, Count, Bytes} -> collect(Next, Batch, Count, Bytes, 0, Frames, Lent, Outbox, Quiet, Lane);
         closed -> take(Next, Frames, Lent, Outbox, Quiet, Lane)
@@ -170,11 +169,18 @@ collect(Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane) ->
 -spec collect(kept(), gosocket_term:item(), Size :: non_neg_integer(), non_neg_integer(), gosocket_term:batch(), non_neg_integer(),
               non_neg_integer(), New :: non_neg_integer(), pos_integer(), non_neg_integer(), gosocket_outbox:outbox(), gosocket_quiet:quiet(),
               lane()) -> no_return().
-collect(Entry, Item, Size, Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane) ->
+collect(Entry, Item, Size, Next, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, #lane{ahead = Ahead} = Lane) ->
     case put(Next, Entry) of
         undefined ->
-            collect((Next + 1) band ?LAST_ID, [Batch, ?REQUEST(Next) | Item], Count + 1, Bytes + ?REQUEST_HEAD + Size, New + 1,
-                    Frames, Lent, Outbox, Quiet, Lane);
+            case Ahead andalso gosocket_ahead:is_concerned(Entry, Next) of
+                false ->
+                    collect((Next + 1) band ?LAST_ID, [Batch, ?REQUEST(Next) | Item], Count + 1, Bytes + ?REQUEST_HEAD + Size, New + 1,
+                            Frames, Lent, Outbox, Quiet, Lane);
+                true ->
+                    erase(Next),
+                    called(Entry, Item, Next, Frames, Lent, gosocket_outbox:close(Batch, Count, Bytes, Outbox),
+                           gosocket_quiet:calls(New, Next, Quiet), Lane)
+            end;
         Waiting ->
             put(Next, Waiting),
             collect(Entry, Item, Size, (Next + 1) band ?LAST_ID, Batch, Count, Bytes, New, Frames, Lent, Outbox, Quiet, Lane)
@@ -318,19 +324,12 @@ request(Entry, Item, Next, Frames, Lent, Outbox, Quiet, Lane) ->
                     element(1, Entry) ! {element(2, Entry), {failed, emsgsize}},
                     drain(Next, Frames, Lent, Outbox, Quiet, Lane);
                 Outbox1 ->
-                    drain((Next + 1) band ?LAST_ID, Frames, Lent, Outbox1, noted(Entry, Outbox, Quiet), Lane)
+                    drain((Next + 1) band ?LAST_ID, Frames, Lent, Outbox1,
+                          gosocket_quiet:note(element(1, Entry), gosocket_outbox:count(Outbox), Quiet), Lane)
             end;
         Waiting ->
             put(Next, Waiting),
             request(Entry, Item, (Next + 1) band ?LAST_ID, Frames, Lent, Outbox, Quiet, Lane)
-    end.
-
-%% Who calls is looked at in the first requests of a batch only: among three there are more than two callers.
--spec noted(kept(), gosocket_outbox:outbox(), gosocket_quiet:quiet()) -> gosocket_quiet:quiet().
-noted(Entry, Outbox, Quiet) ->
-    case gosocket_outbox:count(Outbox) < 3 of
-        true -> gosocket_quiet:note(element(1, Entry), Quiet);
-        false -> Quiet
     end.
 
 %% ---- Frames of the helper

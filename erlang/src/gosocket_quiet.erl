@@ -7,6 +7,7 @@
 
 -export([new/2,
          note/2,
+         note/3,
          calls/3,
          rounds/2,
          is_quiet/1,
@@ -59,6 +60,11 @@ note(Pid, #quiet{newest = Newest, other = Other, missing = Missing, words = Word
 note(Pid, #quiet{newest = Newest, missing = Missing, words = Words} = Quiet) ->
     Missing =:= 0 andalso atomics:put(Words, ?QUIET_WORD, 0),
     Quiet#quiet{newest = Pid, other = Newest, missing = ?CALLS}.
+
+%% @doc The same, with so many items in its batch. Among three there are more than two callers, who are looked at in the first ones only.
+-spec note(pid(), Count :: non_neg_integer(), quiet()) -> quiet().
+note(Pid, Count, Quiet) when Count < 3 -> note(Pid, Quiet);
+note(_Pid, _Count, Quiet) -> Quiet.
 
 %% @doc The lane has so many new calls, of which the last has the number before this one in its dictionary. Among three there are more
 %% than two callers.

@@ -16,6 +16,19 @@ type answered struct {
 func (a answered) Done(o *Op)             { *a.ids = append(*a.ids, o.ID) }
 func (answered) Room(_ *Op, n int) []byte { return make([]byte, n) }
 
+// noting is a loop with such a handler, to be driven by the test.
+func noting(t *testing.T) (*Loop, *[]uint32) {
+	t.Helper()
+	l, err := NewLoop(Config{}, new(Totals))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Free)
+	ids := new([]uint32)
+	l.SetHandler(answered{ids: ids})
+	return l, ids
+}
+
 // pairs makes connections of which one end is a socket of the loop that a receive waits on, the other a descriptor.
 func pairs(t *testing.T, l *Loop, n int) (ends []int) {
 	t.Helper()
@@ -42,13 +55,7 @@ func pairs(t *testing.T, l *Loop, n int) (ends []int) {
 // is told of one twice. He himself is told in the next round of what comes meanwhile.
 func TestLooksLoseNoEvent(t *testing.T) {
 	const many = 20
-	l, err := NewLoop(Config{}, new(Totals))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Free)
-	var ids []uint32
-	l.SetHandler(answered{ids: &ids})
+	l, ids := noting(t)
 	ends := pairs(t, l, 2*many)
 	pipe := func(listen func(fd int, events uint32, f func(uint32)) error, events uint32, tell func()) int {
 		var p [2]int
@@ -85,8 +92,8 @@ func TestLooksLoseNoEvent(t *testing.T) {
 	}
 	want := func(n int) {
 		t.Helper()
-		if len(ids) != n*many || edges != n*many || levels != n*many || posts != n || looks != rounds {
-			t.Errorf("%d receives, %d edges, %d levels, %d posts, %d looks in %d rounds", len(ids), edges, levels, posts, looks, rounds)
+		if len(*ids) != n*many || edges != n*many || levels != n*many || posts != n || looks != rounds {
+			t.Errorf("%d receives, %d edges, %d levels, %d posts, %d looks in %d rounds", len(*ids), edges, levels, posts, looks, rounds)
 		}
 	}
 	during = func() {}
@@ -102,32 +109,26 @@ func TestLooksLoseNoEvent(t *testing.T) {
 	if want(2); rounds != 3 {
 		t.Errorf("%d rounds", rounds)
 	}
-	if slices.Sort(ids); len(slices.Compact(ids)) != 2*many {
-		t.Errorf("%v", ids)
+	if slices.Sort(*ids); len(slices.Compact(*ids)) != 2*many {
+		t.Errorf("%v", *ids)
 	}
 }
 
 // What was posted comes before what somebody has sent since.
 func TestWhatIsPostedComesAheadOfWhatIsSentThen(t *testing.T) {
 	for _, look := range []bool{false, true} {
-		l, err := NewLoop(Config{}, new(Totals))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(l.Free)
-		var ids []uint32
-		l.SetHandler(answered{ids: &ids})
+		l, ids := noting(t)
 		end := pairs(t, l, 1)[0]
 		before := -1
-		l.Post(func() { before = len(ids) })
+		l.Post(func() { before = len(*ids) })
 		poke(t, end)
 		if look {
 			l.LookAgain(0)
 		} else {
 			l.handle(l.pollNow())
 		}
-		if before != 0 || len(ids) != 1 {
-			t.Errorf("look %v: %d receives, %d ahead of what was posted", look, len(ids), before)
+		if before != 0 || len(*ids) != 1 {
+			t.Errorf("look %v: %d receives, %d ahead of what was posted", look, len(*ids), before)
 		}
 	}
 }

@@ -44,8 +44,9 @@ rename() ->
         Name ->
             ok;
         _ ->
+            _ = application:stop(gosocket),
             _ = os:cmd("epmd -daemon"),
             _ = net_kernel:stop(),
             {ok, _} = net_kernel:start([Name, longnames]),
-            ok
+            bench_setup:fresh([])
     end.

@@ -102,7 +102,7 @@ rate(Callers) -> fun(Api, Seconds) -> bench_call:rate(Api, Callers, Seconds) end
 %% Two sends and two receives a round trip.
 -spec pingpongs() -> [kase()].
 pingpongs() ->
-    Answer = 2 * bench_served:answer_size([ok, {ok, binary:copy(<<"x">>, ?SMALL)}]),
+    Answer = exchanged(),
     Datagram = 2 * bench_served:answer_size([ok, {ok, {#{family => inet, port => 4711, addr => {127, 0, 0, 1}},
                                                  binary:copy(<<"x">>, ?SMALL)}}]),
     [kase(text("pingpong-~b", [N]),
@@ -123,6 +123,10 @@ pingpongs() ->
         ++ [kase("udp-shared-8",
                  [entry(nif, shared()), served(gosocket, Datagram, shared())],
                  [row("8 receivers on one UDP socket", rate, nif, none)])].
+
+%% The helper's answers of a round trip over TCP.
+-spec exchanged() -> pos_integer().
+exchanged() -> 2 * bench_served:answer_size([ok, {ok, binary:copy(<<"x">>, ?SMALL)}]).
 
 -spec tcp(pos_integer()) -> fun((bench_api:api(), float()) -> bench_run:result()).
 tcp(Pairs) -> fun(Api, Seconds) -> bench_case:pingpong(Api, Pairs, ?SMALL, Seconds) end.
@@ -221,7 +225,7 @@ waiters() ->
 %% What spins must not cost those who are not alone.
 -spec spins() -> [kase()].
 spins() ->
-    Answer = 2 * bench_served:answer_size([ok, {ok, binary:copy(<<"x">>, ?SMALL)}]),
+    Answer = exchanged(),
     [(kase(text("spin-~s-~s", [Name, Load]),
            [served(gosocket_off, Served, Run), served(gosocket, Served, Run)],
            [row(Work ++ Beside, rate, gosocket_off, {at_least, 0.95})]))#{loads := [Load], rounds => 15}
@@ -263,7 +267,7 @@ ttest() ->
 %% Beside the prototype, where there is one. The node gets another name, which it keeps: these are the last.
 -spec prototype() -> [kase()].
 prototype() ->
-    Answer = 2 * bench_served:answer_size([ok, {ok, binary:copy(<<"x">>, ?SMALL)}]),
+    Answer = exchanged(),
     [kase(text("prototype-~b~s", [N, Suffix]),
           [entry(prototype, none, Named(fun(_Api, Seconds) -> bench_prototype:pingpong(N, ?SMALL, Seconds) end)),
            served(gosocket, Answer, Named(tcp(N)))],

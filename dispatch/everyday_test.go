@@ -214,8 +214,7 @@ func (w *daily) request(call []byte) []byte {
 	if w.other {
 		call = bytes.Replace(call, []byte("\x77\x08infinity"), []byte("\x76\x00\x08infinity"), 1)
 	}
-	w.c.next++
-	return append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(w.c.next)), call...)
+	return w.c.request(call)
 }
 
 // settle has the loop see what the last step has caused, and notes what came.

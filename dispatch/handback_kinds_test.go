@@ -178,8 +178,7 @@ func TestTheFirstAnswersOfAWriteAreDeliveredBeforeTheOthers(t *testing.T) {
 		c.want(c.do(tuple("connect", peer, 1, to(c.port(l)), atom("infinity"), none)), "ok")
 		var items [][]byte
 		for _, call := range [][]byte{tuple("accept", l, 7, 1000, none), tuple("sockname", l), tuple("sockname", l)} {
-			c.next++
-			items = append(items, append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(c.next)), call...))
+			items = append(items, c.request(call))
 		}
 		c.write(items...)
 		c.socketOf(c.replyTerm(c.next - 2))
@@ -198,8 +197,7 @@ func TestWhatIsBackIsNotReadTogetherWithWhatIsBehindSomethingElse(t *testing.T) 
 		c.want(c.do(send(a, 1, "abcdefghi")), "ok")
 		first := c.resultOf(c.call(recv(b, 7, 3, 1000)))
 		second := c.resultOf(c.call(recv(b, 7, 3, 1000)))
-		c.next++
-		third := append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(c.next)), recv(b, 7, 6, atom("infinity"))...)
+		third := c.request(recv(b, 7, 6, atom("infinity")))
 		c.write(tuple("handback", b, first), third, tuple("handback", b, second))
 		c.lost(7, b, c.resultOf(c.next))
 		c.want(c.do(recv(b, 8, 9, 1000)), `{ok,<<"abcdefghi">>}`)

@@ -13,19 +13,15 @@ func TestAnswersOfALongListLeaveInParts(t *testing.T) {
 		t.Run(fmt.Sprint(sends), func(t *testing.T) {
 			c := newClient(t)
 			var items [][]byte
-			request := func(call []byte) {
-				c.next++
-				items = append(items, append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(c.next)), call...))
-			}
 			for i := range sends {
 				a, b := c.localPair(t.TempDir()) // where what is sent is there at once
 				c.call(recv(b, i, 5, atom("infinity")))
-				request(send(a, i, "hello"))
+				items = append(items, c.request(send(a, i, "hello")))
 			}
 			c.write(tuple("ping", 0))
 			c.event("pong")
 			c.kept = nil
-			request(tuple("sockname", c.open("inet", "dgram")))
+			items = append(items, c.request(tuple("sockname", c.open("inet", "dgram"))))
 			c.write(items...)
 			c.reply(c.next) // behind all of the list: nothing more lies there meanwhile
 			for i := range 2 {

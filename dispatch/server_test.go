@@ -199,9 +199,14 @@ func (c *client) frame() etf.Term {
 // call sends a request and returns its id.
 func (c *client) call(call []byte) int {
 	c.t.Helper()
-	c.next++
-	c.write(append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(c.next)), call...))
+	c.write(c.request(call))
 	return c.next
+}
+
+// request returns a call with the next number.
+func (c *client) request(call []byte) []byte {
+	c.next++
+	return append(etf.AppendInt(etf.AppendTuple(nil, 2), int64(c.next)), call...)
 }
 
 // reply waits for the answer to a request; other frames are kept.
